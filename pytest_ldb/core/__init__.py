@@ -1,0 +1,1 @@
+"""The lifecycle of database servers; it knows neither pytest nor Docker."""

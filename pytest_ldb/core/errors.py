@@ -1,0 +1,108 @@
+"""Every error that pytest-ldb raises on purpose.
+
+LdbError
+├── InvalidRequest          what was asked for cannot be built
+├── EngineUnavailable       no container engine answers
+│   └── EngineForbidden     one is there, and refuses this user
+├── ImageUnavailable        the image is absent and could not be pulled
+├── NameTaken               the engine has a container of this name already
+├── ForeignContainer        ... and it is not ours
+├── InstanceNotFound        no server of ours has that name
+├── StartFailed             a server was started and never became usable
+│   ├── InstanceDied        it ended by itself
+│   │   ├── OutOfMemory     because its memory ran out
+│   │   └── DiskFull        because its disk ran out
+│   └── NotReady            the deadline passed first
+├── CommandFailed           a command inside the server's container failed
+├── ShellLost               the connection into the container ended
+└── EngineFailed            the engine answered with something that none of these names
+
+An error is a sentence with four parts: its subject, the fact, the evidence and the remedy.
+"""
+
+from __future__ import annotations
+
+
+class LdbError(Exception):
+    """The base of all errors of pytest-ldb.
+
+    Args:
+        subject: Who or what failed, as the user calls it ("postgres", "--ldb-timeout").
+        fact: What happened, one sentence without a full stop.
+        evidence: What the server or the engine said itself, shown indented.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, subject: str, fact: str, *, evidence: str = "", remedy: str = "") -> None:
+        super().__init__(subject, fact, evidence, remedy)
+        self.subject = subject
+        self.fact = fact
+        self.evidence = evidence
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        lines = [f"{self.subject}: {self.fact}."]
+        lines += [f"    {line}" for line in self.evidence.splitlines()]
+        if self.remedy:
+            lines.append(self.remedy)
+        return "\n".join(lines)
+
+
+class InvalidRequest(LdbError):
+    """Raised when what was asked for cannot be built: a wrong value, an unknown name."""
+
+
+class EngineUnavailable(LdbError):
+    """Raised when no container engine answers."""
+
+
+class EngineForbidden(EngineUnavailable):
+    """Raised when the engine is there and this user may not talk to it."""
+
+
+class ImageUnavailable(LdbError):
+    """Raised when an image is not on the engine and could not, or must not, be pulled."""
+
+
+class NameTaken(LdbError):
+    """Raised when a container cannot be created, as the engine has one of this name."""
+
+
+class ForeignContainer(LdbError):
+    """Raised when a container that pytest-ldb did not create has the name that we need."""
+
+
+class InstanceNotFound(LdbError):
+    """Raised when no server of ours has the name or the id asked for."""
+
+
+class StartFailed(LdbError):
+    """Raised when a server was started and never became usable."""
+
+
+class InstanceDied(StartFailed):
+    """Raised when a server ended by itself; the evidence is the end of its log."""
+
+
+class OutOfMemory(InstanceDied):
+    """Raised when a server ended because its memory ran out."""
+
+
+class DiskFull(InstanceDied):
+    """Raised when a server ended because its disk, or its share of memory for data, was full."""
+
+
+class NotReady(StartFailed):
+    """Raised when a server did not answer before the deadline."""
+
+
+class CommandFailed(LdbError):
+    """Raised when a command inside a server's container did not succeed."""
+
+
+class ShellLost(LdbError):
+    """Raised when the connection into a container ended while it was needed."""
+
+
+class EngineFailed(LdbError):
+    """Raised when the engine answered with an error that no other class names."""

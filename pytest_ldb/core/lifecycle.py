@@ -1,0 +1,183 @@
+"""The seven commands: create, start, stop, restart, delete, list, status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+from .containers import container_spec, credentials_for, instance_of, not_found
+from .database import Database
+from .model import Instance, InstanceStatus, type_named
+from .planning import Planner
+from .readiness import wait_until_ready
+from .request import LABEL
+from .runtime import Container, Guard, Runtime, Watch
+from .types import DatabaseType
+
+
+class Lifecycle:
+    """Servers of one's own, to stop, restart and break.
+
+    What :meth:`create` makes belongs to this process and is removed when it ends, however it ends.
+    Every command may be repeated: starting what runs, stopping what is stopped and deleting what
+    is gone are no errors. Servers are named by what ``create`` or ``list`` returned, or by name.
+
+    Args:
+        runtime: Where they live.
+        planner: Decides what is started.
+        types: The types that there are.
+        secret: Passwords derive from it.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        planner: Planner,
+        types: Sequence[DatabaseType],
+        secret: bytes,
+    ) -> None:
+        self._runtime = runtime
+        self._planner = planner
+        self._types = types
+        self._secret = secret
+        self._made: dict[str, tuple[DatabaseType, Guard]] = {}
+
+    def create(self, database_type: str | DatabaseType, *, image: str | None = None) -> Instance:
+        """Create and start a server, and return it when it is ready.
+
+        Its data survives :meth:`stop`. It shares nothing with the servers of the fixtures.
+
+        Args:
+            database_type: A type, its name, or an alias.
+            image: A reference to run instead of the type's.
+
+        Raises:
+            InvalidRequest: There is no such type.
+            StartFailed: It did not become ready; nothing of it is left.
+        """
+        kind = self._kind(database_type)
+        identity = uuid4()
+        request, found = self._planner.private(kind, suffix=identity.hex[:8], image=image)
+        spec = container_spec(request, found, credentials_for(request, self._secret), identity)
+        self._made[spec.name] = (kind, self._runtime.guard(spec.name))
+        try:
+            self._runtime.create(spec)
+            return self._started(spec.name, kind)
+        except BaseException:
+            self._remove(spec.name)
+            raise
+
+    def start(self, instance: Instance | str) -> Instance:
+        """Start a server and return it when it is ready; its port may be another one than before.
+
+        Raises:
+            InstanceNotFound: There is no such server.
+            StartFailed: It did not become ready.
+        """
+        container = self._container(instance)
+        if container.state == "paused":
+            self._runtime.unpause(container.id)
+        return self._started(container.name, self._kind_of(container))
+
+    def stop(self, instance: Instance | str) -> Instance:
+        """Stop a server the way its image asks for; its data stays.
+
+        Raises:
+            InstanceNotFound: There is no such server.
+        """
+        container = self._container(instance)
+        if container.state == "paused":
+            self._runtime.unpause(container.id)
+        self._runtime.stop(container.id)
+        return instance_of(self._container(container.name), self._secret)
+
+    def restart(self, instance: Instance | str) -> Instance:
+        """Stop a server and start it again; its port may be another one than before.
+
+        Raises:
+            InstanceNotFound: There is no such server.
+            StartFailed: It did not become ready.
+        """
+        return self.start(self.stop(instance))
+
+    def delete(self, instance: Instance | str) -> None:
+        """Remove a server and its data, running or not."""
+        container = self._find(instance)
+        if container is not None:
+            self._remove(container.name)
+
+    def list(self) -> tuple[Instance, ...]:
+        """Return all servers of pytest-ldb on the engine, oldest first."""
+        found = self._runtime.containers({f"{LABEL}schema": ""})
+        instances = [instance_of(container, self._secret) for container in found]
+        return tuple(sorted(instances, key=lambda instance: instance.created_at))
+
+    def status(self, instance: Instance | str) -> InstanceStatus:
+        """Return how a server is now.
+
+        Raises:
+            InstanceNotFound: There is no such server.
+        """
+        container = self._container(instance)
+        return InstanceStatus.of(container.state, container.exit_code)
+
+    def database(self, instance: Instance) -> Database:
+        """Return the database that a server has from the beginning."""
+        kind = self._kind(instance.database_type)
+        return Database(instance, kind.initial_database, kind)
+
+    def close(self) -> None:
+        """Delete everything that :meth:`create` made."""
+        for name in list(self._made):
+            self._remove(name)
+
+    def _started(self, name: str, kind: DatabaseType) -> Instance:
+        watch = self._runtime.start(name)
+        try:
+            self._wait(name, kind, watch)
+        finally:
+            watch.close()
+        return instance_of(self._container(name), self._secret)
+
+    def _wait(self, name: str, kind: DatabaseType, watch: Watch) -> None:
+        container = self._container(name)
+        wait_until_ready(
+            name.removeprefix("ldb-"),
+            container.address,
+            kind.ready,
+            watch,
+            timeout_s=self._planner.settings.timeout_s,
+            secrets=[instance_of(container, self._secret).credentials.password],
+        )
+
+    def _remove(self, name: str) -> None:
+        self._runtime.remove(name)
+        if name in self._made:
+            _, guard = self._made.pop(name)
+            guard.release()
+
+    def _kind(self, database_type: str | DatabaseType) -> DatabaseType:
+        if isinstance(database_type, DatabaseType):
+            return database_type
+        return type_named(database_type, self._types)
+
+    def _kind_of(self, container: Container) -> DatabaseType:
+        if container.name in self._made:
+            return self._made[container.name][0]
+        return self._kind(container.labels[f"{LABEL}type"])
+
+    def _container(self, instance: Instance | str) -> Container:
+        container = self._find(instance)
+        if container is None:
+            raise not_found(instance if isinstance(instance, str) else instance.name)
+        return container
+
+    def _find(self, instance: Instance | str) -> Container | None:
+        """Find by id where it is known: a name may have been given to another server since."""
+        if isinstance(instance, Instance):
+            found = self._runtime.containers({f"{LABEL}id": str(instance.id)})
+            return found[0] if found else None
+        container = self._runtime.find(f"ldb-{instance.removeprefix('ldb-')}")
+        if container is not None:
+            instance_of(container, self._secret)  # refuses one that is not ours
+        return container

@@ -1,0 +1,66 @@
+"""From what the user decided and a type of database to a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .request import CreateInstanceRequest, Scope
+from .runtime import Image, Runtime
+from .settings import Settings
+from .types import DatabaseType
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Decides what is to be started. The only place that reads ``Settings`` for that."""
+
+    runtime: Runtime
+    settings: Settings
+    scope: Scope
+    say: Callable[[str], None]
+
+    def shared(self, kind: DatabaseType) -> tuple[CreateInstanceRequest, Image]:
+        """Return the request for the server that all processes of this run share.
+
+        Raises:
+            ImageUnavailable: The image is neither here nor to be had.
+        """
+        return self._request(kind, kept=self.settings.keep)
+
+    def private(
+        self, kind: DatabaseType, *, suffix: str, image: str | None
+    ) -> tuple[CreateInstanceRequest, Image]:
+        """Return the request for a server that this process has to itself.
+
+        Args:
+            kind: What to run.
+            suffix: Tells it from the others.
+            image: The reference to run, whatever the settings say.
+        """
+        return self._request(kind, shared=False, suffix=suffix, image=image)
+
+    def _request(
+        self,
+        kind: DatabaseType,
+        *,
+        kept: bool = False,
+        shared: bool = True,
+        suffix: str = "",
+        image: str | None = None,
+    ) -> tuple[CreateInstanceRequest, Image]:
+        reference = image or self.settings.image_for(kind.name, kind.image)
+        bind = self.runtime.bind(self.settings.bind)
+        found = self.runtime.image(reference, pull=self.settings.pull, say=self.say)
+        request = CreateInstanceRequest(
+            database_type=kind,
+            image=reference,
+            image_id=found.id,
+            scope=self.scope,
+            kept=kept,
+            shared=shared,
+            durable=self.settings.durable,
+            bind=bind,
+            suffix=suffix,
+        )
+        return request, found

@@ -1,0 +1,152 @@
+"""One server, fully decided, before anything is started."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import InvalidRequest
+from .types import DatabaseType
+
+LABEL = "pytest-ldb."
+"""The prefix of the labels that make a container ours."""
+
+SCHEMA = "1"
+"""Raised whenever a container made by an older version must not be used by this one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """Whose server it is: the checkout, and the run.
+
+    Args:
+        project: ``<slug>-<8 hex>`` of the project's root directory.
+        run: The id of the run, 8 hex digits.
+    """
+
+    project: str
+    run: str
+
+    @classmethod
+    def of(cls, root: Path, run: str) -> Scope:
+        """Return the scope of a run in the checkout at ``root``."""
+        slug = "".join(c if c.isascii() and c.isalnum() else "-" for c in root.name.lower())
+        slug = slug.strip("-")[:24].strip("-") or "project"
+        digest = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]
+        return cls(project=f"{slug}-{digest}", run=run)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateInstanceRequest:
+    """One server, fully decided: equal requests share a server.
+
+    Args:
+        database_type: What to run.
+        image: The reference to run, prefix and overrides applied.
+        image_id: The id that the reference had on the engine.
+        scope: Whose it is.
+        kept: Whether it outlives the run.
+        shared: Whether other processes of the run use it too. One that is not belongs to the
+            process that made it, survives being stopped, and is removed when that process ends.
+        durable: Whether data must survive a crash; otherwise it is held in memory.
+        bind: The address of the engine's host that the port is published on.
+        suffix: Tells servers of one type in one run apart.
+    """
+
+    database_type: DatabaseType
+    image: str
+    image_id: str
+    scope: Scope
+    kept: bool = False
+    shared: bool = True
+    durable: bool = False
+    bind: str = "127.0.0.1"
+    suffix: str = ""
+
+    def __post_init__(self) -> None:
+        if self.database_type.init_scripts and not self.database_type.init_directory:
+            raise InvalidRequest(
+                self.database_type.name,
+                "its image runs no init scripts",
+                remedy="Remove init_scripts, or set init_directory to where the image looks.",
+            )
+
+    @property
+    def family(self) -> str:
+        """The part of the name that all servers of this type in this checkout share."""
+        return f"{self.scope.project}-{self.database_type.name}"
+
+    @property
+    def name(self) -> str:
+        """Unique per request and, unless kept, per run."""
+        ending = self.fingerprint[:8] if self.kept else self.scope.run
+        return "-".join(filter(None, (self.family, ending, self.suffix)))
+
+    @property
+    def container(self) -> str:
+        """The name of the container."""
+        return f"ldb-{self.name}"
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the data lives in memory: not if it must survive a crash or a stop."""
+        return self.shared and not self.durable
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What follows the image's entrypoint (template)."""
+        kind = self.database_type
+        ours = (*kind.arguments, *(() if self.durable else kind.tuning))
+        if not ours:
+            return kind.command
+        if kind.command and not kind.command[0].startswith("-"):
+            return (kind.command[0], *ours, *kind.command[1:])
+        return (*filter(None, (kind.program,)), *ours, *kind.command)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Everything that changes how the server behaves, by name; holds no secret of ours."""
+        kind = self.database_type
+        return {
+            "schema": SCHEMA,
+            "type": kind.name,
+            "image": self.image,
+            "image id": self.image_id,
+            "command": list(self.arguments),
+            "environment": {**kind.credential_environment, **kind.environment},
+            "init scripts": {path.name: _digest(path) for path in kind.init_scripts},
+            "durable": self.durable,
+            "in memory": self.in_memory,
+            "bind": self.bind,
+            "port": kind.port,
+            "user": kind.user,
+            "initial database": kind.initial_database,
+            "limits": [kind.data_mib, kind.memory_mib, kind.shm_mib],
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of :attr:`facts`, 64 hex digits."""
+        return hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode()).hexdigest()
+
+    def difference(self, other_facts: Mapping[str, Any]) -> str:
+        """Say in one line what differs from the facts that another server was made from."""
+        changed = [
+            f"{name} was {other_facts.get(name)}, is {fact}"
+            for name, fact in self.facts.items()
+            if other_facts.get(name) != fact
+        ]
+        return "; ".join(changed)
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise InvalidRequest(
+            str(path), "this init script cannot be read", evidence=str(error)
+        ) from error

@@ -1,0 +1,173 @@
+"""A place where containers live, as the rest of the core sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .model import Address
+from .shell import Shell
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """An image that is on the engine.
+
+    Args:
+        id: Its digest; a tag may move, this does not.
+        volumes: The paths that it declares as volumes: where its data goes.
+    """
+
+    id: str
+    volumes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerSpec:
+    """A container to create, every value final.
+
+    Args:
+        name: Unique on the engine.
+        image: A reference or an id.
+        command: What follows the image's entrypoint; empty for the image's own.
+        environment: Variables, secrets included.
+        labels: How it is found again.
+        port: The TCP port to publish, on an engine-chosen port of ``bind``.
+        bind: An address of the engine's host.
+        memory_volumes: Paths to hold in memory, each of at most ``data_mib`` MiB.
+        memory_mib: The most memory that it may use.
+        shm_mib: The size of ``/dev/shm``.
+        auto_remove: Whether it disappears, with its anonymous volumes, when it ends.
+        files: Contents to place before it starts, by absolute path.
+    """
+
+    name: str
+    image: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    labels: Mapping[str, str]
+    port: int
+    bind: str
+    memory_volumes: tuple[str, ...]
+    data_mib: int | None
+    memory_mib: int | None
+    shm_mib: int
+    auto_remove: bool
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """What the engine says of a container now.
+
+    Args:
+        id: The engine's id.
+        name: Its name, without the leading slash.
+        labels: Its labels.
+        image_id: The id of its image.
+        state: The engine's word: created, running, paused, restarting, removing, exited, dead.
+        exit_code: Of its last end; None while it never ended.
+        address: Where this process reaches its published port; None while it does not run.
+    """
+
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    image_id: str
+    state: str
+    exit_code: int | None
+    address: Address | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exit:
+    """The end of a container.
+
+    Args:
+        code: Its exit code; above 128 the number of a signal plus 128.
+        out_of_memory: Whether the engine saw its memory run out.
+    """
+
+    code: int
+    out_of_memory: bool
+
+
+class Watch(Protocol):
+    """Evidence collected while a container runs, since afterwards it is gone."""
+
+    def ended(self, timeout_s: float) -> Exit | None:
+        """Return how the container ended, waiting for that at most so long; None: it runs."""
+
+    def log(self, lines: int) -> str:
+        """Return the last lines that the server wrote."""
+
+    def close(self) -> None:
+        """Stop watching; the container goes on."""
+
+
+class Guard(Protocol):
+    """Removes a container when this process ends in whatever way, until it is released."""
+
+    def release(self) -> None:
+        """The container has another keeper now, or is gone."""
+
+
+class Runtime(Protocol):
+    """A place where containers live. Every verb may be repeated.
+
+    All verbs raise :class:`~.errors.EngineUnavailable` when the engine does not answer and
+    :class:`~.errors.EngineFailed` for anything that is not named below.
+    """
+
+    def bind(self, chosen: str | None) -> str:
+        """Return the address to publish ports on: the one chosen, else this machine's loopback.
+
+        Raises:
+            InvalidRequest: Loopback would not do, and nobody chose.
+        """
+
+    def image(self, reference: str, *, pull: str, say: Callable[[str], None]) -> Image:
+        """Return an image, pulled if ``pull`` (``missing``, ``always``, ``never``) says so.
+
+        Raises:
+            ImageUnavailable: It is not here and could not, or must not, be pulled.
+        """
+
+    def find(self, name: str) -> Container | None:
+        """Return the container with exactly this name or id."""
+
+    def containers(self, labels: Mapping[str, str]) -> Sequence[Container]:
+        """Return the containers that carry all these labels; an empty value matches any."""
+
+    def create(self, spec: ContainerSpec) -> str:
+        """Create a container and return its id.
+
+        Raises:
+            NameTaken: The engine has a container of this name already.
+        """
+
+    def start(self, container: str) -> Watch:
+        """Start a container, watched from before its first line of log."""
+
+    def watch(self, container: str) -> Watch:
+        """Watch a container that runs already."""
+
+    def stop(self, container: str) -> None:
+        """Stop a container the way its image asks for; after 10 s it is killed."""
+
+    def unpause(self, container: str) -> None:
+        """Let a paused container go on."""
+
+    def remove(self, container: str) -> None:
+        """Remove a container and its anonymous volumes, running or not."""
+
+    def shell(self, container: str, *, environment: Mapping[str, str], ephemeral: bool) -> Shell:
+        """Open a shell in a running container.
+
+        Raises:
+            ShellLost: The container is ending.
+        """
+
+    def guard(self, container: str) -> Guard:
+        """Have the container of this name removed, should this process end."""

@@ -1,0 +1,44 @@
+"""What the user decided, parsed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the user decided.
+
+    Args:
+        keep: Whether servers outlive the run.
+        recreate: Whether kept servers of earlier runs are replaced.
+        images: References that replace the declared ones, by type.
+        image_prefix: Set before references that name no registry.
+        pull: ``missing``, ``always`` or ``never``.
+        timeout_s: The most time that a server may take to become ready.
+        missing: What tests do that need a server when no engine answers: ``error`` or ``skip``.
+        durable: Whether data is on disk and safe against crashes, instead of fast.
+        bind: The engine's address to publish ports on; None: loopback.
+        urls: Servers that exist already, by type; for those nothing is started.
+    """
+
+    keep: bool = False
+    recreate: bool = False
+    images: Mapping[str, str] = field(default_factory=dict)
+    image_prefix: str = ""
+    pull: str = "missing"
+    timeout_s: float = 60.0
+    missing: str = "error"
+    durable: bool = False
+    bind: str | None = None
+    urls: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def image_for(self, name: str, declared: str) -> str:
+        """Return the reference to run for a type."""
+        reference = self.images.get(name, declared)
+        registry, slash, _ = reference.partition("/")
+        qualified = slash and ("." in registry or ":" in registry or registry == "localhost")
+        if qualified or not self.image_prefix:
+            return reference
+        return f"{self.image_prefix.rstrip('/')}/{reference}"

@@ -1,0 +1,260 @@
+"""Find a server or create it, once for all processes that ask for the same.
+
+The lock spares the engine a herd of creators. What makes it correct is the engine, where names are
+unique: whoever creates second is told so and looks again. The only file that locks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from .containers import Ownership, container_spec, credentials_for, instance_of, values_inside
+from .errors import EngineFailed, InstanceDied, NameTaken, ShellLost, StartFailed
+from .lease import Lease
+from .readiness import LOG_LINES, ask, died, wait_until_ready
+from .request import LABEL, CreateInstanceRequest
+from .runtime import Container, Exit, Image, Runtime, Watch
+from .shell import Shell
+from .types import render
+
+AGAIN_S = 0.02
+DEAF_AFTER_S = 3.0
+ABANDONED_AFTER_S = 5.0
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A running container, and this process's hold on it."""
+
+    container: Container
+    shell: Shell
+    watch: Watch | None = None
+
+
+class Sharing:
+    """Finds or creates servers for this process.
+
+    Args:
+        runtime: Where they live.
+        secret: Passwords derive from it.
+        directory: For lock files, one per project and type; never in the project itself.
+        timeout_s: The most time to wait for a server to become ready.
+        recreate: Whether a kept server of an earlier run is replaced.
+        say: Takes a line for the user.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        secret: bytes,
+        directory: Path,
+        timeout_s: float,
+        recreate: bool,
+        say: Callable[[str], None],
+    ) -> None:
+        self._runtime = runtime
+        self._secret = secret
+        self._directory = directory
+        self._timeout_s = timeout_s
+        self._recreate = recreate
+        self._say = say
+
+    def obtain(self, request: CreateInstanceRequest, image: Image) -> Lease:
+        """Return the server that answers the request, ready, held by this process.
+
+        Raises:
+            StartFailed: It could not be started, or did not become ready.
+            ForeignContainer: A container that is not ours has its name.
+        """
+        began = time.monotonic()
+        with self._lock(request.family):
+            held = self._hold(request, image)
+        started = time.monotonic()
+        try:
+            self._wait(request, held)
+        except BaseException:
+            held.shell.close()
+            if request.kept:
+                self._discard(held.container.id)
+            raise
+        return Lease(
+            instance=instance_of(held.container, self._secret),
+            database_type=request.database_type,
+            shell=held.shell,
+            values=values_inside(request.database_type, credentials_for(request, self._secret)),
+            outlives_run=request.kept,
+            origin="created" if held.watch else "attached",
+            start_s=started - began,
+            ready_s=time.monotonic() - started,
+        )
+
+    def _hold(self, request: CreateInstanceRequest, image: Image) -> _Held:
+        """Attach or create, again and again while servers come and go under our hands."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                return self._attach(request) or self._create(request, image)
+            except (NameTaken, ShellLost):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(AGAIN_S)
+
+    def _attach(self, request: CreateInstanceRequest) -> _Held | None:
+        """Return a hold on the server if there is one that may be used."""
+        container = self._find(request)
+        if container is None or not self._is_usable(request, container):
+            return None
+        if container.state == "paused":
+            self._runtime.unpause(container.id)
+        held = _Held(container, self._open_shell(request, container.id))
+        if held.shell.was_ready and not self._answers(request, container):
+            self._say(f"{request.name}: it runs but does not answer, so it is replaced")
+            held.shell.close()
+            self._runtime.remove(container.id)
+            return None
+        return held
+
+    def _find(self, request: CreateInstanceRequest) -> Container | None:
+        """Find the container; one that is only just being created, by another host, is given time."""
+        deadline = time.monotonic() + ABANDONED_AFTER_S
+        while True:
+            container = self._runtime.find(request.container)
+            young = container is not None and container.state == "created"
+            if not young or time.monotonic() > deadline:
+                return container
+            time.sleep(AGAIN_S)
+
+    def _is_usable(self, request: CreateInstanceRequest, container: Container) -> bool:
+        """Whether to attach to this container; removes one of ours that cannot be used."""
+        ours = Ownership.of(container)
+        stale = self._recreate and ours.kept and ours.run != request.scope.run
+        if stale:
+            self._say(f"{request.name}: replaced, as --ldb-recreate asks")
+        elif container.state in ("running", "paused"):
+            return True
+        elif request.kept and container.state != "removing":
+            self._say(f"{request.name}: it was {container.state}, so it is replaced")
+        self._runtime.remove(container.id)
+        return False
+
+    def _answers(self, request: CreateInstanceRequest, container: Container) -> bool:
+        exchange, address = request.database_type.ready, container.address
+        deadline = time.monotonic() + DEAF_AFTER_S
+        while address is not None and time.monotonic() < deadline:
+            if exchange.proves(ask(address, exchange)):
+                return True
+            time.sleep(AGAIN_S)
+        return False
+
+    def _create(self, request: CreateInstanceRequest, image: Image) -> _Held:
+        if request.kept:
+            self._retire_predecessors(request)
+        credentials = credentials_for(request, self._secret)
+        spec = container_spec(request, image, credentials, uuid4())
+        guard = self._runtime.guard(spec.name)
+        try:
+            identity = self._runtime.create(spec)
+            try:
+                return self._start(request, identity)
+            except BaseException:
+                self._discard(identity)
+                raise
+        finally:
+            guard.release()
+
+    def _start(self, request: CreateInstanceRequest, identity: str) -> _Held:
+        watch = self._runtime.start(identity)
+        try:
+            shell = self._open_shell(request, identity)
+        except (ShellLost, EngineFailed):
+            ended = watch.ended(1.0)
+            if ended is None:
+                raise
+            raise self._died(request, ended, watch) from None
+        container = self._runtime.find(identity)
+        if container is None:
+            shell.close()
+            raise self._died(
+                request, watch.ended(1.0) or Exit(code=255, out_of_memory=False), watch
+            )
+        return _Held(container, shell, watch)
+
+    def _wait(self, request: CreateInstanceRequest, held: _Held) -> None:
+        """Wait outside the lock, so that others may find the server and wait beside us."""
+        if held.watch is None and held.shell.was_ready:
+            return
+        watch = held.watch or self._runtime.watch(held.container.id)
+        try:
+            wait_until_ready(
+                request.name,
+                held.container.address,
+                request.database_type.ready,
+                watch,
+                timeout_s=self._timeout_s,
+                secrets=[credentials_for(request, self._secret).password],
+            )
+        except InstanceDied:
+            watch.close()
+            raise
+        held.shell.mark_ready()
+
+    def _open_shell(self, request: CreateInstanceRequest, container: str) -> Shell:
+        kind = request.database_type
+        values = values_inside(kind, credentials_for(request, self._secret))
+        environment = {n: render(text, values) for n, text in kind.client_environment.items()}
+        return self._runtime.shell(
+            container,
+            environment={**environment, "LDB_PROFILE": kind.client_profile},
+            ephemeral=not request.kept,
+        )
+
+    def _retire_predecessors(self, request: CreateInstanceRequest) -> None:
+        """Remove kept servers of this project and type that answer an older request."""
+        for container in self._runtime.containers(
+            {
+                f"{LABEL}project": request.scope.project,
+                f"{LABEL}type": request.database_type.name,
+                f"{LABEL}kept": "true",
+            }
+        ):
+            ours = Ownership.of(container)
+            if container.name != request.container and not self._in_use(container):
+                self._say(f"{request.name}: a new server: {request.difference(ours.facts)}")
+                self._runtime.remove(container.id)
+
+    def _in_use(self, container: Container) -> bool:
+        if container.state != "running":
+            return False
+        try:
+            shell = self._runtime.shell(container.id, environment={}, ephemeral=False)
+        except (ShellLost, EngineFailed):
+            return False
+        shell.close()
+        return shell.others > 0
+
+    def _discard(self, identity: str) -> None:
+        """Remove a container that failed; what is wrong was said already."""
+        try:
+            self._runtime.remove(identity)
+        except EngineFailed:
+            pass
+
+    def _died(self, request: CreateInstanceRequest, ended: Exit, watch: Watch) -> StartFailed:
+        log = watch.log(LOG_LINES)
+        password = credentials_for(request, self._secret).password
+        return died(request.name, ended, log.replace(password, "********"))
+
+    @contextmanager
+    def _lock(self, name: str) -> Iterator[None]:
+        from filelock import FileLock
+
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # A soft lock would make the dead look alive for ever.
+        with FileLock(self._directory / f"{name}.lock", fallback_to_soft=False):
+            yield

@@ -1,0 +1,119 @@
+"""What is known about one kind of database, as data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_PLACEHOLDER = re.compile(r"\{(user|password|database|template|host|port)\}")
+
+
+def render(template: str, values: Mapping[str, str]) -> str:
+    """Fill the placeholders ``{user} {password} {database} {template} {host} {port}``.
+
+    Other braces stay as they are, so that JavaScript and JSON need no escaping.
+    """
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """Bytes to send to the published port, and what proves that the final server answers.
+
+    Args:
+        send: Sent as soon as the connection is open; empty where the server speaks first.
+        ready: A pattern that the collected answer must match from its beginning.
+    """
+
+    send: bytes
+    ready: bytes
+
+    def proves(self, answer: bytes) -> bool:
+        """Whether these are the words of a server that is ready."""
+        return re.match(self.ready, answer, re.DOTALL) is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseType:
+    """Everything known about one kind of database.
+
+    Strings marked *template* may contain the placeholders of :func:`render`.
+
+    The server:
+        name: What tests call it; its fixture is ``ldb_<name>``.
+        aliases: Other names that mean the same.
+        image: The reference of the image to run.
+        port: The TCP port that the server listens on inside its container.
+        ready: The exchange that proves that the server is ready.
+        user: The superuser that the image creates.
+        initial_database: The database that the image creates and that init scripts fill.
+        command: What follows the image's entrypoint, as in ``docker run IMAGE …``: the server's
+            program with its arguments, or arguments alone; empty for the image's own command.
+        program: The server's program, set before arguments of ours where ``command`` names none.
+        tuning: Arguments that trade durability for speed; left out when data must be durable.
+        arguments: Arguments that it always gets, before those of ``command`` (template).
+        credential_environment: Variables that tell the image user, password and database (template).
+        environment: Further variables, as they are.
+        init_scripts: Files that the image runs on its first start, in the order of their names.
+        init_directory: Where the image looks for them.
+        data_mib: The most that data held in memory may take; None leaves it to the engine (half
+            of its memory, usually).
+        memory_mib: The most memory that the container may take, data included; None: no limit.
+        shm_mib: The size of ``/dev/shm``.
+
+    Its clients, run inside the container, where ``{host}`` is ``localhost``:
+        client_profile: A line of POSIX shell run before the first command (sets ``PATH``).
+        client_environment: Variables that let the clients log in (template).
+        create: The command that creates ``{database}``, empty where the first write does.
+        clone: The command that creates ``{database}`` as a copy of ``{template}``; used where
+            init scripts have filled the initial database.
+        drop: The command that drops ``{database}`` and all connections to it.
+        numbered_databases: How many databases there are where they have numbers instead of names.
+        longest_database_name: In bytes.
+
+    What tests receive:
+        url: The address of a database (template; the values are percent-encoded).
+        dialect: What SQLAlchemy calls it; empty where it does not support it.
+        driver_keywords: Keyword arguments of the usual Python drivers (template).
+        libpq_keywords: The same for libpq (template); empty where the protocol is another.
+        variables: Environment variables that other programs read (template).
+    """
+
+    name: str
+    image: str
+    port: int
+    ready: Exchange
+    user: str
+    aliases: tuple[str, ...] = ()
+    initial_database: str = ""
+    command: tuple[str, ...] = ()
+    program: str = ""
+    tuning: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    credential_environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    init_scripts: tuple[Path, ...] = ()
+    init_directory: str = ""
+    data_mib: int | None = None
+    memory_mib: int | None = None
+    shm_mib: int = 256
+
+    client_profile: str = ""
+    client_environment: Mapping[str, str] = field(default_factory=dict)
+    create: tuple[str, ...] = ()
+    clone: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    numbered_databases: int = 0
+    longest_database_name: int = 63
+
+    url: str
+    dialect: str = ""
+    driver_keywords: Mapping[str, str] = field(default_factory=dict)
+    libpq_keywords: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def answers_to(self, name: str) -> bool:
+        """Whether ``name`` is this type's name or one of its aliases, in any case."""
+        return name.lower() in (self.name, *self.aliases)

@@ -1,0 +1,60 @@
+"""MySQL."""
+
+from ..core.types import DatabaseType, Exchange
+
+# The server speaks first: a packet (3 bytes length, 1 byte number) whose content begins with the
+# protocol's version, 10 (MySQL internals, "Protocol::HandshakeV10"). 0xff there is an error.
+_GREETING = rb".{3}\x00\x0a"
+
+_CLIENT = ("--host={host}", "--port={port}", "--user={user}")
+
+# Positional parameters keep names out of the script.
+_CLONE = """
+options="--host=$1 --port=$2 --user=$3"
+mysql $options --execute="CREATE DATABASE \\`$5\\`" &&
+mysqldump $options --single-transaction --routines --triggers --events --no-tablespaces "$4" |
+mysql $options "$5"
+"""
+
+MYSQL = DatabaseType(
+    name="mysql",
+    image="mysql:9.7",
+    port=3306,
+    ready=Exchange(send=b"", ready=_GREETING),
+    user="root",
+    initial_database="ldb",
+    program="mysqld",
+    tuning=(
+        "--innodb-flush-log-at-trx-commit=0",
+        "--innodb-doublewrite=OFF",
+        "--skip-log-bin",
+        "--mysqlx=OFF",
+        "--performance-schema=OFF",
+        "--innodb-redo-log-capacity=8M",
+        "--max-connections=300",
+    ),
+    credential_environment={"MYSQL_ROOT_PASSWORD": "{password}", "MYSQL_DATABASE": "{database}"},
+    environment={"MYSQL_INITDB_SKIP_TZINFO": "1"},
+    init_directory="/docker-entrypoint-initdb.d",
+    client_environment={"MYSQL_PWD": "{password}"},
+    create=("mysql", *_CLIENT, "--execute=CREATE DATABASE `{database}`"),
+    clone=("sh", "-ec", _CLONE, "sh", "{host}", "{port}", "{user}", "{template}", "{database}"),
+    drop=("mysql", *_CLIENT, "--execute=DROP DATABASE IF EXISTS `{database}`"),
+    longest_database_name=64,
+    url="mysql://{user}:{password}@{host}:{port}/{database}",
+    dialect="mysql",
+    driver_keywords={
+        "host": "{host}",
+        "port": "{port}",
+        "user": "{user}",
+        "password": "{password}",
+        "database": "{database}",
+    },
+    variables={
+        "MYSQL_HOST": "{host}",
+        "MYSQL_TCP_PORT": "{port}",
+        "MYSQL_USER": "{user}",
+        "MYSQL_PWD": "{password}",
+        "MYSQL_DATABASE": "{database}",
+    },
+)

@@ -1,0 +1,75 @@
+"""A type of database becomes its fixtures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .core.database import Database
+    from .core.lifecycle import Lifecycle
+    from .core.types import DatabaseType
+    from .session import Session
+
+_MANUAL = """A database on a real {name} server, private to this process.
+
+Return a `pytest_ldb.Database`: `.url`, `.host`, `.port`, `.user`, `.password`, `.database`,
+`.instance`, and for drivers `.keywords`, `.sqlalchemy_url(driver)`, `.environment`.
+One server is shared by the whole run, all xdist workers included; each worker has a database
+of its own on it, which all tests of that worker share. Users, roles and settings belong to the
+server and so to everybody. It starts on first use and is gone when the run ends, however the run
+ends; with --ldb-keep the server stays for the next run.
+"""
+
+
+def fixture_module(types: Iterable[DatabaseType], session: Callable[[], Session]) -> ModuleType:
+    """Return a plugin with a fixture for each type, and `ldb`."""
+    module = ModuleType(f"{__name__}.of_this_run")
+    for kind in types:
+        setattr(module, f"ldb_{kind.name}", _database_fixture(kind, session))
+    module.ldb = _lifecycle_fixture(session)  # type: ignore[attr-defined]
+    return module
+
+
+def _database_fixture(kind: DatabaseType, session: Callable[[], Session]) -> object:
+    def database() -> Database:
+        with failing_in_a_sentence(session()):
+            return session().database(kind)
+
+    database.__doc__ = _MANUAL.format(name=kind.name)
+    return pytest.fixture(scope="session", name=f"ldb_{kind.name}")(database)
+
+
+def _lifecycle_fixture(session: Callable[[], Session]) -> object:
+    def ldb() -> Lifecycle:
+        """Servers that a test has to itself, to stop, restart and break.
+
+        Return a `pytest_ldb.Lifecycle`: `create(type)`, `start`, `stop`, `restart`, `delete`,
+        `list`, `status`. What it creates is deleted at the end of the run, however the run ends.
+        """
+        with failing_in_a_sentence(session()):
+            return session().lifecycle
+
+    return pytest.fixture(scope="session")(ldb)
+
+
+class failing_in_a_sentence:  # noqa: N801 - reads as one
+    """Turn our errors into a failure without a traceback, or into a skip where that was asked."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Translate."""
+        from .core.errors import EngineUnavailable, LdbError
+
+        if isinstance(error, EngineUnavailable) and self._session.settings.missing == "skip":
+            raise pytest.skip.Exception(str(error)) from None
+        if isinstance(error, LdbError):
+            raise pytest.fail.Exception(str(error), pytrace=False) from None

@@ -1,0 +1,218 @@
+"""Every option: its name, its kind, where its value comes from.
+
+Command line, then environment, then ini: the first value that is given wins, even if it is `0`
+or empty.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .core.settings import Settings
+
+
+class _Wrong(ValueError):
+    """A value that an option does not take; the message says what it does take."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option.
+
+    Args:
+        name: ``keep`` for ``--ldb-keep``, ini ``ldb_keep`` and ``LDB_KEEP``.
+        parse: From a text to a value.
+        help: For ``pytest --help``.
+        metavar: What its value is; empty for a switch.
+    """
+
+    name: str
+    parse: Callable[[str], Any]
+    help: str
+    metavar: str = ""
+
+    @property
+    def flag(self) -> str:
+        """As on the command line."""
+        return f"--ldb-{self.name.replace('_', '-')}"
+
+    @property
+    def ini(self) -> str:
+        """As in pytest's configuration file."""
+        return f"ldb_{self.name}"
+
+    @property
+    def variable(self) -> str:
+        """As in the environment."""
+        return f"LDB_{self.name.upper()}"
+
+
+def _switch(text: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True}
+    words |= {"0": False, "false": False, "no": False, "off": False, "": False}
+    if text.lower() not in words:
+        raise _Wrong("it takes true or false")
+    return words[text.lower()]
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise _Wrong(f"it takes one of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise _Wrong("it takes a number of seconds greater than 0")
+    return value
+
+
+def _images(text: str) -> dict[str, str]:
+    pairs = [line.strip().partition("=") for line in text.replace(",", "\n").splitlines() if line]
+    if not all(name and reference for name, _, reference in pairs):
+        raise _Wrong("it takes NAME=REFERENCE, for example postgres=postgres:17")
+    return {name.strip(): reference.strip() for name, _, reference in pairs}
+
+
+def _text(text: str) -> str:
+    return text
+
+
+OPTIONS = (
+    Option("keep", _switch, "Keep the servers after the run; the next run attaches to them."),
+    Option("recreate", _switch, "Replace kept servers by new ones."),
+    Option(
+        "image",
+        _images,
+        "Run this image for a type of database, for example postgres=postgres:17 (repeatable).",
+        "NAME=REFERENCE",
+    ),
+    Option(
+        "image_prefix",
+        _text,
+        "Pull from this registry what is named without one, for example mirror.example.com/hub.",
+        "PREFIX",
+    ),
+    Option(
+        "pull",
+        _one_of("missing", "always", "never"),
+        "When to pull images: missing (default), always, never.",
+        "WHEN",
+    ),
+    Option(
+        "timeout",
+        _seconds,
+        "The most time that a server may take to become ready (default: 60).",
+        "SECONDS",
+    ),
+    Option(
+        "missing",
+        _one_of("error", "skip"),
+        "What tests do when no container engine answers: error (default), skip.",
+        "WHAT",
+    ),
+    Option("durable", _switch, "Keep data on disk, safe against crashes; slower."),
+    Option(
+        "bind",
+        _text,
+        "Publish databases on this address of the engine's host (default: its loopback).",
+        "ADDRESS",
+    ),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare all options; their defaults are None, so that "not given" can be told."""
+    group = parser.getgroup("ldb", "pytest-ldb: real databases")
+    for option in OPTIONS:
+        also = f" Environment: {option.variable}, ini: {option.ini}."
+        if option.metavar:
+            action = "append" if option.parse is _images else "store"
+            group.addoption(
+                option.flag, action=action, metavar=option.metavar, help=option.help + also
+            )
+        else:
+            group.addoption(
+                option.flag, action=argparse.BooleanOptionalAction, help=option.help + also
+            )
+        parser.addini(option.ini, help=option.help, type="string", default=None)
+
+
+def read_settings(config: pytest.Config, types: Iterable[str]) -> Settings:
+    """Return what the user decided.
+
+    Args:
+        config: pytest's.
+        types: The names of the types that there are.
+
+    Raises:
+        pytest.UsageError: A value is wrong; the message says where it was given.
+    """
+    from .core.settings import Settings
+
+    given = {option.name: _given(config, option) for option in OPTIONS}
+    values = {name: found[0] for name, found in given.items() if found}
+    values.pop("image", None)
+    if "timeout" in values:
+        values["timeout_s"] = values.pop("timeout")
+    names = list(types)
+    on_command_line = 1 if config.getoption("ldb_image") else 0
+    given["image"].insert(on_command_line, _by_type("IMAGE", names, os.environ))
+    images = _merged(given["image"])
+    _check_names(images, names)
+    return Settings(**values, images=images, urls=_by_type("URL", names, os.environ))
+
+
+def _given(config: pytest.Config, option: Option) -> list[Any]:
+    """Return all values that were given, parsed, the one that wins first."""
+    sources = {
+        option.flag: config.getoption(f"ldb_{option.name}"),
+        option.variable: os.environ.get(option.variable),
+        f"ini {option.ini}": config.getini(option.ini),
+    }
+    return [_parsed(option, source, v) for source, v in sources.items() if v is not None]
+
+
+def _parsed(option: Option, source: str, value: Any) -> Any:
+    if isinstance(value, bool):
+        return value
+    try:
+        return option.parse("\n".join(value) if isinstance(value, list) else str(value))
+    except _Wrong as error:
+        raise pytest.UsageError(f"{source}: {value!r} is wrong, {error}.") from None
+
+
+def _merged(images: Iterable[dict[str, str]]) -> dict[str, str]:
+    """Merge by type, the first one that names it wins."""
+    merged: dict[str, str] = {}
+    for some in images:
+        merged = {**some, **merged}
+    return merged
+
+
+def _by_type(what: str, names: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return ``LDB_<NAME>_<WHAT>`` for each type where it is set; empty counts as not set."""
+    variables = {name: f"LDB_{name.upper().replace('-', '_')}_{what}" for name in names}
+    return {name: environment[v] for name, v in variables.items() if environment.get(v)}
+
+
+def _check_names(images: Iterable[str], names: list[str]) -> None:
+    for name in images:
+        if name not in names:
+            raise pytest.UsageError(
+                f"--ldb-image: there is no database type {name!r}. There are: {', '.join(names)}."
+            )

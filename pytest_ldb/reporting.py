@@ -1,0 +1,57 @@
+"""What a run tells about its servers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .session import Session
+
+
+def printer(config: pytest.Config) -> Callable[[str], None]:
+    """Return a function that shows a line at once, past pytest's capturing, from workers too."""
+
+    def say(line: str) -> None:
+        capture = config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            print(f"\nldb: {line}", file=sys.stderr, end="", flush=True)
+
+    return say
+
+
+def used_servers(session: Session) -> list[dict[str, Any]]:
+    """Return what is worth telling about the servers that this process used, as plain values."""
+    return [
+        {
+            "type": lease.database_type.name,
+            "name": lease.instance.name,
+            "image": lease.instance.image,
+            "origin": lease.origin,
+            "start_s": lease.start_s,
+            "ready_s": lease.ready_s,
+            "kept": session.settings.keep and lease.origin != "external",
+        }
+        for lease in session.leases.values()
+    ]
+
+
+def summary_lines(servers: Iterable[dict[str, Any]]) -> list[str]:
+    """Return a line for each server; what its creator knows beats what others know."""
+    by_name: dict[str, dict[str, Any]] = {}
+    for server in servers:
+        if server["origin"] == "created" or server["name"] not in by_name:
+            by_name[server["name"]] = server
+    return [_line(server) for _, server in sorted(by_name.items())]
+
+
+def _line(server: dict[str, Any]) -> str:
+    took = f"{server['start_s'] + server['ready_s']:.2f} s"
+    text = f"{server['type']}: {server['image'] or server['name']} {server['origin']} in {took}"
+    if server["kept"]:
+        text += f"; kept as ldb-{server['name']}, `docker rm -fv ldb-{server['name']}` ends it"
+    return text

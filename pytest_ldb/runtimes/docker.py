@@ -1,0 +1,378 @@
+"""Containers on a Docker engine, or on anything that speaks its API.
+
+The only file that imports the Docker SDK. What the SDK raises is translated here, once.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from docker import DockerClient
+from docker.constants import DEFAULT_UNIX_SOCKET
+from docker.context import ContextAPI
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.utils import parse_repository_tag
+
+from ..core import errors, shell
+from ..core.model import Address
+from ..core.runtime import Container, ContainerSpec, Image
+from .endpoint import Endpoint, own_container
+from .pulling import PullProgress
+from .watching import LogWatch
+from .streams import MultiplexedStream
+
+HOME_IN_CONTAINER = "/dev/shm/ldb"  # noqa: S108 - inside the container, for its shells
+REQUEST_TIMEOUT_S = 60
+
+
+class DockerRuntime:
+    """Containers on the engine that ``DOCKER_HOST`` or the current Docker context names."""
+
+    def __init__(self) -> None:
+        url = _engine_url()
+        with _translated(f"the container engine at {url}"):
+            client = DockerClient.from_env(timeout=REQUEST_TIMEOUT_S, use_ssh_client=True)
+        self.endpoint = Endpoint(url)
+        self._api = client.api
+        self._network = self._own_network()
+
+    def bind(self, chosen: str | None) -> str:
+        return self.endpoint.bind(chosen)
+
+    def image(self, reference: str, *, pull: str, say: Callable[[str], None]) -> Image:
+        if pull == "always":
+            self._pull(reference, say)
+        try:
+            return self._image(reference)
+        except errors.ImageUnavailable:
+            if pull == "never":
+                raise
+        self._pull(reference, say)
+        return self._image(reference)
+
+    def find(self, name: str) -> Container | None:
+        with _translated(name):
+            try:
+                return self._container(self._api.inspect_container(name))
+            except NotFound:
+                return None
+
+    def containers(self, labels: Mapping[str, str]) -> Sequence[Container]:
+        wanted = [f"{name}={value}" if value else name for name, value in labels.items()]
+        with _translated("the container engine"):
+            listed = self._api.containers(all=True, filters={"label": wanted})
+        found = [self.find(row["Id"]) for row in listed]
+        return [container for container in found if container is not None]
+
+    def create(self, spec: ContainerSpec) -> str:
+        host = self._api.create_host_config(
+            auto_remove=spec.auto_remove,
+            mem_limit=spec.memory_mib and f"{spec.memory_mib}m",
+            # Swap would hide that the memory is used up.
+            memswap_limit=spec.memory_mib and f"{spec.memory_mib}m",
+            network_mode=self._network,
+            port_bindings={spec.port: (spec.bind, None)},
+            shm_size=f"{spec.shm_mib}m",
+            tmpfs={path: _tmpfs_options(spec) for path in spec.memory_volumes} or None,
+        )
+        with _translated(spec.name):
+            identity: str = self._api.create_container(
+                spec.image,
+                list(spec.command) or None,
+                environment=dict(spec.environment),
+                host_config=host,
+                labels=dict(spec.labels),
+                name=spec.name,
+                ports=[spec.port],
+            )["Id"]
+            if spec.files:
+                self._api.put_archive(identity, "/", _archive(spec.files))
+        return identity
+
+    def start(self, container: str) -> LogWatch:
+        watch = self._watch(container, from_start=False)
+        try:
+            with _translated(container[:12]):
+                self._api.start(container)
+        except errors.LdbError:
+            watch.close()
+            raise
+        return watch
+
+    def watch(self, container: str) -> LogWatch:
+        return self._watch(container, from_start=True)
+
+    def stop(self, container: str) -> None:
+        with _translated(container[:12]), _ignoring(NotFound):
+            self._api.stop(container, timeout=10)
+
+    def unpause(self, container: str) -> None:
+        with _translated(container[:12]):
+            self._api.unpause(container)
+
+    def remove(self, container: str) -> None:
+        with _translated(container[:12]), _ignoring(NotFound):
+            try:
+                self._api.remove_container(container, force=True, v=True)
+            except APIError as error:
+                if "already in progress" not in str(error.explanation):
+                    raise
+        self._wait_until_gone(container)
+
+    def shell(
+        self, container: str, *, environment: Mapping[str, str], ephemeral: bool
+    ) -> shell.Shell:
+        fixed = {"LDB_HOME": HOME_IN_CONTAINER, "LDB_EPHEMERAL": "1" if ephemeral else ""}
+        try:
+            created = self._api.exec_create(
+                container,
+                ["sh", "-c", shell.script(shell.SWITCH_OFF_CONTAINER)],
+                stdin=True,
+                environment={**environment, **fixed},
+                user="0",
+            )
+            connection = self._api.exec_start(created["Id"], socket=True)
+        except (APIError, requests.ConnectionError) as error:
+            raise _shell_refused(container, error) from error
+        return shell.Shell(MultiplexedStream(connection), container[:12])
+
+    def guard(self, container: str) -> ProcessGuard:
+        return ProcessGuard(container)
+
+    def _image(self, reference: str) -> Image:
+        with _translated(reference):
+            try:
+                data = self._api.inspect_image(reference)
+            except ImageNotFound:
+                raise self._image_unavailable(reference, "the engine does not have this image", "")
+        return Image(id=data["Id"], volumes=tuple(sorted(data["Config"].get("Volumes") or ())))
+
+    def _pull(self, reference: str, say: Callable[[str], None]) -> None:
+        repository, tag = parse_repository_tag(reference)
+        progress = PullProgress(reference, say)
+        try:
+            for event in self._api.pull(repository, tag or "latest", stream=True, decode=True):
+                progress.heard(event)
+        except APIError as error:
+            raise self._image_unavailable(
+                reference, "the image could not be pulled", str(error.explanation)
+            ) from error
+        if progress.error:
+            raise self._image_unavailable(
+                reference, "the image could not be pulled", progress.error
+            )
+
+    def _image_unavailable(self, reference: str, fact: str, evidence: str) -> errors.LdbError:
+        repository = parse_repository_tag(reference)[0]
+        present = [
+            tag for image in self._api.images(name=repository) for tag in image["RepoTags"] or ()
+        ]
+        here = f" The engine has {', '.join(present)}." if present else ""
+        return errors.ImageUnavailable(
+            reference,
+            fact,
+            evidence=evidence,
+            remedy=f"Run `docker pull {reference}`, allow it with --ldb-pull=missing, "
+            f"or name another image with --ldb-image.{here}",
+        )
+
+    def _container(self, data: dict[str, Any]) -> Container:
+        state = data["State"]
+        ended = not state["FinishedAt"].startswith("0001-")
+        return Container(
+            id=data["Id"],
+            name=data["Name"].lstrip("/"),
+            labels=data["Config"]["Labels"] or {},
+            image_id=data["Image"],
+            state=state["Status"],
+            exit_code=state["ExitCode"] if ended else None,
+            address=self._address(data) if state["Running"] else None,
+        )
+
+    def _address(self, data: dict[str, Any]) -> Address | None:
+        network = data["NetworkSettings"]
+        for port, bindings in sorted((network["Ports"] or {}).items()):
+            if bindings and self._network is None:
+                return Address(self.endpoint.host, int(bindings[0]["HostPort"]))
+            if bindings:
+                addresses = [n["IPAddress"] for n in network["Networks"].values()]
+                return Address(addresses[0], int(port.partition("/")[0]))
+        return None
+
+    def _own_network(self) -> str | None:
+        """Return the network to join when this process is in a container of the same engine.
+
+        From inside a container, ports published on the host's loopback cannot be reached, but a
+        neighbour on the same network can.
+        """
+        name = own_container()
+        if name is None or not self.endpoint.is_local:
+            return None
+        try:
+            networks = self._api.inspect_container(name)["NetworkSettings"]["Networks"]
+        except (DockerException, requests.RequestException):
+            return None
+        return next((network for network in networks if network != "host"), None)
+
+    def _watch(self, container: str, *, from_start: bool) -> LogWatch:
+        with _translated(container[:12]):
+            lines = self._api.attach(container, stream=True, logs=from_start)
+        return LogWatch(
+            lines,
+            wait=lambda: self._api.wait(container, condition="next-exit")["StatusCode"],
+            out_of_memory=lambda: bool(
+                self._api.inspect_container(container)["State"]["OOMKilled"]
+            ),
+        )
+
+    def _wait_until_gone(self, container: str) -> None:
+        """Wait until the name is free again; removal goes on after the engine has answered."""
+        deadline = time.monotonic() + REQUEST_TIMEOUT_S
+        while self.find(container) is not None and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+
+class ProcessGuard:
+    """A process that outlives this one just long enough to remove a container.
+
+    Between the engine's "created" and the first open shell nothing inside the container could
+    notice that we are gone. The guard reads its standard input, which the kernel closes when this
+    process ends; only then does it import anything.
+    """
+
+    def __init__(self, container: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _GUARD, container],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            start_new_session=True,
+        )
+
+    def release(self) -> None:
+        """End the guard; the container stays."""
+        if self._process.poll() is None:
+            self._process.communicate(b"released")
+
+
+_GUARD = """
+import sys
+container = sys.argv[1]
+if not sys.stdin.read():
+    from pytest_ldb.runtimes.docker import remove_whatever_appears
+    remove_whatever_appears(container)
+"""
+
+
+def remove_whatever_appears(container: str) -> None:
+    """Remove a container of this name that is ours, even if it is only just being created."""
+    runtime = DockerRuntime()
+    for _ in range(20):
+        found = runtime.find(container)
+        if found is not None and "pytest-ldb.id" in found.labels:
+            runtime.remove(found.id)
+            return
+        time.sleep(0.25)
+
+
+def _engine_url() -> str:
+    if os.environ.get("DOCKER_HOST"):
+        return os.environ["DOCKER_HOST"]
+    with _translated("the current Docker context"):
+        context = ContextAPI.kwargs_from_context(environment=os.environ)
+    return str(context.get("base_url") or DEFAULT_UNIX_SOCKET)
+
+
+def _tmpfs_options(spec: ContainerSpec) -> str:
+    return f"size={spec.data_mib}m" if spec.data_mib else ""
+
+
+def _archive(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, content in files.items():
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.size, entry.mode = len(content), 0o755
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _shell_refused(container: str, error: Exception) -> errors.LdbError:
+    evidence = str(getattr(error, "explanation", None) or error)
+    if "executable file not found" in evidence:
+        return errors.EngineFailed(
+            container[:12],
+            "its image has no shell",
+            evidence=evidence,
+            remedy="pytest-ldb holds servers through `sh`; use an image that has it.",
+        )
+    return errors.ShellLost(container[:12], "no shell can be opened", evidence=evidence)
+
+
+@contextmanager
+def _ignoring(*kinds: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except kinds:
+        return
+
+
+@contextmanager
+def _translated(subject: str) -> Iterator[None]:
+    """Turn what the SDK raises into our errors."""
+    try:
+        yield
+    except APIError as error:
+        raise _translated_answer(subject, error) from error
+    except requests.ReadTimeout as error:
+        raise errors.EngineUnavailable(
+            subject,
+            f"the container engine did not answer for {REQUEST_TIMEOUT_S} s",
+            remedy="See whether `docker ps` answers; restart the engine if it does not.",
+        ) from error
+    except (DockerException, requests.RequestException, OSError) as error:
+        raise _unavailable(subject, error) from error
+
+
+def _translated_answer(subject: str, error: APIError) -> errors.LdbError:
+    text = str(error.explanation or error)
+    if error.status_code == 409 and "is already in use" in text:
+        return errors.NameTaken(subject, "this container name is taken", evidence=text)
+    if "no space left on device" in text.lower():
+        return errors.DiskFull(
+            subject,
+            "the engine's disk is full",
+            evidence=text,
+            remedy="`docker system df` shows what fills it, `docker system prune` frees some.",
+        )
+    return errors.EngineFailed(subject, "the container engine refused", evidence=text)
+
+
+def _unavailable(subject: str, error: Exception) -> errors.LdbError:
+    evidence = str(error)
+    if "Permission denied" in evidence or "PermissionError" in evidence:
+        return errors.EngineForbidden(
+            subject,
+            "this user may not talk to it",
+            evidence=evidence,
+            remedy="Add the user to the group that owns the socket (usually `docker`) and log in "
+            "again, or point DOCKER_HOST at an engine of your own.",
+        )
+    missing = ": install pytest-ldb[ssh]" if "paramiko" in evidence else ""
+    return errors.EngineUnavailable(
+        subject,
+        "no container engine answers",
+        evidence=evidence,
+        remedy=f"Start Docker, or point DOCKER_HOST at an engine that runs{missing}. "
+        "--ldb-missing=skip skips the tests that need one.",
+    )

@@ -1,0 +1,108 @@
+"""The bytes behind a shell, for each way of reaching one."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from ..core import shell
+
+
+class MultiplexedStream:
+    """A hijacked connection to the engine: plain bytes out, framed bytes in.
+
+    Each frame is a byte that names the stream, three zero bytes, the length as four bytes in network
+    order, and the content (Docker Engine API, "Attach to a container", stream format).
+    """
+
+    def __init__(self, connection: Any) -> None:
+        # For plain sockets the SDK returns the file-like wrapper; only the socket knows timeouts.
+        self._keep = connection
+        self._socket = getattr(connection, "_sock", connection)
+        self._raw = bytearray()
+
+    def send(self, data: bytes) -> None:
+        """Send all of it."""
+        self._socket.settimeout(30.0)
+        self._socket.sendall(data)
+
+    def receive(self, timeout_s: float) -> bytes:
+        """Return the content of the frames that came."""
+        self._socket.settimeout(max(timeout_s, 0.001))
+        while True:
+            chunk = self._socket.recv(65536)
+            self._raw += chunk
+            content = self._take_frames()
+            if content or not chunk:
+                return content
+
+    def close(self) -> None:
+        """Close the connection; the engine then closes the other side's standard input."""
+        self._socket.close()
+        self._keep.close()
+
+    def _take_frames(self) -> bytes:
+        content = bytearray()
+        while len(self._raw) >= 8:
+            end = 8 + int.from_bytes(self._raw[4:8], "big")
+            if len(self._raw) < end:
+                break
+            content += self._raw[8:end]
+            del self._raw[:end]
+        return bytes(content)
+
+
+class ProcessStream:
+    """A shell on this machine, for servers that are not in a container of ours.
+
+    It has a session of its own, so that Ctrl-C and a killed process group do not end it before
+    it has done what was left for the end.
+    """
+
+    def __init__(self, script: str, environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            ["sh", "-c", script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
+            start_new_session=True,
+            bufsize=0,
+        )
+
+    def send(self, data: bytes) -> None:
+        """Send all of it."""
+        assert self._process.stdin
+        self._process.stdin.write(data)
+
+    def receive(self, timeout_s: float) -> bytes:
+        """Return what came."""
+        assert self._process.stdout
+        ready, _, _ = select.select([self._process.stdout], [], [], timeout_s)
+        if not ready:
+            raise TimeoutError
+        return os.read(self._process.stdout.fileno(), 65536)
+
+    def close(self) -> None:
+        """Close its standard input; it ends by itself."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.returncode = 0  # nobody waits for it, and that is not worth a warning
+
+
+def local_shell(subject: str, *, home: str, environment: Mapping[str, str]) -> shell.Shell:
+    """Open a shell on this machine.
+
+    Args:
+        subject: Whose it is, for messages.
+        home: A directory shared by all shells of that server.
+        environment: What lets the clients log in.
+    """
+    fixed = {"LDB_HOME": home, "LDB_EPHEMERAL": "", "LDB_PROFILE": ""}
+    stream = ProcessStream(shell.script(":"), {**environment, **fixed})
+    return shell.Shell(stream, subject)

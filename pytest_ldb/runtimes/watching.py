@@ -1,0 +1,78 @@
+"""Evidence of how a container ran, collected as it happens."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from ..core.runtime import Exit
+
+LINES_KEPT = 400
+
+
+class LogWatch:
+    """Two threads: one reads the log, one waits for the end.
+
+    A container that removes itself takes its log and its exit code along; both are here before.
+    """
+
+    def __init__(
+        self,
+        log: Iterable[bytes],
+        wait: Callable[[], int],
+        out_of_memory: Callable[[], bool],
+    ) -> None:
+        self._log = log
+        self._lines: deque[str] = deque(maxlen=LINES_KEPT)
+        self._exit: Exit | None = None
+        self._wait = wait
+        self._out_of_memory = out_of_memory
+        self._ended = threading.Event()
+        self._reader = threading.Thread(target=self._read, name="ldb-log", daemon=True)
+        self._waiter = threading.Thread(target=self._await, name="ldb-exit", daemon=True)
+        self._reader.start()
+        self._waiter.start()
+
+    def ended(self, timeout_s: float) -> Exit | None:
+        """Return how it ended, waiting at most so long; None while it runs."""
+        self._ended.wait(timeout_s)
+        return self._exit
+
+    def log(self, lines: int) -> str:
+        """Return the last lines; after the end, all that there were."""
+        if self._ended.is_set():
+            self._reader.join(1.0)
+        return "\n".join(list(self._lines)[-lines:])
+
+    def close(self) -> None:
+        """Stop reading; both threads end by themselves."""
+        close = getattr(self._log, "close", None)
+        if close is not None:
+            close()
+
+    def _read(self) -> None:
+        rest = b""
+        try:
+            for chunk in self._log:
+                *complete, rest = (rest + chunk).split(b"\n")
+                self._lines.extend(line.decode(errors="replace").rstrip() for line in complete)
+        except Exception:  # noqa: BLE001, S110 - the connection went away; what was read counts
+            pass
+        if rest:
+            self._lines.append(rest.decode(errors="replace"))
+
+    def _await(self) -> None:
+        try:
+            code = self._wait()
+            out_of_memory = self._was_out_of_memory()
+        except Exception:  # noqa: BLE001 - the engine went away: nothing is known of the container
+            return
+        self._exit = Exit(code=code, out_of_memory=out_of_memory)
+        self._ended.set()
+
+    def _was_out_of_memory(self) -> bool:
+        try:
+            return self._out_of_memory()
+        except Exception:  # noqa: BLE001 - already removed
+            return False

@@ -1,0 +1,122 @@
+"""This process's part in the run: which servers it holds, and which database it has on each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from .core.credentials import user_secret
+from .core.database import Database
+from .core.external import external_lease
+from .core.lease import Lease
+from .core.lifecycle import Lifecycle
+from .core.model import Instance
+from .core.planning import Planner
+from .core.request import Scope
+from .core.runtime import Runtime
+from .core.settings import Settings
+from .core.sharing import Sharing
+from .core.shell import Shell
+from .core.types import DatabaseType
+
+
+@dataclass
+class Session:
+    """Obtains servers for this process, each once.
+
+    Args:
+        settings: What the user decided.
+        types: The types that there are.
+        scope: The checkout and the run.
+        worker: The id of this xdist worker; empty without xdist.
+        make_runtime: Connects to the engine, on first use.
+        state: A directory of the user's, for the secret and for locks.
+        say: Takes a line for the user.
+        on_ready: Called with each server when it has been obtained.
+    """
+
+    settings: Settings
+    types: Sequence[DatabaseType]
+    scope: Scope
+    worker: str
+    make_runtime: Callable[[], Runtime]
+    state: Path
+    say: Callable[[str], None]
+    on_ready: Callable[[Instance], None]
+    leases: dict[str, Lease] = field(default_factory=dict)
+
+    def database(self, kind: DatabaseType) -> Database:
+        """Return a new database of this process on the server that the run shares.
+
+        Raises:
+            LdbError: One of its subclasses says what is in the way.
+        """
+        return self.lease(kind).create_database(self.database_name)
+
+    def lease(self, kind: DatabaseType) -> Lease:
+        """Return this process's lease on the server that the run shares."""
+        if kind.name not in self.leases:
+            self.leases[kind.name] = self._obtain(kind)
+            self.on_ready(self.leases[kind.name].instance)
+        return self.leases[kind.name]
+
+    @cached_property
+    def lifecycle(self) -> Lifecycle:
+        """The seven commands, for servers that a test has to itself."""
+        return Lifecycle(self._runtime, self._planner, self.types, self._secret)
+
+    @property
+    def database_name(self) -> str:
+        """Unique per run and worker, made of lower-case letters, digits and underscores."""
+        worker = re.sub(r"[^a-z0-9]+", "_", self.worker.lower())
+        return "_".join(filter(None, ("ldb", self.scope.run, worker)))
+
+    def close(self) -> None:
+        """End all leases; what is left to do happens in the containers."""
+        for lease in self.leases.values():
+            lease.shell.close()
+        self.leases.clear()
+
+    def close_lifecycle(self) -> None:
+        """Delete the servers that tests had to themselves."""
+        if "lifecycle" in self.__dict__:
+            self.lifecycle.close()
+
+    def _obtain(self, kind: DatabaseType) -> Lease:
+        url = self.settings.urls.get(kind.name)
+        if url is not None:
+            return external_lease(kind, url, self._open_local_shell)
+        request, image = self._planner.shared(kind)
+        return self._sharing.obtain(request, image)
+
+    def _open_local_shell(self, subject: str, environment: Mapping[str, str]) -> Shell:
+        from .runtimes.streams import local_shell
+
+        home = self.state / "external" / re.sub(r"\W+", "-", subject)
+        return local_shell(subject, home=str(home), environment=environment)
+
+    @cached_property
+    def _runtime(self) -> Runtime:
+        return self.make_runtime()
+
+    @cached_property
+    def _secret(self) -> bytes:
+        return user_secret(self.state)
+
+    @cached_property
+    def _planner(self) -> Planner:
+        return Planner(self._runtime, self.settings, self.scope, self.say)
+
+    @cached_property
+    def _sharing(self) -> Sharing:
+        return Sharing(
+            self._runtime,
+            secret=self._secret,
+            directory=self.state / "locks",
+            timeout_s=self.settings.timeout_s,
+            recreate=self.settings.recreate,
+            say=self.say,
+        )
