@@ -94,8 +94,10 @@ def _types(config: pytest.Config) -> list[DatabaseType]:
 def _begin(
     config: pytest.Config, settings: Settings, types: Sequence[DatabaseType], place: Place
 ) -> Session:
-    """Begin this process's part in the run. A worker's leases end with its process, since xdist
-    ends that only after the last test of the whole run."""
+    """Begin this process's part in the run.
+
+    A worker's leases end with its process: xdist ends that after the last test of the whole run.
+    """
     from platformdirs import user_state_path
 
     from .core.request import Scope

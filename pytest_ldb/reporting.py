@@ -19,7 +19,8 @@ def printer(config: pytest.Config) -> Callable[[str], None]:
     def say(line: str) -> None:
         capture = config.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled() if capture else nullcontext():
-            print(f"\nldb: {line}", file=sys.stderr, end="", flush=True)
+            sys.stderr.write(f"\nldb: {line}\n")
+            sys.stderr.flush()
 
     return say
 

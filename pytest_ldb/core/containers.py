@@ -48,7 +48,7 @@ class Ownership:
                 container.name,
                 "a container that this version of pytest-ldb did not create has this name",
                 evidence=f"container {container.id[:12]}, labels {dict(labels) or 'none'}",
-                remedy=f"If nobody needs it, remove it: docker rm --force --volumes {container.name}",
+                remedy=f"If nobody needs it, end it: docker rm --force --volumes {container.name}",
             )
         return cls(
             id=UUID(labels[f"{LABEL}id"]),

@@ -49,7 +49,7 @@ def _make_secret(path: Path) -> bytes:
         with os.fdopen(handle, "wb") as file:
             file.write(secrets.token_bytes(SECRET_BYTES))
         if path.exists() and path.stat().st_size != SECRET_BYTES:
-            os.replace(temporary, path)
+            Path(temporary).replace(path)
         else:
             os.link(temporary, path)
     except FileExistsError:

@@ -13,10 +13,12 @@ from uuid import UUID
 from .errors import InvalidRequest
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from .types import DatabaseType
 
 
-class Secret(str):
+class Secret(str):  # noqa: SLOT000 - the mask needs a place
     """A string that drivers can use and that its ``repr`` does not give away.
 
     Failing assertions, ``--showlocals`` and loggers show reprs.
@@ -24,7 +26,7 @@ class Secret(str):
 
     mask: str
 
-    def __new__(cls, value: str, mask: str = "********") -> Secret:
+    def __new__(cls, value: str, mask: str = "********") -> Self:
         """Wrap ``value``, shown as ``mask``."""
         self = super().__new__(cls, value)
         self.mask = mask

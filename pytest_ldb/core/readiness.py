@@ -16,6 +16,7 @@ FIRST_PAUSE_S = 0.005
 LONGEST_PAUSE_S = 0.05
 EXCHANGE_TIMEOUT_S = 1.0
 LOG_LINES = 20
+KILLED = 128 + 9
 
 
 def ask(address: Address, exchange: Exchange, timeout_s: float = EXCHANGE_TIMEOUT_S) -> bytes:
@@ -37,7 +38,7 @@ def ask(address: Address, exchange: Exchange, timeout_s: float = EXCHANGE_TIMEOU
     return answer
 
 
-def wait_until_ready(
+def wait_until_ready(  # noqa: PLR0913 - the clock and the secrets are for tests and logs
     subject: str,
     address: Address | None,
     exchange: Exchange,
@@ -96,12 +97,12 @@ def died(subject: str, ended: Exit, log: str) -> StartFailed:
             remedy="Raise memory_mib of the DatabaseType (data in memory counts), "
             "or give the engine more memory.",
         )
-    hint = " (128 + 9: killed; perhaps out of memory)" if ended.code == 137 else ""
+    hint = " (killed; perhaps out of memory)" if ended.code == KILLED else ""
     return InstanceDied(
         subject,
         f"the server ended with exit code {ended.code}{hint}",
         evidence=evidence,
-        remedy="Its last log lines, above, say why: look at the image, its command and environment.",
+        remedy="Its last log lines, above, say why; check the image, its command and environment.",
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -100,7 +100,7 @@ class Sharing:
         while True:
             try:
                 return self._attach(request) or self._create(request, image)
-            except (NameTaken, ShellLost):
+            except (NameTaken, ShellLost):  # noqa: PERF203 - each turn talks to the engine
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(AGAIN_S)
@@ -121,7 +121,7 @@ class Sharing:
         return held
 
     def _find(self, request: CreateInstanceRequest) -> Container | None:
-        """Find the container; one that is only just being created, by another host, is given time."""
+        """Find the container; one that another host is only just creating is given time."""
         deadline = time.monotonic() + ABANDONED_AFTER_S
         while True:
             container = self._runtime.find(request.container)
@@ -192,7 +192,7 @@ class Sharing:
         watch = held.watch or self._runtime.watch(held.container.id)
         try:
             wait_until_ready(
-                request.name,
+                request.database_type.name,
                 held.container.address,
                 request.database_type.ready,
                 watch,
@@ -240,15 +240,13 @@ class Sharing:
 
     def _discard(self, identity: str) -> None:
         """Remove a container that failed; what is wrong was said already."""
-        try:
+        with suppress(EngineFailed):
             self._runtime.remove(identity)
-        except EngineFailed:
-            pass
 
     def _died(self, request: CreateInstanceRequest, ended: Exit, watch: Watch) -> StartFailed:
         log = watch.log(LOG_LINES)
         password = credentials_for(request, self._secret).password
-        return died(request.name, ended, log.replace(password, "********"))
+        return died(request.database_type.name, ended, log.replace(password, "********"))
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:

@@ -113,8 +113,9 @@ class Stream(Protocol):
 def script(switch_off: str) -> str:
     """Return the script to run with ``sh -c``.
 
-    It reads ``LDB_HOME`` (a directory that all shells of a server share), ``LDB_EPHEMERAL`` (not
-    empty: the last shell that leaves runs ``switch_off``) and ``LDB_PROFILE`` (a line to run first).
+    It reads ``LDB_HOME`` (a directory that all shells of a server share), ``LDB_EPHEMERAL``
+    (not empty: the last shell that leaves runs ``switch_off``) and ``LDB_PROFILE`` (a line to run
+    first).
     """
     return _SCRIPT % {"switch_off": switch_off}
 

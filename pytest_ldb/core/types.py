@@ -54,7 +54,8 @@ class DatabaseType:
         program: The server's program, set before arguments of ours where ``command`` names none.
         tuning: Arguments that trade durability for speed; left out when data must be durable.
         arguments: Arguments that it always gets, before those of ``command`` (template).
-        credential_environment: Variables that tell the image user, password and database (template).
+        credential_environment: Variables that tell the image user, password and database
+            (template).
         environment: Further variables, as they are.
         init_scripts: Files that the image runs on its first start, in the order of their names.
         init_directory: Where the image looks for them.

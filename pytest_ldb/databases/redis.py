@@ -15,7 +15,7 @@ REDIS = DatabaseType(
     name="redis",
     image="redis:8",
     port=6379,
-    # `-NOAUTH` is the answer of a server that is up and wants its password first; `-LOADING` is not.
+    # `-NOAUTH` is the answer of a server that is up and wants its password; `-LOADING` is not.
     ready=Exchange(send=b"PING\r\n", ready=rb"\+PONG|-NOAUTH"),
     user="default",
     initial_database="0",

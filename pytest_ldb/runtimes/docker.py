@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
-import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -26,9 +25,10 @@ from ..core import errors, shell
 from ..core.model import Address
 from ..core.runtime import Container, ContainerSpec, Image
 from .endpoint import Endpoint, own_container
+from .guard import ProcessGuard
 from .pulling import PullProgress
-from .watching import LogWatch
 from .streams import MultiplexedStream
+from .watching import LogWatch
 
 HOME_IN_CONTAINER = "/dev/shm/ldb"  # noqa: S108 - inside the container, for its shells
 REQUEST_TIMEOUT_S = 60
@@ -151,9 +151,9 @@ class DockerRuntime:
     def _image(self, reference: str) -> Image:
         with _translated(reference):
             try:
-                data = self._api.inspect_image(reference)
+                data = self._api.inspect_image(reference)  # type: ignore[no-untyped-call]
             except ImageNotFound:
-                raise self._image_unavailable(reference, "the engine does not have this image", "")
+                raise self._image_unavailable(reference, "the engine does not have it") from None
         return Image(id=data["Id"], volumes=tuple(sorted(data["Config"].get("Volumes") or ())))
 
     def _pull(self, reference: str, say: Callable[[str], None]) -> None:
@@ -171,7 +171,7 @@ class DockerRuntime:
                 reference, "the image could not be pulled", progress.error
             )
 
-    def _image_unavailable(self, reference: str, fact: str, evidence: str) -> errors.LdbError:
+    def _image_unavailable(self, reference: str, fact: str, evidence: str = "") -> errors.LdbError:
         repository = parse_repository_tag(reference)[0]
         present = [
             tag for image in self._api.images(name=repository) for tag in image["RepoTags"] or ()
@@ -241,50 +241,6 @@ class DockerRuntime:
             time.sleep(0.02)
 
 
-class ProcessGuard:
-    """A process that outlives this one just long enough to remove a container.
-
-    Between the engine's "created" and the first open shell nothing inside the container could
-    notice that we are gone. The guard reads its standard input, which the kernel closes when this
-    process ends; only then does it import anything.
-    """
-
-    def __init__(self, container: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _GUARD, container],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            start_new_session=True,
-        )
-
-    def release(self) -> None:
-        """End the guard; the container stays."""
-        if self._process.poll() is None:
-            self._process.communicate(b"released")
-
-
-_GUARD = """
-import sys
-container = sys.argv[1]
-if not sys.stdin.read():
-    from pytest_ldb.runtimes.docker import remove_whatever_appears
-    remove_whatever_appears(container)
-"""
-
-
-def remove_whatever_appears(container: str) -> None:
-    """Remove a container of this name that is ours, even if it is only just being created."""
-    runtime = DockerRuntime()
-    for _ in range(20):
-        found = runtime.find(container)
-        if found is not None and "pytest-ldb.id" in found.labels:
-            runtime.remove(found.id)
-            return
-        time.sleep(0.25)
-
-
 def _engine_url() -> str:
     if os.environ.get("DOCKER_HOST"):
         return os.environ["DOCKER_HOST"]
@@ -346,7 +302,7 @@ def _translated(subject: str) -> Iterator[None]:
 
 def _translated_answer(subject: str, error: APIError) -> errors.LdbError:
     text = str(error.explanation or error)
-    if error.status_code == 409 and "is already in use" in text:
+    if error.status_code == HTTPStatus.CONFLICT and "is already in use" in text:
         return errors.NameTaken(subject, "this container name is taken", evidence=text)
     if "no space left on device" in text.lower():
         return errors.DiskFull(

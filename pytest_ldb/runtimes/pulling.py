@@ -41,5 +41,5 @@ class PullProgress:
             self._layers[event["id"]] = (total, total)
         if self._layers and self._now() >= self._next:
             self._next = self._now() + INTERVAL_S
-            done, total = (sum(column) / 1e6 for column in zip(*self._layers.values()))
+            done, total = (sum(column) / 1e6 for column in zip(*self._layers.values(), strict=True))
             self._say(f"pulling {self._reference}: {done:.0f} of {total:.0f} MB")

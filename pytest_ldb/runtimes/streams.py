@@ -10,12 +10,14 @@ from typing import Any
 
 from ..core import shell
 
+_HEADER_BYTES = 8
+
 
 class MultiplexedStream:
     """A hijacked connection to the engine: plain bytes out, framed bytes in.
 
-    Each frame is a byte that names the stream, three zero bytes, the length as four bytes in network
-    order, and the content (Docker Engine API, "Attach to a container", stream format).
+    Each frame is a byte that names the stream, three zero bytes, the length as four bytes in
+    network order, and the content (Docker Engine API, "Attach to a container", stream format).
     """
 
     def __init__(self, connection: Any) -> None:
@@ -46,11 +48,11 @@ class MultiplexedStream:
 
     def _take_frames(self) -> bytes:
         content = bytearray()
-        while len(self._raw) >= 8:
-            end = 8 + int.from_bytes(self._raw[4:8], "big")
+        while len(self._raw) >= _HEADER_BYTES:
+            end = _HEADER_BYTES + int.from_bytes(self._raw[4:8], "big")
             if len(self._raw) < end:
                 break
-            content += self._raw[8:end]
+            content += self._raw[_HEADER_BYTES:end]
             del self._raw[:end]
         return bytes(content)
 
