@@ -103,6 +103,7 @@ def _begin(
     from .core.request import Scope
     from .reporting import printer
     from .session import Session
+    from .workers import when_controller_is_gone
 
     session = Session(
         settings=settings,
@@ -119,4 +120,5 @@ def _begin(
     config.add_cleanup(session.close_lifecycle)
     if not place.worker:
         config.add_cleanup(session.close)
+    when_controller_is_gone(place, session.abandon)
     return session

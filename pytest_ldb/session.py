@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from .core.credentials import user_secret
 from .core.database import Database
+from .core.errors import LdbError
 from .core.external import external_lease
 from .core.lease import Lease
 from .core.lifecycle import Lifecycle
@@ -84,6 +86,12 @@ class Session:
         """Delete the servers that tests had to themselves."""
         if "lifecycle" in self.__dict__:
             self.lifecycle.close()
+
+    def abandon(self) -> None:
+        """Let go of everything, from another thread, while a test may still run."""
+        self.close()
+        with suppress(LdbError):
+            self.close_lifecycle()
 
     def _obtain(self, kind: DatabaseType) -> Lease:
         url = self.settings.urls.get(kind.name)

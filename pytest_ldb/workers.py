@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 _KEY = "ldb_run"
+_CONTROLLER = "ldb_controller"
+LOOK_EVERY_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -18,24 +24,42 @@ class Place:
     Args:
         run: The id of the run, 8 hex digits, the same in all its processes.
         worker: The id of this worker; empty for a process that is its own controller.
+        controller: The process id of the controller.
     """
 
     run: str
     worker: str
+    controller: int
 
 
 def find_place(config: pytest.Config) -> Place:
     """Return this process's place; without xdist it is its own controller."""
     handed: dict[str, Any] | None = getattr(config, "workerinput", None)
     if handed is None:
-        return Place(run=uuid.uuid4().hex[:8], worker="")
-    return Place(run=handed[_KEY], worker=handed["workerid"])
+        return Place(run=uuid.uuid4().hex[:8], worker="", controller=os.getpid())
+    return Place(run=handed[_KEY], worker=handed["workerid"], controller=handed[_CONTROLLER])
 
 
 def hand_over(config: pytest.Config, place: Place) -> None:
     """Have the workers told, if this process is the controller of any."""
     if config.pluginmanager.hasplugin("xdist") and not place.worker:
         config.pluginmanager.register(_Controller(place), "ldb-controller")
+
+
+def when_controller_is_gone(place: Place, act: Callable[[], None]) -> None:
+    """Call ``act`` in a thread when the controller of this worker has ended before the worker.
+
+    A worker whose controller was killed goes on with its test for seconds, and so would its
+    servers. Workers that are not children of their controller (on another machine) cannot tell.
+    """
+
+    def watch() -> None:
+        while os.getppid() == place.controller:
+            time.sleep(LOOK_EVERY_S)
+        act()
+
+    if place.worker and os.getppid() == place.controller:
+        threading.Thread(target=watch, name="ldb-controller", daemon=True).start()
 
 
 def hand_back(config: pytest.Config, servers: list[dict[str, Any]]) -> None:
@@ -62,3 +86,4 @@ class _Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput[_KEY] = self._place.run
+        node.workerinput[_CONTROLLER] = self._place.controller

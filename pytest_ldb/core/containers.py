@@ -96,7 +96,7 @@ def container_spec(
     environment = {name: render(text, values) for name, text in kind.credential_environment.items()}
     return ContainerSpec(
         name=request.container,
-        image=image.id,
+        image=request.image,
         command=tuple(render(argument, values) for argument in request.arguments),
         environment={**environment, **kind.environment},
         labels=labels_for(request, identity),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +141,7 @@ class CreateInstanceRequest:
             for name, fact in self.facts.items()
             if other_facts.get(name) != fact
         ]
-        return "; ".join(changed)
+        return re.sub(r"sha256:([0-9a-f]{12})[0-9a-f]+", r"\1", "; ".join(changed))
 
 
 def _digest(path: Path) -> str:

@@ -114,7 +114,7 @@ class Sharing:
             self._runtime.unpause(container.id)
         held = _Held(container, self._open_shell(request, container.id))
         if held.shell.was_ready and not self._answers(request, container):
-            self._say(f"{request.name}: it runs but does not answer, so it is replaced")
+            self._tell(request, "the server runs but does not answer, so it is replaced")
             held.shell.close()
             self._runtime.remove(container.id)
             return None
@@ -135,11 +135,11 @@ class Sharing:
         ours = Ownership.of(container)
         stale = self._recreate and ours.kept and ours.run != request.scope.run
         if stale:
-            self._say(f"{request.name}: replaced, as --ldb-recreate asks")
+            self._tell(request, "the kept server is replaced, as --ldb-recreate asks")
         elif container.state in ("running", "paused"):
             return True
         elif request.kept and container.state != "removing":
-            self._say(f"{request.name}: it was {container.state}, so it is replaced")
+            self._tell(request, f"the kept server was {container.state}, so it is replaced")
         self._runtime.remove(container.id)
         return False
 
@@ -225,7 +225,9 @@ class Sharing:
         ):
             ours = Ownership.of(container)
             if container.name != request.container and not self._in_use(container):
-                self._say(f"{request.name}: a new server: {request.difference(ours.facts)}")
+                self._tell(
+                    request, f"the kept server is replaced: {request.difference(ours.facts)}"
+                )
                 self._runtime.remove(container.id)
 
     def _in_use(self, container: Container) -> bool:
@@ -237,6 +239,9 @@ class Sharing:
             return False
         shell.close()
         return shell.others > 0
+
+    def _tell(self, request: CreateInstanceRequest, what: str) -> None:
+        self._say(f"{request.database_type.name}: {what}")
 
     def _discard(self, identity: str) -> None:
         """Remove a container that failed; what is wrong was said already."""

@@ -89,10 +89,11 @@ start_temporary_server() {
     say Note 'Temporary server started.'
 }
 
-# Given a password from here on; clients read it from a file, as the command line is visible to others.
+# Root has no password at first. Clients read it from a file: the command line is visible to others.
 ROOT_PASSWORD_IN_USE=
 password_file() {
-    printf '[client]\npassword="%s"\n' "${ROOT_PASSWORD_IN_USE//\"/\\\"}"
+    local password=${ROOT_PASSWORD_IN_USE//\\/\\\\}
+    printf '[client]\npassword="%s"\n' "${password//\"/\\\"}"
 }
 
 stop_temporary_server() {

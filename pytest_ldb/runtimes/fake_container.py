@@ -1,0 +1,118 @@
+"""What runs behind a container of the fake runtime: its keeper, and the one server that there is.
+
+Both are started by the path of this file and without site-packages, so it imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import socketserver
+import subprocess
+import sys
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+LISTENER = "FAKE_LISTENER"
+"""The variable that tells the server which of its open files is the published port."""
+
+
+def keep(directory: Path) -> int:
+    """Start a container; return when it runs, leaving a process behind that waits for its end."""
+    news, ours = os.pipe()
+    if os.fork():
+        os.close(ours)
+        return int(os.read(news, 3) or b"125")
+    os.close(news)
+    os.setsid()
+    with (directory / "exit").open("r+") as record:
+        # Locked until everything about this run is over; empty until its exit code is known.
+        fcntl.flock(record, fcntl.LOCK_EX)
+        record.truncate()
+        code = _run(directory, ours)
+        record.write(str(code))
+        record.flush()
+        (directory / "running").unlink(missing_ok=True)
+        _clean_up(directory)
+    return code
+
+
+def _run(directory: Path, news: int) -> int:
+    """Run the container's command to its end and return its exit code."""
+    spec = json.loads((directory / "spec.json").read_text())
+    with socket.create_server((spec["bind"], 0)) as port, (directory / "log").open("ab") as log:
+        try:
+            process = subprocess.Popen(
+                spec["command"] or ["redis-server"],
+                cwd=directory / "root",
+                env={**os.environ, **spec["environment"], LISTENER: str(port.fileno())},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[port.fileno()],
+                start_new_session=True,
+            )
+        except OSError as error:
+            log.write(f"{error}\n".encode())
+            os.write(news, b"127")
+            return 127
+        draft = directory / "running.draft"
+        draft.write_text(json.dumps({"group": process.pid, "port": port.getsockname()[1]}))
+        draft.replace(directory / "running")
+    os.write(news, b"0")
+    code = process.wait()
+    _kill(process.pid)
+    return code if code >= 0 else 128 - code
+
+
+def _clean_up(directory: Path) -> None:
+    """Remove the container if it is to be removed, and end its shells."""
+    spec = json.loads((directory / "spec.json").read_text())
+    if spec["auto_remove"] or (directory / "doomed").exists():
+        garbage = directory = directory.rename(directory.parents[1] / "removed" / uuid.uuid4().hex)
+    else:
+        garbage = directory / "home"
+    for lease in (directory / "home" / "leases").glob("*"):
+        _kill(int(lease.name))
+    shutil.rmtree(garbage, ignore_errors=True)
+
+
+def _kill(group: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
+class _Conversation(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        """Answer every line: all that anybody asks is whether it is there."""
+        with suppress(ConnectionError):
+            for _ in self.rfile:
+                self.wfile.write(b"+PONG\r\n")
+
+
+def serve() -> None:
+    """Answer on the published port until a signal ends it, as Redis does."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, _end)
+    server = socketserver.ThreadingTCPServer(("", 0), _Conversation, bind_and_activate=False)
+    server.daemon_threads = True
+    server.socket.close()
+    server.socket = socket.socket(fileno=int(os.environ[LISTENER]))
+    print("Ready to accept connections", flush=True)  # noqa: T201 - its log
+    server.serve_forever()
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "keep":
+        os._exit(keep(Path(sys.argv[2])))
+    serve()

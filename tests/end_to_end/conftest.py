@@ -1,0 +1,156 @@
+"""Whole runs of pytest in projects of their own, on the real engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from pytest_ldb.core.request import Scope
+
+GONE_WITHIN_S = 2.0
+
+
+@dataclass
+class Project:
+    """A directory with tests in it, as a user has one."""
+
+    root: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the project."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a run in a process group of its own."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+            cwd=self.root,
+            env={**os.environ, **self.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def run(self, *arguments: str) -> Run:
+        """Run to the end."""
+        process = self.start(*arguments)
+        output, _ = process.communicate(timeout=120)
+        return Run(process.returncode, output)
+
+    def containers(self) -> list[str]:
+        """Return the names of this project's containers, in whatever state."""
+        project = Scope.of(self.root, "").project
+        return docker(
+            *("ps", "--all", "--format", "{{.Names}}"),
+            *("--filter", f"label=pytest-ldb.project={project}"),
+        ).split()
+
+    def wait_until_gone(self) -> None:
+        """Fail if a container of this project is still there after two seconds."""
+        deadline = time.monotonic() + GONE_WITHIN_S
+        while (left := self.containers()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not left, f"still there {GONE_WITHIN_S} s after the end: {left}"
+
+    def wait_for_record(self, pattern: str = "record-*.json") -> Path:
+        """Wait for a test to say, with the fixture `record`, that it has come so far."""
+        deadline = time.monotonic() + 60.0
+        while not (found := list(self.root.glob(pattern))):
+            assert time.monotonic() < deadline, f"no {pattern}"
+            time.sleep(0.01)
+        return found[0]
+
+    def records(self) -> list[dict[str, str]]:
+        """Return what tests wrote with the fixture `record`."""
+        return [json.loads(path.read_text()) for path in sorted(self.root.glob("record-*.json"))]
+
+    def clean_up(self) -> None:
+        """End what the test left, whatever happened."""
+        for process in self.started:
+            if process.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, 9)
+                process.wait()
+            if process.stdout:
+                process.stdout.close()
+        for name in self.containers():
+            docker("rm", "--force", "--volumes", name)
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run ended."""
+
+    status: int
+    output: str
+
+    def passed(self, count: int) -> None:
+        """Fail unless so many tests passed and nothing else happened."""
+        assert self.status == 0, self.output
+        assert f"{count} passed" in self.output, self.output
+
+
+def docker(*arguments: str) -> str:
+    """Return what the Docker client printed."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 or "No such container" in done.stderr, done.stderr
+    return done.stdout
+
+
+RECORDER = """
+import json, os, pytest
+
+@pytest.fixture
+def record(request):
+    def write(**values):
+        name = f"record-{os.getpid()}-{request.node.name}.json".replace("/", "-")
+        with open(name, "w") as file:
+            json.dump({"pid": str(os.getpid()), **values}, file)
+    return write
+"""
+
+
+MakeProject = Callable[[str], Project]
+
+
+@pytest.fixture
+def make_project(tmp_path: Path) -> Iterator[MakeProject]:
+    """Make projects, each in a directory of its own, and remove what they leave."""
+    made: list[Project] = []
+
+    def make(name: str) -> Project:
+        root = tmp_path / name
+        root.mkdir(parents=True)
+        project = Project(root)
+        project.write("pytest.ini", "[pytest]\n")
+        project.write("conftest.py", RECORDER)
+        made.append(project)
+        return project
+
+    yield make
+    for project in made:
+        project.clean_up()
+
+
+@pytest.fixture
+def project(make_project: MakeProject) -> Project:
+    """A project without tests."""
+    return make_project("shop")

@@ -1,0 +1,123 @@
+"""However a run ends, nothing of it stays: no container, no volume, no process, no file."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from .conftest import Project, docker
+
+SLOW = """
+import time
+def test_slow(ldb_redis, ldb_postgres, record):
+    record(id=str(ldb_redis.instance.id))
+    time.sleep(60)
+def test_slow_too(ldb_redis, ldb_postgres, record):
+    record(id=str(ldb_redis.instance.id))
+    time.sleep(60)
+"""
+
+OWN = """
+import time
+def test_own(ldb, record):
+    stopped = ldb.create("redis")
+    ldb.stop(stopped)
+    running = ldb.create("redis")
+    record(id=str(running.id))
+    time.sleep(60)
+"""
+
+
+def volumes() -> set[str]:
+    """Return the names of all volumes."""
+    return set(docker("volume", "ls", "--quiet").split())
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_to_the_controller(project: Project, number: signal.Signals, workers: str) -> None:
+    project.write("test_slow.py", SLOW)
+    process = project.start(workers)
+    project.wait_for_record()
+    process.send_signal(number)
+    process.wait(timeout=30)
+    project.wait_until_gone()
+
+
+def test_everything_killed_at_once(project: Project) -> None:
+    project.write("test_slow.py", SLOW)
+    process = project.start("-n2")
+    project.wait_for_record()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=30)
+    project.wait_until_gone()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_servers_of_a_test_of_its_own_even_stopped_ones(
+    project: Project, number: signal.Signals
+) -> None:
+    before = volumes()
+    project.write("test_own.py", OWN)
+    process = project.start()
+    project.wait_for_record()
+    assert len(project.containers()) == 2
+    process.send_signal(number)
+    process.wait(timeout=30)
+    project.wait_until_gone()
+    assert volumes() <= before
+
+
+@pytest.mark.parametrize("state", ["created", "starting"])
+def test_killed_while_a_server_is_being_created(project: Project, state: str) -> None:
+    """The window in which nothing inside the container could notice."""
+    project.write("test_slow.py", SLOW)
+    process = project.start()
+    while not project.containers():
+        assert process.poll() is None
+    if state == "starting":
+        while "running" not in docker("inspect", "-f", "{{.State.Status}}", *project.containers()):
+            assert process.poll() is None
+    process.kill()
+    process.wait(timeout=30)
+    project.wait_until_gone()
+
+
+def test_a_failing_test_and_exitfirst(project: Project) -> None:
+    before = volumes()
+    project.write("test_x.py", "def test_1(ldb_postgres): assert 0\ndef test_2(ldb_redis): pass\n")
+    run = project.run("-x")
+    assert "1 failed" in run.output
+    project.wait_until_gone()
+    assert volumes() <= before
+
+
+def test_no_file_in_the_project(project: Project) -> None:
+    project.write("test_redis.py", "def test(ldb_redis): pass\n")
+    before = files(project.root)
+    project.run("-n2").passed(1)
+    assert files(project.root) == before
+
+
+def test_forked_children_do_not_keep_the_server(project: Project) -> None:
+    project.write(
+        "test_fork.py",
+        """
+import os, time
+def test(ldb_redis, record):
+    if os.fork() == 0:
+        time.sleep(20)
+        os._exit(0)
+""",
+    )
+    process = project.start("-W", "ignore")
+    process.wait(timeout=30)
+    project.wait_until_gone()
+
+
+def files(root: Path) -> set[Path]:
+    """Return all files below, but for compiled ones."""
+    return {path for path in root.rglob("*") if "__pycache__" not in path.parts}

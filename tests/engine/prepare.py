@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""Give this machine a Docker engine, and images of real databases for the tests and the demonstration.
+
+  python tests/engine/prepare.py                  an engine, and the main set of images
+  python tests/engine/prepare.py --all            the same, and the images that only some tests need
+  python tests/engine/prepare.py postgres:17      an engine, and the images named
+  export $(python tests/engine/prepare.py --env)  the same as the first, and LDB_POSTGRES_IMAGE and the like are set
+  python tests/engine/prepare.py --stop           end the engine again, if it was started by this script
+
+The engine is the one that answers to the command `docker`. Where none does, root on Debian gets one: docker.io is
+installed if need be, dockerd is started in the background, and what a killed engine left behind does not stop it. Its log
+and what is known about it are in ~/.local/state/pytest-ldb/engine (or below $XDG_STATE_HOME).
+
+The images are the official ones where Docker Hub answers. Elsewhere they are built: from packages of Debian, of PyPI (the
+server of MongoDB) and of npm (its shell), with entrypoints that keep the promises of the official images. They are called
+localhost/pytest-ldb/<database>:<version>, carry a digest of all they were made of, and are built again only if that changes.
+
+Several of these may run at once. Standard output has what --env prints, and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+from collections.abc import Iterable, Sequence
+
+import builder
+import dockerd
+from recipes import ALL, MAIN, Recipe
+from steps import Failure, alone, say
+
+
+def image(name: str) -> str:
+    """The reference of an image, such as "postgres:17", after making sure that the engine has it."""
+    return images([name])[name]
+
+
+def images(names: Iterable[str]) -> dict[str, str]:
+    """The references of several images by name, after making sure that the engine has them all."""
+    return dict(zip(names := tuple(names), _images(names), strict=True))
+
+
+@functools.cache
+def _images(names: tuple[str, ...]) -> tuple[str, ...]:
+    recipes = [_recipe(name) for name in names]
+    place = dockerd.Place()
+    found: dict[str, str] = {}
+    if dockerd.answers():
+        found = builder.find(recipes)
+    if len(found) < len(recipes):
+        with alone():
+            dockerd.ensure(place)
+            found = builder.provide(recipes)
+    return tuple(found[name] for name in names)
+
+
+def _recipe(name: str) -> Recipe:
+    try:
+        return ALL[name]
+    except KeyError:
+        raise Failure(f"There is no image {name!r}. There are: {', '.join(sorted(ALL))}.") from None
+
+
+def environment(references: dict[str, str]) -> dict[str, str]:
+    """The variables that make the tests use these images; of two for one database the first counts."""
+    variables: dict[str, str] = {}
+    for name, reference in references.items():
+        variables.setdefault(f"LDB_{ALL[name].database.upper()}_IMAGE", reference)
+    return dict(sorted(variables.items()))
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="prepare.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("image", nargs="*", help=f"one of {', '.join(sorted(ALL))}")
+    parser.add_argument(
+        "--all", action="store_true", help="provide every image there is a recipe for"
+    )
+    parser.add_argument(
+        "--env", action="store_true", help="print variables that make the tests use the images"
+    )
+    parser.add_argument(
+        "--stop", action="store_true", help="end the engine that this script started"
+    )
+    return parser.parse_args(arguments)
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    if options.stop:
+        with alone():
+            dockerd.stop(dockerd.Place())
+        return
+    names = [*options.image] or [recipe.name for recipe in MAIN]
+    if options.all:
+        names += [name for name in ALL if name not in names]
+    references = images(names)
+    for name, reference in references.items():
+        say(f"{name}: {reference}")
+    if options.env:
+        print("\n".join(f"{name}={value}" for name, value in environment(references).items()))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line asks for; what goes wrong becomes a message."""
+    try:
+        _prepare(_arguments(arguments))
+    except Failure as failure:
+        say(f"prepare.py: {failure}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""What every step of the preparation needs: to run a command, to say what happened, and to be alone while it works."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class Failure(Exception):
+    """Something that only the reader can mend; its text is written for them."""
+
+
+def say(text: str) -> None:
+    """Tell the reader; standard output belongs to what programs read."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def step(title: str) -> Iterator[None]:
+    """Say what was done and how long it took, once it is done."""
+    begin = time.monotonic()
+    yield
+    say(f"{title}: {time.monotonic() - begin:.1f} s")
+
+
+def run(*command: str, timeout_s: float | None = None, env: Mapping[str, str] | None = None) -> str:
+    """Run a command to its end and return what it printed."""
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            env={**os.environ, **(env or {})},
+        )
+    except FileNotFoundError:
+        raise Failure(
+            f"{command[0]} is not installed. Install it, or run this as root on Debian."
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise Failure(f"`{_shown(command)}` did not end within {timeout_s:.0f} s.") from None
+    if done.returncode:
+        evidence = last_lines(done.stdout + done.stderr)
+        raise Failure(f"`{_shown(command)}` failed with exit code {done.returncode}.\n{evidence}")
+    return done.stdout
+
+
+def last_lines(text: str, count: int = 15) -> str:
+    """The end of a log, where the reason usually stands, indented."""
+    return "\n".join(f"    {line}" for line in text.strip().splitlines()[-count:])
+
+
+def _shown(command: tuple[str, ...]) -> str:
+    text = " ".join(command)
+    return text if len(text) <= 200 else text[:200] + " ..."
+
+
+def state_directory() -> Path:
+    """Where we remember things between runs: the user's, and never the repository."""
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    directory = Path(home) / "pytest-ldb" / "engine"
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Keep other preparations of this user waiting; the kernel lets go of the lock even if we are killed."""
+    with (state_directory() / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with step("waited for another prepare.py"):
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
