@@ -11,7 +11,6 @@ import pytest
 if TYPE_CHECKING:
     from .core.database import Database
     from .core.lifecycle import Lifecycle
-    from .core.types import DatabaseType
     from .session import Session
 
 _MANUAL = """A database on a real {name} server, private to this process.
@@ -25,22 +24,22 @@ ends; with --ldb-keep the server stays for the next run.
 """
 
 
-def fixture_module(types: Iterable[DatabaseType], session: Callable[[], Session]) -> ModuleType:
-    """Return a plugin with a fixture for each type, and `ldb`."""
+def fixture_module(names: Iterable[str], session: Callable[[], Session]) -> ModuleType:
+    """Return a plugin with a fixture for each type of database, and `ldb`."""
     module = ModuleType(f"{__name__}.of_this_run")
-    for kind in types:
-        setattr(module, f"ldb_{kind.name}", _database_fixture(kind, session))
+    for name in names:
+        setattr(module, f"ldb_{name}", _database_fixture(name, session))
     module.ldb = _lifecycle_fixture(session)  # type: ignore[attr-defined]
     return module
 
 
-def _database_fixture(kind: DatabaseType, session: Callable[[], Session]) -> object:
+def _database_fixture(name: str, session: Callable[[], Session]) -> object:
     def database() -> Database:
         with failing_in_a_sentence(session()):
-            return session().database(kind)
+            return session().database(name)
 
-    database.__doc__ = _MANUAL.format(name=kind.name)
-    return pytest.fixture(scope="session", name=f"ldb_{kind.name}")(database)
+    database.__doc__ = _MANUAL.format(name=name)
+    return pytest.fixture(scope="session", name=f"ldb_{name}")(database)
 
 
 def _lifecycle_fixture(session: Callable[[], Session]) -> object:

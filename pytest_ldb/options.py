@@ -9,34 +9,34 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-
-if TYPE_CHECKING:
-    from .core.settings import Settings
 
 
 class _Wrong(ValueError):
     """A value that an option does not take; the message says what it does take."""
 
 
-@dataclass(frozen=True)
 class Option:
-    """One option.
+    """One option. Not a dataclass: making one takes longer than all else here, in every run.
 
     Args:
         name: ``keep`` for ``--ldb-keep``, ini ``ldb_keep`` and ``LDB_KEEP``.
         parse: From a text to a value.
-        help: For ``pytest --help``.
+        text: Its help.
         metavar: What its value is; empty for a switch.
     """
 
-    name: str
-    parse: Callable[[str], Any]
-    help: str
-    metavar: str = ""
+    __slots__ = ("help", "metavar", "name", "parse")
+
+    def __init__(
+        self, name: str, parse: Callable[[str], Any], text: str, metavar: str = ""
+    ) -> None:
+        self.name = name
+        self.parse = parse
+        self.help = text
+        self.metavar = metavar
 
     @property
     def flag(self) -> str:
@@ -152,8 +152,8 @@ def add_options(parser: pytest.Parser) -> None:
         parser.addini(option.ini, help=option.help, type="string", default=None)
 
 
-def read_settings(config: pytest.Config, types: Iterable[str]) -> Settings:
-    """Return what the user decided.
+def read_options(config: pytest.Config, types: Iterable[str]) -> dict[str, Any]:
+    """Return what the user decided, as the arguments of ``Settings``.
 
     Args:
         config: pytest's.
@@ -162,8 +162,6 @@ def read_settings(config: pytest.Config, types: Iterable[str]) -> Settings:
     Raises:
         pytest.UsageError: A value is wrong; the message says where it was given.
     """
-    from .core.settings import Settings
-
     given = {option.name: _given(config, option) for option in OPTIONS}
     values = {name: found[0] for name, found in given.items() if found}
     values.pop("image", None)
@@ -174,7 +172,7 @@ def read_settings(config: pytest.Config, types: Iterable[str]) -> Settings:
     given["image"].insert(on_command_line, _by_type("IMAGE", names, os.environ))
     images = _merged(given["image"])
     _check_names(images, names)
-    return Settings(**values, images=images, urls=_by_type("URL", names, os.environ))
+    return {**values, "images": images, "urls": _by_type("URL", names, os.environ)}
 
 
 def _given(config: pytest.Config, option: Option) -> list[Any]:

@@ -1,23 +1,28 @@
-"""The hooks that pytest calls, in the order in which it calls them. Wiring only."""
+"""The hooks that pytest calls, in the order in which it calls them. Wiring only.
+
+What a run that needs no database does not need is imported on use.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import hookspecs
-from .options import add_options
+from .fixtures import fixture_module
+from .options import add_options, read_options
 
 if TYPE_CHECKING:
     from .core.runtime import Runtime
-    from .core.settings import Settings
     from .core.types import DatabaseType
     from .session import Session
-    from .workers import Place
 
 SESSION = pytest.StashKey["Session"]()
+
+BUILTIN = ("postgres", "mysql", "mongodb", "redis")
+"""The names of `databases.BUILTIN`, known without importing those."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,49 +35,23 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    from .fixtures import fixture_module
-    from .options import read_settings
-    from .workers import find_place, hand_over
-
-    types = _types(config)
-    settings = read_settings(config, [kind.name for kind in types])
-    place = find_place(config)
-    hand_over(config, place)
+    added = _added_types(config)
+    names = tuple(dict.fromkeys((*BUILTIN, *(kind.name for kind in added))))
+    decided = read_options(config, names)
 
     def session() -> Session:
         if SESSION not in config.stash:
-            config.stash[SESSION] = _begin(config, settings, types, place)
+            config.stash[SESSION] = _begin(config, decided, added)
         return config.stash[SESSION]
 
-    config.pluginmanager.register(fixture_module(types, session), "ldb-fixtures")
+    config.pluginmanager.register(fixture_module(names, session), "ldb-fixtures")
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    from .reporting import used_servers
-    from .workers import hand_back
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    from .workers import tell_worker
 
-    if SESSION in session.config.stash:
-        hand_back(session.config, used_servers(session.config.stash[SESSION]))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    from .reporting import summary_lines, used_servers
-    from .workers import handed_back
-
-    config = terminalreporter.config
-    own = used_servers(config.stash[SESSION]) if SESSION in config.stash else []
-    lines = summary_lines([*own, *handed_back(config)])
-    if lines:
-        terminalreporter.section("ldb")
-        for line in lines:
-            terminalreporter.write_line(line)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_ldb_database_types() -> Iterable[DatabaseType]:
-    from .databases import BUILTIN
-
-    return BUILTIN
+    tell_worker(node)
 
 
 @pytest.hookimpl(trylast=True)
@@ -82,17 +61,53 @@ def pytest_ldb_runtime() -> Runtime:
     return DockerRuntime()
 
 
-def _types(config: pytest.Config) -> list[DatabaseType]:
-    """Return the types by name; of several with one name the first answer counts."""
-    answers = config.hook.pytest_ldb_database_types(config=config)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and SESSION in item.config.stash:
+        from .masking import mask_report
+
+        mask_report(report, item.config.stash[SESSION].secrets)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if SESSION in session.config.stash:
+        from .reporting import used_servers
+        from .workers import tell_controller
+
+        tell_controller(session.config, used_servers(session.config.stash[SESSION]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    from .workers import hear_worker
+
+    hear_worker(node)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if SESSION in terminalreporter.config.stash or terminalreporter.config.pluginmanager.hasplugin(
+        "dsession"
+    ):
+        from .reporting import show_summary
+
+        show_summary(terminalreporter, terminalreporter.config.stash.get(SESSION, None))
+
+
+def _added_types(config: pytest.Config) -> Sequence[DatabaseType]:
+    """Return the types of projects and plugins; of several with one name the first counts."""
     types: dict[str, DatabaseType] = {}
-    for kind in (kind for answer in answers for kind in answer):
-        types.setdefault(kind.name, kind)
+    for answer in config.hook.pytest_ldb_database_types(config=config):
+        for kind in answer:
+            types.setdefault(kind.name, kind)
     return list(types.values())
 
 
 def _begin(
-    config: pytest.Config, settings: Settings, types: Sequence[DatabaseType], place: Place
+    config: pytest.Config, decided: dict[str, Any], added: Iterable[DatabaseType]
 ) -> Session:
     """Begin this process's part in the run.
 
@@ -100,14 +115,18 @@ def _begin(
     """
     from platformdirs import user_state_path
 
+    from . import databases
     from .core.request import Scope
+    from .core.settings import Settings
     from .reporting import printer
     from .session import Session
-    from .workers import when_controller_is_gone
+    from .workers import place_of, when_controller_is_gone
 
+    place = place_of(config)
+    types = {kind.name: kind for kind in (*databases.BUILTIN, *added)}
     session = Session(
-        settings=settings,
-        types=types,
+        settings=Settings(**decided),
+        types=tuple(types.values()),
         scope=Scope.of(config.rootpath, place.run),
         worker=place.worker,
         make_runtime=lambda: config.hook.pytest_ldb_runtime(config=config),

@@ -25,6 +25,18 @@ def printer(config: pytest.Config) -> Callable[[str], None]:
     return say
 
 
+def show_summary(reporter: pytest.TerminalReporter, session: Session | None) -> None:
+    """Write a section about the servers of the whole run, if there were any."""
+    from .workers import told_by_workers
+
+    own = used_servers(session) if session else []
+    lines = summary_lines([*own, *told_by_workers(reporter.config)])
+    if lines:
+        reporter.section("ldb")
+    for line in lines:
+        reporter.write_line(line)
+
+
 def used_servers(session: Session) -> list[dict[str, Any]]:
     """Return what is worth telling about the servers that this process used, as plain values."""
     return [

@@ -15,7 +15,7 @@ from .core.errors import LdbError
 from .core.external import external_lease
 from .core.lease import Lease
 from .core.lifecycle import Lifecycle
-from .core.model import Instance
+from .core.model import Instance, type_named
 from .core.planning import Planner
 from .core.request import Scope
 from .core.runtime import Runtime
@@ -50,16 +50,20 @@ class Session:
     on_ready: Callable[[Instance], None]
     leases: dict[str, Lease] = field(default_factory=dict)
 
-    def database(self, kind: DatabaseType) -> Database:
+    def database(self, name: str) -> Database:
         """Return a new database of this process on the server that the run shares.
+
+        Args:
+            name: Of a type of database.
 
         Raises:
             LdbError: One of its subclasses says what is in the way.
         """
-        return self.lease(kind).create_database(self.database_name)
+        return self.lease(name).create_database(self.database_name)
 
-    def lease(self, kind: DatabaseType) -> Lease:
+    def lease(self, name: str) -> Lease:
         """Return this process's lease on the server that the run shares."""
+        kind = type_named(name, self.types)
         if kind.name not in self.leases:
             self.leases[kind.name] = self._obtain(kind)
             self.on_ready(self.leases[kind.name].instance)
@@ -86,6 +90,14 @@ class Session:
         """Delete the servers that tests had to themselves."""
         if "lifecycle" in self.__dict__:
             self.lifecycle.close()
+
+    @property
+    def secrets(self) -> set[str]:
+        """The passwords of all servers that this process has used."""
+        used = [lease.instance for lease in self.leases.values()]
+        if "lifecycle" in self.__dict__:
+            used += self.lifecycle.created
+        return {str(instance.credentials.password) for instance in used}
 
     def abandon(self) -> None:
         """Let go of everything, from another thread, while a test may still run."""

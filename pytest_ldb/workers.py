@@ -1,4 +1,7 @@
-"""What the controller of an xdist run hands to its workers. The only file that knows xdist."""
+"""What the controller of an xdist run and its workers tell each other.
+
+The only file that knows xdist.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,6 @@ from typing import Any
 
 import pytest
 
-_KEY = "ldb_run"
-_CONTROLLER = "ldb_controller"
 LOOK_EVERY_S = 0.2
 
 
@@ -32,18 +33,21 @@ class Place:
     controller: int
 
 
-def find_place(config: pytest.Config) -> Place:
+_PLACE = pytest.StashKey[Place]()
+_SERVERS = pytest.StashKey[list[dict[str, Any]]]()
+
+
+def place_of(config: pytest.Config) -> Place:
     """Return this process's place; without xdist it is its own controller."""
-    handed: dict[str, Any] | None = getattr(config, "workerinput", None)
-    if handed is None:
-        return Place(run=uuid.uuid4().hex[:8], worker="", controller=os.getpid())
-    return Place(run=handed[_KEY], worker=handed["workerid"], controller=handed[_CONTROLLER])
+    if _PLACE not in config.stash:
+        config.stash[_PLACE] = _find_place(config)
+    return config.stash[_PLACE]
 
 
-def hand_over(config: pytest.Config, place: Place) -> None:
-    """Have the workers told, if this process is the controller of any."""
-    if config.pluginmanager.hasplugin("xdist") and not place.worker:
-        config.pluginmanager.register(_Controller(place), "ldb-controller")
+def tell_worker(node: Any) -> None:
+    """Tell a worker that is about to start where it stands."""
+    place = place_of(node.config)
+    node.workerinput["ldb"] = {"run": place.run, "controller": place.controller}
 
 
 def when_controller_is_gone(place: Place, act: Callable[[], None]) -> None:
@@ -62,28 +66,25 @@ def when_controller_is_gone(place: Place, act: Callable[[], None]) -> None:
         threading.Thread(target=watch, name="ldb-controller", daemon=True).start()
 
 
-def hand_back(config: pytest.Config, servers: list[dict[str, Any]]) -> None:
-    """Have the controller told which servers this worker used, if it is a worker."""
+def tell_controller(config: pytest.Config, servers: list[dict[str, Any]]) -> None:
+    """Tell the controller which servers this worker used, if it is a worker."""
     if hasattr(config, "workeroutput"):
-        config.workeroutput[_KEY] = servers
+        config.workeroutput["ldb"] = servers
 
 
-def handed_back(config: pytest.Config) -> list[dict[str, Any]]:
-    """Return what the workers told; a killed worker told nothing."""
-    controller = config.pluginmanager.getplugin("ldb-controller")
-    return controller.servers if controller is not None else []
+def hear_worker(node: Any) -> None:
+    """Take in what a worker told; one that was killed told nothing."""
+    told = getattr(node, "workeroutput", {}).get("ldb", [])
+    node.config.stash.setdefault(_SERVERS, []).extend(told)
 
 
-class _Controller:
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self.servers: list[dict[str, Any]] = []
+def told_by_workers(config: pytest.Config) -> list[dict[str, Any]]:
+    """Return what all workers told."""
+    return config.stash.get(_SERVERS, [])
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
-        self.servers += getattr(node, "workeroutput", {}).get(_KEY, [])
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Any) -> None:
-        node.workerinput[_KEY] = self._place.run
-        node.workerinput[_CONTROLLER] = self._place.controller
+def _find_place(config: pytest.Config) -> Place:
+    told: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if told is None:
+        return Place(run=uuid.uuid4().hex[:8], worker="", controller=os.getpid())
+    return Place(worker=told["workerid"], **told["ldb"])

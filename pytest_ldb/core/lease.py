@@ -22,7 +22,7 @@ class Lease:
         shell: Runs commands beside the server, and holds it.
         values: What the placeholders of commands mean to that shell.
         outlives_run: Whether databases must be dropped, since the server does not go.
-        origin: How it came: ``created``, ``attached`` or ``external``.
+        origin: How it came: ``created``, ``attached``, ``restarted`` or ``external``.
         start_s: How long it took until the container ran.
         ready_s: How long it took from there until the server answered.
     """

@@ -27,6 +27,9 @@ class Lifecycle:
         planner: Decides what is started.
         types: The types that there are.
         secret: Passwords derive from it.
+
+    Attributes:
+        created: What :meth:`create` has returned, deleted ones included.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Lifecycle:
         self._types = types
         self._secret = secret
         self._made: dict[str, tuple[DatabaseType, Guard]] = {}
+        self.created: list[Instance] = []
 
     def create(self, database_type: str | DatabaseType, *, image: str | None = None) -> Instance:
         """Create and start a server, and return it when it is ready.
@@ -62,10 +66,12 @@ class Lifecycle:
         self._made[spec.name] = (kind, self._runtime.guard(spec.name))
         try:
             self._runtime.create(spec)
-            return self._started(spec.name, kind)
+            instance = self._started(spec.name, kind)
         except BaseException:
             self._remove(spec.name)
             raise
+        self.created.append(instance)
+        return instance
 
     def start(self, instance: Instance | str) -> Instance:
         """Start a server and return it when it is ready; its port may be another one than before.

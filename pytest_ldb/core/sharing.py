@@ -33,6 +33,7 @@ class _Held:
 
     container: Container
     shell: Shell
+    origin: str
     watch: Watch | None = None
 
 
@@ -80,7 +81,7 @@ class Sharing:
             self._wait(request, held)
         except BaseException:
             held.shell.close()
-            if request.kept:
+            if held.origin == "created" and request.kept:
                 self._discard(held.container.id)
             raise
         return Lease(
@@ -89,7 +90,7 @@ class Sharing:
             shell=held.shell,
             values=values_inside(request.database_type, credentials_for(request, self._secret)),
             outlives_run=request.kept,
-            origin="created" if held.watch else "attached",
+            origin=held.origin,
             start_s=started - began,
             ready_s=time.monotonic() - started,
         )
@@ -110,9 +111,12 @@ class Sharing:
         container = self._find(request)
         if container is None or not self._is_usable(request, container):
             return None
+        if container.state == "exited":
+            self._tell(request, "the kept server had ended, so it is started again")
+            return self._start(request, container.id, "restarted")
         if container.state == "paused":
             self._runtime.unpause(container.id)
-        held = _Held(container, self._open_shell(request, container.id))
+        held = _Held(container, self._open_shell(request, container.id), "attached")
         if held.shell.was_ready and not self._answers(request, container):
             self._tell(request, "the server runs but does not answer, so it is replaced")
             held.shell.close()
@@ -136,7 +140,9 @@ class Sharing:
         stale = self._recreate and ours.kept and ours.run != request.scope.run
         if stale:
             self._tell(request, "the kept server is replaced, as --ldb-recreate asks")
-        elif container.state in ("running", "paused"):
+        elif container.state in ("running", "paused") or (
+            container.state == "exited" and not request.in_memory
+        ):
             return True
         elif request.kept and container.state != "removing":
             self._tell(request, f"the kept server was {container.state}, so it is replaced")
@@ -161,14 +167,14 @@ class Sharing:
         try:
             identity = self._runtime.create(spec)
             try:
-                return self._start(request, identity)
+                return self._start(request, identity, "created")
             except BaseException:
                 self._discard(identity)
                 raise
         finally:
             guard.release()
 
-    def _start(self, request: CreateInstanceRequest, identity: str) -> _Held:
+    def _start(self, request: CreateInstanceRequest, identity: str, origin: str) -> _Held:
         watch = self._runtime.start(identity)
         try:
             shell = self._open_shell(request, identity)
@@ -183,7 +189,7 @@ class Sharing:
             raise self._died(
                 request, watch.ended(1.0) or Exit(code=255, out_of_memory=False), watch
             )
-        return _Held(container, shell, watch)
+        return _Held(container, shell, origin, watch)
 
     def _wait(self, request: CreateInstanceRequest, held: _Held) -> None:
         """Wait outside the lock, so that others may find the server and wait beside us."""

@@ -16,7 +16,6 @@ A container's directory has `spec.json`, `log`, `exit` (its exit code; locked wh
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -25,28 +24,23 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
 from ..core import errors, shell
-from ..core.model import Address
-from ..core.runtime import Container, ContainerSpec, Exit, Image
+from ..core.runtime import Container, ContainerSpec, Image
 from . import fake_container
+from .fake_files import Directory, FakeWatch
 from .streams import ProcessStream
 
 UNREACHABLE = "localhost:1/"
 """The registry from which nothing can be pulled."""
 
 _PYTHON = [sys.executable, "-I", "-S", fake_container.__file__]
-_PAUSE_S = 0.005
-_PATIENCE_S = 10.0
 
 _SERVER = f'#!/bin/sh\nexec {shlex.join(_PYTHON)} serve "$@"\n'
 # A key is a file in `db/<number>`.
@@ -97,22 +91,23 @@ class FakeRuntime:
 
     def find(self, name: str) -> Container | None:
         found = self._directory_of(name)
-        return found and found.container()
+        return None if found is None else found.container()
 
     def containers(self, labels: Mapping[str, str]) -> Sequence[Container]:
         return [d.container() for d in self._directories() if _carries(d.spec["labels"], labels)]
 
     def create(self, spec: ContainerSpec) -> str:
         identity = uuid4().hex
-        image = self.image(spec.image, pull="missing", say=str)
+        image = self.image(spec.image, pull="missing", say=lambda _: None)
         draft = self._directory / "removed" / identity
-        for path, content in {"/": b"", **spec.files}.items():
-            inside = draft / "root" / path.lstrip("/")
-            inside.parent.mkdir(parents=True, exist_ok=True)
-            if content:
-                inside.write_bytes(content)
+        (draft / "root").mkdir(parents=True)
         for name in ("log", "exit", "lock"):
             (draft / name).touch()
+        for path, content in spec.files.items():
+            inside = draft / "root" / path.lstrip("/")
+            inside.parent.mkdir(parents=True, exist_ok=True)
+            inside.write_bytes(content)
+            inside.chmod(0o755)
         facts = {**asdict(spec), "files": [*spec.files], "id": identity, "image_id": image.id}
         (draft / "spec.json").write_text(json.dumps(facts))
         try:
@@ -124,3 +119,142 @@ class FakeRuntime:
                 spec.name, "this container name is taken", evidence=str(error)
             ) from error
         return identity
+
+    def start(self, container: str) -> FakeWatch:
+        directory = self._existing(container)
+        with directory.locked() as there:
+            watch = self._watch(directory, from_start=False)
+            if not there or directory.is_running():
+                return watch
+            with (directory.path / "log").open("ab") as log:
+                done = subprocess.run(
+                    [*_PYTHON, "keep", directory.path],
+                    env={"PATH": self._search_path()},
+                    cwd="/",
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    check=False,
+                )
+        if done.returncode:
+            raise errors.EngineFailed(container, "its command cannot be run", evidence=watch.log(1))
+        return watch
+
+    def watch(self, container: str) -> FakeWatch:
+        return self._watch(self._existing(container), from_start=True)
+
+    def stop(self, container: str) -> None:
+        directory = self._directory_of(container)
+        if directory is None:
+            return
+        with directory.locked() as there:
+            if there:
+                directory.end(signal.SIGTERM)
+                directory.end(signal.SIGKILL)
+
+    def pause(self, container: str) -> None:
+        """Let a container stop in its tracks, as `docker pause` does."""
+        directory = self._existing(container)
+        (directory.path / "paused").touch()
+        directory.send(signal.SIGSTOP)
+
+    def unpause(self, container: str) -> None:
+        directory = self._existing(container)
+        directory.send(signal.SIGCONT)
+        (directory.path / "paused").unlink(missing_ok=True)
+
+    def remove(self, container: str) -> None:
+        directory = self._directory_of(container)
+        if directory is None:
+            return
+        with directory.locked() as there:
+            if there:
+                (directory.path / "doomed").touch()
+                directory.end(signal.SIGKILL)
+            # Nobody else may start it or remove it now; its keeper has, if there was one.
+            if directory.is_there():
+                garbage = directory.path.rename(self._directory / "removed" / uuid4().hex)
+                shutil.rmtree(garbage, ignore_errors=True)
+
+    def shell(
+        self, container: str, *, environment: Mapping[str, str], ephemeral: bool
+    ) -> shell.Shell:
+        directory = self._directory_of(container)
+        running = directory and directory.running()
+        if directory is None or not running:
+            raise errors.ShellLost(container, "it does not run")
+        group = running["group"]
+        switch_off = f"kill -TERM -{group}; sleep 0.3; kill -KILL -{group}; exit"
+        # Only relative paths: a container that is gone must not come back as an empty directory.
+        enter = f"cd {shlex.quote(str(directory.path / 'root'))} || exit"
+        fixed = {
+            "LDB_EPHEMERAL": "1" if ephemeral else "",
+            "LDB_HOME": "../home",
+            "LDB_PROFILE": f"{enter}; {environment.get('LDB_PROFILE', '')}",
+            "PATH": self._search_path(),
+        }
+        stream = ProcessStream(shell.script(switch_off), {**environment, **fixed})
+        opened = shell.Shell(stream, container)
+        # A shell that is there when the container ends is ended by the keeper; this one came later.
+        if not directory.is_running():
+            opened.close()
+            raise errors.ShellLost(container, "it has just ended")
+        return opened
+
+    def guard(self, container: str) -> FakeGuard:
+        return FakeGuard(self._directory, container)
+
+    def _watch(self, directory: Directory, *, from_start: bool) -> FakeWatch:
+        try:
+            return FakeWatch(directory, from_start=from_start)
+        except FileNotFoundError:
+            raise errors.EngineFailed(directory.path.name, "it has just been removed") from None
+
+    def _directories(self) -> Iterator[Directory]:
+        for path in (self._directory / "containers").iterdir():
+            with suppress(FileNotFoundError):
+                yield Directory(path)
+
+    def _directory_of(self, container: str) -> Directory | None:
+        found = (d for d in self._directories() if container in (d.path.name, d.spec["id"]))
+        return next(found, None)
+
+    def _existing(self, container: str) -> Directory:
+        directory = self._directory_of(container)
+        if directory is None:
+            raise errors.EngineFailed(container, "there is no such container")
+        return directory
+
+    def _search_path(self) -> str:
+        return f"{self._directory / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+
+    def _add_program(self, name: str, text: str) -> None:
+        path = self._directory / "bin" / name
+        if not path.exists():
+            draft = path.with_name(f"{name}.{uuid4().hex}")
+            draft.write_text(text)
+            draft.chmod(0o700)
+            draft.replace(path)
+
+
+class FakeGuard:
+    """A process that removes a container, should this process end before it is released."""
+
+    def __init__(self, directory: Path, container: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _GUARD, directory, container],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            start_new_session=True,
+        )
+
+    def release(self) -> None:
+        """End the guard; the container stays."""
+        if self._process.poll() is None:
+            self._process.communicate(b"released")
+
+
+def _carries(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    return all(labels.get(n) == v if v else n in labels for n, v in wanted.items())

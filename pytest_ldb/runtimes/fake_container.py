@@ -38,7 +38,8 @@ def keep(directory: Path) -> int:
         code = _run(directory, ours)
         record.write(str(code))
         record.flush()
-        (directory / "running").unlink(missing_ok=True)
+        for name in ("running", "paused"):
+            (directory / name).unlink(missing_ok=True)
         _clean_up(directory)
     return code
 

@@ -78,6 +78,8 @@ class ProcessStream:
     def send(self, data: bytes) -> None:
         """Send all of it."""
         assert self._process.stdin
+        if self._process.stdin.closed:
+            raise BrokenPipeError("closed on this side")
         self._process.stdin.write(data)
 
     def receive(self, timeout_s: float) -> bytes:

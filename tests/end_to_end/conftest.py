@@ -63,6 +63,11 @@ class Project:
             *("--filter", f"label=pytest-ldb.project={project}"),
         ).split()
 
+    def volumes(self) -> set[str]:
+        """Return the names of the volumes that this project's containers use."""
+        form = "{{range .Mounts}}{{.Name}} {{end}}"
+        return set(docker("inspect", "--format", form, *self.containers()).split())
+
     def wait_until_gone(self) -> None:
         """Fail if a container of this project is still there after two seconds."""
         deadline = time.monotonic() + GONE_WITHIN_S

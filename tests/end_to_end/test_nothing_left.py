@@ -31,7 +31,7 @@ def test_own(ldb, record):
 """
 
 
-def volumes() -> set[str]:
+def all_volumes() -> set[str]:
     """Return the names of all volumes."""
     return set(docker("volume", "ls", "--quiet").split())
 
@@ -60,15 +60,16 @@ def test_everything_killed_at_once(project: Project) -> None:
 def test_servers_of_a_test_of_its_own_even_stopped_ones(
     project: Project, number: signal.Signals
 ) -> None:
-    before = volumes()
     project.write("test_own.py", OWN)
     process = project.start()
     project.wait_for_record()
     assert len(project.containers()) == 2
+    volumes = project.volumes()
+    assert len(volumes) == 2
     process.send_signal(number)
     process.wait(timeout=30)
     project.wait_until_gone()
-    assert volumes() <= before
+    assert not volumes & all_volumes()
 
 
 @pytest.mark.parametrize("state", ["created", "starting"])
@@ -87,12 +88,26 @@ def test_killed_while_a_server_is_being_created(project: Project, state: str) ->
 
 
 def test_a_failing_test_and_exitfirst(project: Project) -> None:
-    before = volumes()
-    project.write("test_x.py", "def test_1(ldb_postgres): assert 0\ndef test_2(ldb_redis): pass\n")
-    run = project.run("-x")
+    project.write(
+        "test_x.py",
+        """
+import subprocess
+def test_1(ldb_postgres, record):
+    container = f"ldb-{ldb_postgres.instance.name}"
+    mounts = ["docker", "inspect", "-f", "{{range .Mounts}}{{.Name}} {{end}}", container]
+    record(volumes=subprocess.run(mounts, capture_output=True, text=True, check=True).stdout)
+    assert 0
+def test_2(ldb_redis, record):
+    record(never="here")
+""",
+    )
+    run = project.run("-x", "--ldb-durable")
     assert "1 failed" in run.output
     project.wait_until_gone()
-    assert volumes() <= before
+    (record,) = project.records()
+    volumes = set(record["volumes"].split())
+    assert len(volumes) == 1
+    assert not volumes & all_volumes()
 
 
 def test_no_file_in_the_project(project: Project) -> None:

@@ -78,13 +78,10 @@ def stop(place: Place) -> None:
         say("No engine to end: prepare.py started none.")
         return
     with step(f"ended the Docker engine (pid {process.pid})"):
-        if not process.is_alive() and _running_daemon(place) is None and _companions(place):
-            # A killed engine leaves its containers running, and only an engine can end them properly.
-            process = _start(place)
         process.end(STOP_GRACE_S)
-        if _running_daemon(place) is None:
-            for companion in _companions(place):
-                companion.end(grace_s=5.0)
+        if _companions(place) and _running_daemon(place) is None:
+            # A killed engine leaves containers running, and only an engine can end them properly.
+            _start(place).end(STOP_GRACE_S)
         place.record.unlink()
 
 
@@ -168,15 +165,11 @@ def _recorded(place: Place) -> Process | None:
 
 def _running_daemon(place: Place) -> Process | None:
     """The engine that lives in this place now, whoever started it."""
-    return _named_in(place.pid_file, "dockerd")
-
-
-def _named_in(pid_file: Path, name: str) -> Process | None:
     try:
-        process = Process.with_pid(int(pid_file.read_text()))
+        process = Process.with_pid(int(place.pid_file.read_text()))
     except (OSError, ValueError):
         return None
-    return process if process and process.name == name else None
+    return process if process and process.name == "dockerd" else None
 
 
 def _companions(place: Place) -> list[Process]:
@@ -195,10 +188,10 @@ def _clear_what_a_killed_engine_left(place: Place) -> None:
 
     dockerd refuses to start, or waits in vain, if the number in such a file has been given to another process since.
     """
-    containerd_pid_file = place.run_directory / "containerd" / "containerd.pid"
-    for pid_file, name in ((place.pid_file, "dockerd"), (containerd_pid_file, "containerd")):
-        if pid_file.exists() and _named_in(pid_file, name) is None:
-            pid_file.unlink()
+    if _running_daemon(place) is None:
+        place.pid_file.unlink(missing_ok=True)
+    if not any(companion.name == "containerd" for companion in _companions(place)):
+        (place.run_directory / "containerd" / "containerd.pid").unlink(missing_ok=True)
     # If this one exists dockerd uses it, without asking whether anyone listens.
     if SYSTEM_CONTAINERD.exists() and not _listens(SYSTEM_CONTAINERD):
         SYSTEM_CONTAINERD.unlink()

@@ -59,6 +59,43 @@ EOM
     fi
 }
 
+# Since version 18 the data lie in a folder of their version, and the volume is that folder's parent. What was mounted the
+# former way would stay unused, and be thought lost.
+refuse_former_layout() {
+    [ "$PGDATA" = "/var/lib/postgresql/$PG_MAJOR/docker" ] || return 0
+    local directory found=()
+    for directory in /var/lib/postgresql /var/lib/postgresql/data /var/lib/postgresql/*/docker; do
+        [ ! -s "$directory/PG_VERSION" ] || found+=("$directory")
+    done
+    if [ ${#found[@]} = 0 ] && mountpoint -q /var/lib/postgresql/data; then
+        found=('/var/lib/postgresql/data (unused mount/volume)')
+    fi
+    if [ ${#found[@]} != 0 ]; then
+        cat >&2 <<EOM
+Error: in 18+, these Docker images are configured to store database data in a
+       format which is compatible with "pg_ctlcluster" (specifically, using
+       major-version-specific directory names).
+
+       Counter to that, there appears to be PostgreSQL data in:
+         ${found[*]}
+
+       The suggested container configuration for 18+ is to place a single mount
+       at /var/lib/postgresql.
+EOM
+        exit 1
+    fi
+}
+
+warn_about_trust() {
+    if [ "$POSTGRES_HOST_AUTH_METHOD" = trust ]; then
+        cat >&2 <<'EOM'
+WARNING: POSTGRES_HOST_AUTH_METHOD has been set to "trust". This will allow
+         anyone with access to the Postgres port to access your database without
+         a password, even if POSTGRES_PASSWORD is set.
+EOM
+    fi
+}
+
 create_cluster() {
     [ -z "${POSTGRES_INITDB_WALDIR:-}" ] || set -- --waldir "$POSTGRES_INITDB_WALDIR" "$@"
     # POSTGRES_INITDB_ARGS is a piece of a command line, quotes included.
@@ -111,6 +148,8 @@ run_scripts() {
 
 initialise() {
     require_password
+    warn_about_trust
+    refuse_former_layout
     # A folder that may not be read must stop the start before there is a cluster, not after.
     ls /docker-entrypoint-initdb.d/ > /dev/null
     create_cluster

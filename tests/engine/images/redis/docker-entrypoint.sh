@@ -9,7 +9,8 @@ esac
 
 if [ "${1-}" = redis-server ] && [ "$(id -u)" = 0 ]; then
     find . ! -user redis -exec chown redis:redis {} +
-    exec setpriv --reuid=redis --regid=redis --clear-groups "$0" "$@"
+    # By its path: BusyBox's sh prefers a setpriv of its own, which cannot change the user.
+    exec /usr/bin/setpriv --reuid=redis --regid=redis --clear-groups "$0" "$@"
 fi
 
 # What Redis writes is for Redis, unless the user decided otherwise.

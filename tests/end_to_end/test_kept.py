@@ -1,0 +1,156 @@
+"""With --ldb-keep a server is there for the next run, if it is the same, and if it is well."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from .conftest import Project, docker
+
+TEST = """
+import redis
+def test(ldb_redis, record):
+    with redis.Redis(**ldb_redis.keywords) as client:
+        assert client.dbsize() == 0
+        client.set("mine", 1)
+    record(id=str(ldb_redis.instance.id), port=str(ldb_redis.port))
+"""
+
+
+@pytest.fixture
+def kept(project: Project) -> Project:
+    """A project whose server has been kept by a first run."""
+    project.write("test_redis.py", TEST)
+    project.run("--ldb-keep").passed(1)
+    return project
+
+
+def server(project: Project) -> str:
+    """Return the id of the server that the last run used, and forget the record."""
+    (path,) = project.root.glob("record-*.json")
+    (record,) = project.records()
+    path.unlink()
+    return record["id"]
+
+
+def test_the_next_run_attaches(kept: Project) -> None:
+    first = server(kept)
+    run = kept.run("--ldb-keep")
+    run.passed(1)
+    assert server(kept) == first
+    assert "attached in" in run.output
+    assert f"docker rm -fv {kept.containers()[0]}" in run.output
+
+
+def test_all_workers_of_the_next_run_attach(kept: Project) -> None:
+    first = server(kept)
+    kept.write("test_more.py", TEST)
+    kept.run("--ldb-keep", "-n2").passed(2)
+    assert {record["id"] for record in kept.records()} == {first}
+    assert len(kept.containers()) == 1
+
+
+def test_a_run_without_keep_has_its_own(kept: Project) -> None:
+    first = server(kept)
+    kept_server = kept.containers()
+    kept.run().passed(1)
+    assert server(kept) != first
+    assert set(kept_server) <= set(kept.containers())
+
+
+def test_recreate_replaces_it_once_for_all_workers(kept: Project) -> None:
+    first = server(kept)
+    kept.write("test_more.py", TEST)
+    run = kept.run("--ldb-keep", "--ldb-recreate", "-n2")
+    run.passed(2)
+    (second,) = {record["id"] for record in kept.records()}
+    assert second != first
+    assert run.output.count("replaced, as --ldb-recreate asks") == 1
+    assert len(kept.containers()) == 1
+
+
+def test_another_request_gets_another_server_and_a_line_that_says_why(kept: Project) -> None:
+    first = server(kept)
+    run = kept.run("--ldb-keep", "--ldb-durable")
+    run.passed(1)
+    assert server(kept) != first
+    assert "ldb: redis: the kept server is replaced:" in run.output
+    assert "durable was False, is True" in run.output
+    assert len(kept.containers()) == 1
+
+
+def test_an_image_that_changed_under_its_tag_gets_another_server(kept: Project) -> None:
+    tag = "localhost/pytest-ldb/moving:1"
+    try:
+        docker("tag", os.environ["LDB_REDIS_IMAGE"], tag)
+        server(kept)
+        kept.run("--ldb-keep", f"--ldb-image=redis={tag}").passed(1)
+        first = server(kept)
+        container = docker("create", tag).strip()
+        docker("commit", "--change", "LABEL moved=yes", container, tag)
+        docker("rm", container)
+        run = kept.run("--ldb-keep", f"--ldb-image=redis={tag}")
+        run.passed(1)
+        assert server(kept) != first
+        assert "replaced: image id was" in run.output
+    finally:
+        kept.clean_up()
+        docker("rmi", "--force", tag)
+
+
+@pytest.mark.parametrize("harm", ["pause", "stop", "kill"])
+def test_a_server_that_is_not_well_is_repaired_or_replaced(kept: Project, harm: str) -> None:
+    server(kept)
+    docker(harm, *kept.containers())
+    run = kept.run("--ldb-keep")
+    run.passed(1)
+    assert len(kept.containers()) == 1
+    replaced = "the kept server was exited, so it is replaced" in run.output
+    assert replaced == (harm != "pause")
+
+
+def test_a_deaf_server_is_replaced(kept: Project) -> None:
+    first = server(kept)
+    process = int(docker("inspect", "--format", "{{.State.Pid}}", *kept.containers()))
+    os.kill(process, signal.SIGSTOP)
+    run = kept.run("--ldb-keep")
+    run.passed(1)
+    assert server(kept) != first
+    assert "it runs but does not answer" in run.output or "runs but does not answer" in run.output
+    assert len(kept.containers()) == 1
+
+
+def test_durable_data_survives_a_stop(kept: Project) -> None:
+    """A kept server whose data is safe is started again rather than replaced."""
+    kept.clean_up()
+    server(kept)
+    kept.run("--ldb-keep", "--ldb-durable").passed(1)
+    first = server(kept)
+    docker("stop", *kept.containers())
+    kept.run("--ldb-keep", "--ldb-durable").passed(1)
+    assert server(kept) == first
+
+
+def test_databases_of_a_run_go_with_it_even_if_it_is_killed(project: Project) -> None:
+    project.write(
+        "test_postgres.py",
+        "import time\ndef test(ldb_postgres, record):\n    record(n='1')\n    time.sleep(30)\n",
+    )
+    process = project.start("--ldb-keep", "-n2")
+    project.wait_for_record()
+    (name,) = project.containers()
+    assert "ldb_" in databases(name)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=10)
+    for _ in range(100):
+        if "ldb_" not in databases(name):
+            break
+    assert "ldb_" not in databases(name)
+
+
+def databases(container: str) -> str:
+    """Return the names of all databases."""
+    query = "SELECT datname FROM pg_database"
+    return docker("exec", container, "psql", "-U", "postgres", "-Atc", query)
