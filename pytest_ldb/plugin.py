@@ -113,9 +113,8 @@ def _begin(
 
     A worker's leases end with its process: xdist ends that after the last test of the whole run.
     """
-    from platformdirs import user_state_path
-
     from . import databases
+    from .core.credentials import state_directory
     from .core.request import Scope
     from .core.settings import Settings
     from .reporting import printer
@@ -130,7 +129,7 @@ def _begin(
         scope=Scope.of(config.rootpath, place.run),
         worker=place.worker,
         make_runtime=lambda: config.hook.pytest_ldb_runtime(config=config),
-        state=user_state_path("pytest-ldb"),
+        state=state_directory(),
         say=printer(config),
         on_ready=lambda instance: config.hook.pytest_ldb_instance_ready(
             config=config, instance=instance

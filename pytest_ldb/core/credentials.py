@@ -22,6 +22,12 @@ def derive_password(secret: bytes, fingerprint: str) -> str:
     return hmac.new(secret, fingerprint.encode(), hashlib.sha256).hexdigest()[:32]
 
 
+def state_directory() -> Path:
+    """Return where this user's secret and locks are (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(base).expanduser() / "pytest-ldb"
+
+
 def user_secret(directory: Path) -> bytes:
     """Return this user's secret, made on first use; readable by this user only.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from .errors import InvalidRequest
@@ -77,12 +78,12 @@ class Database:
         return self._url(f"{self.database_type.dialect}+{driver}://{rest}")
 
     @property
-    def keywords(self) -> dict[str, str | int]:
+    def keywords(self) -> dict[str, Any]:
         """Keyword arguments for the usual drivers: ``asyncpg.connect(**database.keywords)``."""
         return self._numbers(self._filled(self.database_type.driver_keywords))
 
     @property
-    def libpq(self) -> dict[str, str | int]:
+    def libpq(self) -> dict[str, Any]:
         """Keywords of libpq: ``psycopg.connect(**database.libpq)``.
 
         Raises:
@@ -106,7 +107,7 @@ class Database:
         text = render(template, self._values)
         return Secret(text) if "{password}" in template else text
 
-    def _numbers(self, keywords: dict[str, str]) -> dict[str, str | int]:
+    def _numbers(self, keywords: dict[str, str]) -> dict[str, Any]:
         return {name: int(v) if name in ("port", "db") else v for name, v in keywords.items()}
 
     def _url(self, template: str) -> Secret:

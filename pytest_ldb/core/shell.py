@@ -100,6 +100,10 @@ take_number() {
 """
 
 
+NOT_FOUND = 127
+"""The status of a command that there is not (POSIX, "Exit Status for Commands")."""
+
+
 class Stream(Protocol):
     """Bytes to and from the script."""
 
@@ -167,6 +171,7 @@ class Shell:
                 self._subject,
                 f"`{argv[0]}` ended with status {status}",
                 evidence=output,
+                remedy=f"Install `{argv[0]}` there." if status == NOT_FOUND else "",
             )
         return output
 

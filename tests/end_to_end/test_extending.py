@@ -1,0 +1,147 @@
+"""Projects and plugins add and replace types, choose the runtime and hear of each server."""
+
+from __future__ import annotations
+
+import os
+
+from .conftest import Project
+
+PLUGIN = """
+import dataclasses
+from pytest_ldb import REDIS
+
+def pytest_ldb_database_types(config):
+    return [
+        dataclasses.replace(REDIS, image="registry.invalid/plugin:1"),
+        dataclasses.replace(REDIS, name="cache", image="registry.invalid/plugin:1"),
+    ]
+"""
+
+
+def test_a_project_beats_a_plugin_which_beats_ours(project: Project) -> None:
+    project.write("their_plugin.py", PLUGIN)
+    project.write(
+        "conftest.py", PLUGIN.replace("registry.invalid/plugin:1", "registry.invalid/project:1", 1)
+    )
+    project.write("test_it.py", "def test_1(ldb_redis): pass\ndef test_2(ldb_cache): pass\n")
+    project.environment = {"LDB_REDIS_IMAGE": "", "PYTHONPATH": str(project.root)}
+    run = project.run("-p", "their_plugin", "--ldb-pull=never")
+    assert "registry.invalid/project:1: the engine does not have it" in run.output
+    assert "registry.invalid/plugin:1: the engine does not have it" in run.output
+
+
+def test_a_new_name_is_a_new_fixture_with_a_manual(project: Project) -> None:
+    project.write(
+        "conftest.py",
+        """
+import dataclasses
+from pytest_ldb import REDIS
+
+def pytest_ldb_database_types(config):
+    yield dataclasses.replace(REDIS, name="cache", image=IMAGE, command=("--maxclients", "77"))
+
+IMAGE = %r
+"""
+        % os.environ["LDB_REDIS_IMAGE"],
+    )
+    project.write(
+        "test_it.py",
+        """
+import redis
+def test(ldb_cache, ldb_redis):
+    with redis.Redis(**ldb_cache.keywords) as client:
+        assert client.config_get("maxclients") == {"maxclients": "77"}
+    assert ldb_cache.instance != ldb_redis.instance
+""",
+    )
+    project.run().passed(1)
+    project.wait_until_gone()
+    manual = project.run("--fixtures").output
+    assert "ldb_cache [session scope]" in manual
+    assert "A database on a real cache server" in manual
+    assert "ldb [session scope]" in manual
+
+
+def test_every_process_hears_of_a_server_when_it_is_ready(project: Project) -> None:
+    project.write(
+        "conftest.py",
+        """
+import os, pathlib, socket
+
+def pytest_ldb_instance_ready(config, instance):
+    socket.create_connection((instance.address.host, instance.address.port)).close()
+    pathlib.Path(f"heard-{os.getpid()}").write_text(instance.name)
+""",
+    )
+    project.write(
+        "test_it.py",
+        "import pytest, time\n"
+        '@pytest.mark.parametrize("n", range(4))\n'
+        "def test(ldb_redis, n): time.sleep(0.2)\n",
+    )
+    project.run("-n2").passed(4)
+    heard = [path.read_text() for path in project.root.glob("heard-*")]
+    assert len(heard) == 2
+    assert len(set(heard)) == 1
+
+
+def test_what_a_listener_raises_fails_the_test(project: Project) -> None:
+    project.write(
+        "conftest.py",
+        "def pytest_ldb_instance_ready(instance): raise ValueError('not as we like it')\n",
+    )
+    project.write("test_it.py", "def test(ldb_redis): pass\n")
+    run = project.run()
+    assert "ValueError: not as we like it" in run.output
+    project.wait_until_gone()
+
+
+def test_another_runtime_answers_first(project: Project) -> None:
+    project.write(
+        "conftest.py",
+        """
+import pathlib
+from pytest_ldb.runtimes.fake import FakeRuntime
+
+def pytest_ldb_runtime(config):
+    return FakeRuntime(pathlib.Path(__file__).parent / "containers")
+""",
+    )
+    project.write("test_it.py", "def test(ldb_redis): assert ldb_redis.port\n")
+    project.environment["DOCKER_HOST"] = "unix:///nowhere.sock"
+    run = project.run("--ldb-image=redis=fake")
+    assert "no container engine answers" not in run.output
+
+
+def test_without_the_plugin_its_fixtures_and_options_are_unknown(project: Project) -> None:
+    project.write("test_it.py", "def test(ldb_redis): pass\n")
+    assert "fixture 'ldb_redis' not found" in project.run("-p", "no:ldb").output
+    assert "unrecognized arguments: --ldb-keep" in project.run("-p", "no:ldb", "--ldb-keep").output
+
+
+def test_an_option_may_come_from_the_ini_file(project: Project) -> None:
+    project.write(
+        "pytest.ini", "[pytest]\nldb_pull = never\nldb_image = redis=registry.invalid/ini:1\n"
+    )
+    project.write("test_it.py", "def test(ldb_redis): pass\n")
+    project.environment["LDB_REDIS_IMAGE"] = ""
+    assert "registry.invalid/ini:1: the engine does not have it" in project.run().output
+
+
+def test_the_command_line_beats_the_environment(project: Project) -> None:
+    project.write("test_it.py", "def test(ldb_redis): pass\n")
+    run = project.run("--ldb-pull=never", "--ldb-image=redis=registry.invalid/line:1")
+    assert "registry.invalid/line:1: the engine does not have it" in run.output
+
+
+def test_an_unused_plugin_imports_neither_docker_nor_filelock(project: Project) -> None:
+    project.write(
+        "test_it.py",
+        """
+import sys
+def test():
+    assert "pytest_ldb.plugin" in sys.modules
+    assert not {"docker", "filelock", "requests"} & set(sys.modules)
+""",
+    )
+    project.run("-p", "no:xdist", "-p", "no:hypothesispytest").passed(1)

@@ -1,0 +1,162 @@
+"""LDB_<NAME>_URL: a server that exists already is used, and left as it was found."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pymongo
+import pymysql
+import psycopg
+import pytest
+import redis
+
+from pytest_ldb import Database, DatabaseType
+from pytest_ldb.core.lifecycle import Lifecycle
+from pytest_ldb.core.planning import Planner
+from pytest_ldb.core.request import Scope
+from pytest_ldb.core.settings import Settings
+from pytest_ldb.databases import BUILTIN
+from pytest_ldb.runtimes.docker import DockerRuntime
+
+from .conftest import Project
+
+CLIENTS = ("createdb", "dropdb", "mysql", "redis-cli", "mongosh")
+VARIABLES = (
+    "PGHOST",
+    "PGPORT",
+    "PGUSER",
+    "PGPASSWORD",
+    "PGDATABASE",
+    "MYSQL_PWD",
+    "REDISCLI_AUTH",
+    "LDB_USER",
+    "LDB_PASSWORD",
+)
+
+TEST = """
+import time
+def test(ldb_{name}, record):
+    assert ldb_{name}.instance.image == ""
+    record(database=ldb_{name}.database, url=str(ldb_{name}.url))
+    time.sleep({sleep})
+"""
+
+
+@pytest.fixture(scope="module")
+def lifecycle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lifecycle]:
+    """Servers for this module that stand for those that a user has already."""
+    runtime = DockerRuntime()
+    images = {kind.name: os.environ[f"LDB_{kind.name.upper()}_IMAGE"] for kind in BUILTIN}
+    scope = Scope.of(tmp_path_factory.mktemp("external"), "external")
+    planner = Planner(runtime, Settings(images=images), scope, print)
+    lifecycle = Lifecycle(runtime, planner, BUILTIN, b"secret" * 6)
+    yield lifecycle
+    lifecycle.close()
+
+
+@pytest.fixture(scope="module", params=BUILTIN, ids=lambda kind: kind.name)
+def existing(request: pytest.FixtureRequest, lifecycle: Lifecycle) -> Database:
+    """A database with something in it, on a server that exists already."""
+    kind: DatabaseType = request.param
+    database = lifecycle.database(lifecycle.create(kind))
+    if kind.name == "redis":
+        redis.Redis.from_url(database.url).set("theirs", 1)
+    return database
+
+
+@pytest.fixture
+def _clients(project: Project) -> None:
+    """The client programs that a user has installed; ours run in the images."""
+    folder = project.root / "bin"
+    folder.mkdir()
+    for client, kind in zip(CLIENTS, ("POSTGRES", "POSTGRES", "MYSQL", "REDIS", "MONGODB")):
+        image, passed = os.environ[f"LDB_{kind}_IMAGE"], " ".join(f"-e {v}" for v in VARIABLES)
+        path = folder / client
+        path.write_text(
+            "#!/bin/sh\n"
+            f'exec docker run --rm --network host {passed} --entrypoint "" {image} {client} "$@"\n'
+        )
+        path.chmod(0o755)
+    project.environment["PATH"] = f"{folder}:{os.environ['PATH']}"
+
+
+def names(database: Database) -> set[str]:
+    """Return the names of all databases on the server; for Redis of those that are not empty."""
+    kind = database.database_type.name
+    if kind == "postgres":
+        with psycopg.connect(database.url) as connection:
+            rows = connection.execute("SELECT datname FROM pg_database").fetchall()
+            return {row[0] for row in rows}
+    if kind == "mysql":
+        with pymysql.connect(**database.keywords) as server, server.cursor() as cursor:
+            cursor.execute("SHOW DATABASES")
+            return {row[0] for row in cursor.fetchall()}
+    if kind == "mongodb":
+        with pymongo.MongoClient[dict[str, object]](database.url) as client:
+            return set(client.list_database_names())
+    return set(redis.Redis.from_url(database.url).info("keyspace"))
+
+
+@pytest.mark.usefixtures("_clients")
+def test_only_databases_of_ours_come_and_go(project: Project, existing: Database) -> None:
+    name = existing.database_type.name
+    before = names(existing)
+    project.environment[f"LDB_{name.upper()}_URL"] = str(existing.url)
+    project.environment["DOCKER_HOST"] = ""
+    project.write("test_it.py", TEST.format(name=name, sleep=0))
+    run = project.run()
+    run.passed(1)
+    assert "external in" in run.output
+    (record,) = project.records()
+    assert record["database"] != existing.database
+    wait_until(lambda: names(existing) == before)
+    assert not project.containers()
+
+
+@pytest.mark.usefixtures("_clients")
+def test_a_killed_run_leaves_no_database(project: Project, existing: Database) -> None:
+    name = existing.database_type.name
+    before = names(existing)
+    project.environment[f"LDB_{name.upper()}_URL"] = str(existing.url)
+    project.write("test_it.py", TEST.format(name=name, sleep=30))
+    process = project.start("-n2")
+    project.wait_for_record()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=10)
+    wait_until(lambda: names(existing) == before)
+
+
+def test_a_missing_client_is_named(project: Project, lifecycle: Lifecycle) -> None:
+    server = next((i for i in lifecycle.list() if i.database_type == "postgres"), None)
+    database = lifecycle.database(server or lifecycle.create("postgres"))
+    shells = project.root / "bin"
+    shells.mkdir()
+    for program in ("sh", "cat", "mkdir", "rm", "rmdir", "mv", "sleep"):
+        (shells / program).symlink_to(Path("/bin", program))
+    project.environment |= {"LDB_POSTGRES_URL": str(database.url), "PATH": str(shells)}
+    project.write("test_it.py", TEST.format(name="postgres", sleep=0))
+    run = project.run()
+    assert "`createdb` ended with status 127" in run.output, run.output
+    assert "Install `createdb` there." in run.output
+
+
+def test_a_url_that_is_none_says_how_to_write_one(project: Project) -> None:
+    project.environment["LDB_POSTGRES_URL"] = "localhost"
+    project.write("test_it.py", TEST.format(name="postgres", sleep=0))
+    run = project.run()
+    assert "LDB_POSTGRES_URL: '********' is not the address of a server." in run.output
+    assert "postgresql://USER:PASSWORD@HOST:PORT/DATABASE" in run.output
+
+
+def wait_until(condition: object, timeout_s: float = 10.0) -> None:
+    """Fail unless the condition becomes true."""
+    assert callable(condition)
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
