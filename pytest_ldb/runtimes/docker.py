@@ -10,7 +10,7 @@ import os
 import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -117,7 +117,11 @@ class DockerRuntime:
 
     def unpause(self, container: str) -> None:
         with _translated(container[:12]):
-            self._api.unpause(container)
+            try:
+                self._api.unpause(container)
+            except APIError as error:
+                if "is not paused" not in str(error.explanation):
+                    raise
 
     def remove(self, container: str) -> None:
         with _translated(container[:12]), _ignoring(NotFound):
@@ -225,9 +229,17 @@ class DockerRuntime:
 
     def _watch(self, container: str, *, from_start: bool) -> LogWatch:
         with _translated(container[:12]):
-            lines = self._api.attach(container, stream=True, logs=from_start)
+            # Asked for the stream of a container that is gone, the SDK leaves its connection open.
+            self._api.inspect_container(container)
+            # `attach` could replay the log too, but the SDK loses what comes right behind the head
+            # of the engine's answer.
+            lines = (
+                self._api.logs(container, stream=True, follow=True)
+                if from_start
+                else self._api.attach(container, stream=True)
+            )
         return LogWatch(
-            lines,
+            _Log(lines),
             wait=lambda: self._api.wait(container, condition="next-exit")["StatusCode"],
             out_of_memory=lambda: bool(
                 self._api.inspect_container(container)["State"]["OOMKilled"]
@@ -239,6 +251,24 @@ class DockerRuntime:
         deadline = time.monotonic() + REQUEST_TIMEOUT_S
         while self.find(container) is not None and time.monotonic() < deadline:
             time.sleep(0.02)
+
+
+class _Log:
+    """A log that gives its connection back when it ends; the SDK's stream leaves it open."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._stream
+        finally:
+            self._stream._response.close()  # noqa: SLF001
+
+    def close(self) -> None:
+        """End it, where that can be done: over SSH it ends with the container only."""
+        with suppress(DockerException, OSError, AttributeError):
+            self._stream.close()
 
 
 def _engine_url() -> str:

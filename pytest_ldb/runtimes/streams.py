@@ -22,7 +22,7 @@ class MultiplexedStream:
 
     def __init__(self, connection: Any) -> None:
         # For plain sockets the SDK returns the file-like wrapper; only the socket knows timeouts.
-        self._keep = connection
+        self._connection = connection
         self._socket = getattr(connection, "_sock", connection)
         self._raw = bytearray()
 
@@ -43,8 +43,11 @@ class MultiplexedStream:
 
     def close(self) -> None:
         """Close the connection; the engine then closes the other side's standard input."""
+        response = getattr(self._connection, "_response", None)
+        if response is not None:
+            response.close()  # while its file is open: it flushes that
         self._socket.close()
-        self._keep.close()
+        self._connection.close()
 
     def _take_frames(self) -> bytes:
         content = bytearray()

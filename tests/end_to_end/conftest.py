@@ -145,7 +145,7 @@ def make_project(tmp_path: Path) -> Iterator[MakeProject]:
         root = tmp_path / name
         root.mkdir(parents=True)
         project = Project(root)
-        project.write("pytest.ini", "[pytest]\n")
+        project.write("pytest.ini", "[pytest]\nfilterwarnings = error\n")
         project.write("conftest.py", RECORDER)
         made.append(project)
         return project
