@@ -80,7 +80,7 @@ class Database:
     @property
     def keywords(self) -> dict[str, Any]:
         """Keyword arguments for the usual drivers: ``asyncpg.connect(**database.keywords)``."""
-        return self._numbers(self._filled(self.database_type.driver_keywords))
+        return self._arguments(self.database_type.driver_keywords)
 
     @property
     def libpq(self) -> dict[str, Any]:
@@ -91,7 +91,7 @@ class Database:
         """
         if not self.database_type.libpq_keywords:
             raise self._unsupported("libpq")
-        return self._numbers(self._filled(self.database_type.libpq_keywords))
+        return self._arguments(self.database_type.libpq_keywords)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -107,8 +107,10 @@ class Database:
         text = render(template, self._values)
         return Secret(text) if "{password}" in template else text
 
-    def _numbers(self, keywords: dict[str, str]) -> dict[str, Any]:
-        return {name: int(v) if name in ("port", "db") else v for name, v in keywords.items()}
+    def _arguments(self, templates: Mapping[str, str]) -> dict[str, Any]:
+        numbers = ["{port}", "{database}" if self.database_type.numbered_databases else ""]
+        filled = self._filled(templates)
+        return {name: int(v) if templates[name] in numbers else v for name, v in filled.items()}
 
     def _url(self, template: str) -> Secret:
         values = {name: quote(value, safe="") for name, value in self._values.items()}

@@ -59,7 +59,8 @@ class Planner:
             scope=self.scope,
             kept=kept,
             shared=shared,
-            durable=self.settings.durable,
+            # A server of one's own is there to be stopped and broken, and keeps its data.
+            durable=self.settings.durable or not shared,
             bind=bind,
             suffix=suffix,
         )

@@ -148,13 +148,16 @@ class Shell:
         self._lock = threading.Lock()
         self._token = secrets.token_hex(8)
         _close_in_children(stream)
-        self._send("go\n")
-        closing, ready, self.others = self._greeting()
-        self.was_ready = bool(ready)
-        if closing:
+        try:
+            self._send("go\n")
+            closing, ready, self.others = self._greeting()
+            self.was_ready = bool(ready)
+            if closing:
+                raise ShellLost(subject, "its last user has just left, it is being switched off")
+            self._send(f"LDB_TOKEN={self._token}\n{_PROLOGUE}\n")
+        except BaseException:
             stream.close()
-            raise ShellLost(subject, "its last user has just left, it is being switched off")
-        self._send(f"LDB_TOKEN={self._token}\n{_PROLOGUE}\n")
+            raise
 
     def run(self, argv: Sequence[str], *, timeout_s: float = 60.0) -> str:
         """Run a command and return what it wrote, both streams together.

@@ -21,9 +21,8 @@ class MultiplexedStream:
     """
 
     def __init__(self, connection: Any) -> None:
-        # For plain sockets the SDK returns the file-like wrapper; only the socket knows timeouts.
         self._connection = connection
-        self._socket = getattr(connection, "_sock", connection)
+        self._socket = _socket_of(connection)
         self._raw = bytearray()
 
     def send(self, data: bytes) -> None:
@@ -60,6 +59,47 @@ class MultiplexedStream:
         return bytes(content)
 
 
+def _socket_of(connection: Any) -> Any:
+    """Return what has `recv` with a timeout; what the SDK returns differs by transport.
+
+    For plain sockets it is a file-like wrapper around the socket, over TLS the socket itself, over
+    ssh an imitation whose `recv` waits until it has all the bytes asked for.
+    """
+    process = getattr(connection, "proc", None)
+    if process is not None:
+        return _Pipes(process)
+    return getattr(connection, "_sock", connection)
+
+
+class _Pipes:
+    """The standard streams of a process, used like a socket."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin
+        assert process.stdout
+        self._input, self._output = process.stdin, process.stdout
+        self._timeout_s = 0.0
+
+    def settimeout(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+
+    def sendall(self, data: bytes) -> None:
+        if self._input.closed:
+            raise BrokenPipeError("closed on this side")
+        self._input.write(data)
+        self._input.flush()
+
+    def recv(self, count: int) -> bytes:
+        ready, _, _ = select.select([self._output], [], [], self._timeout_s)
+        if not ready:
+            raise TimeoutError
+        return os.read(self._output.fileno(), count)
+
+    def close(self) -> None:
+        self._input.close()
+        self._output.close()
+
+
 class ProcessStream:
     """A shell on this machine, for servers that are not in a container of ours.
 
@@ -75,30 +115,21 @@ class ProcessStream:
             stderr=subprocess.STDOUT,
             env={**os.environ, **environment},
             start_new_session=True,
-            bufsize=0,
         )
+        self._pipes = _Pipes(self._process)
 
     def send(self, data: bytes) -> None:
         """Send all of it."""
-        assert self._process.stdin
-        if self._process.stdin.closed:
-            raise BrokenPipeError("closed on this side")
-        self._process.stdin.write(data)
+        self._pipes.sendall(data)
 
     def receive(self, timeout_s: float) -> bytes:
         """Return what came."""
-        assert self._process.stdout
-        ready, _, _ = select.select([self._process.stdout], [], [], timeout_s)
-        if not ready:
-            raise TimeoutError
-        return os.read(self._process.stdout.fileno(), 65536)
+        self._pipes.settimeout(timeout_s)
+        return self._pipes.recv(65536)
 
     def close(self) -> None:
         """Close its standard input; it ends by itself."""
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.close()
-        self._process.stdout.close()
+        self._pipes.close()
         self._process.returncode = 0  # nobody waits for it, and that is not worth a warning
 
 

@@ -1,0 +1,86 @@
+"""Containers for tests."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core.readiness import wait_until_ready
+from ..core.request import LABEL
+from ..core.runtime import Container, ContainerSpec, Runtime, Watch
+from ..databases import REDIS
+from .processes import wait_until
+
+ENDS_S = 10.0
+"""The most time that the end of a container may take to be known."""
+
+
+@dataclass
+class Containers:
+    """Makes containers of one image, all of which are removed after the tests of the class."""
+
+    runtime: Runtime
+    image: str
+    batch: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def spec(self, **changes: Any) -> ContainerSpec:
+        """Return a container to create, like the default but for the changes."""
+        values: dict[str, Any] = {
+            "name": f"ldb-contract-{uuid.uuid4().hex[:12]}",
+            "image": self.image,
+            "command": (),
+            "environment": {},
+            "labels": {},
+            "port": REDIS.port,
+            "bind": self.runtime.bind(None),
+            "memory_volumes": (),
+            "data_mib": None,
+            "memory_mib": None,
+            "shm_mib": 64,
+            "auto_remove": False,
+            "files": {},
+            **changes,
+        }
+        values["labels"] = {**values["labels"], f"{LABEL}id": self.batch}
+        return ContainerSpec(**values)
+
+    def create(self, **changes: Any) -> str:
+        """Create a container and return its id."""
+        return self.runtime.create(self.spec(**changes))
+
+    def start(self, **changes: Any) -> tuple[str, Watch]:
+        """Create a container, start it, and return its id."""
+        identity = self.create(**changes)
+        return identity, self.runtime.start(identity)
+
+    def serve(self, **changes: Any) -> Container:
+        """Return a container whose server answers."""
+        identity, watch = self.start(**changes)
+        self.wait_for(identity, watch)
+        return self.existing(identity)
+
+    def run(self, script: str, **changes: Any) -> tuple[str, Watch]:
+        """Start a container that runs a script instead of its server."""
+        return self.start(command=("sh", "-c", script), **changes)
+
+    def wait_for(self, identity: str, watch: Watch) -> None:
+        """Wait until the server answers."""
+        address = self.existing(identity).address
+        wait_until_ready("contract", address, REDIS.ready, watch, timeout_s=30.0)
+        watch.close()
+
+    def existing(self, identity: str) -> Container:
+        """Return a container that must be there."""
+        container = self.runtime.find(identity)
+        assert container is not None
+        return container
+
+    def wait_until_gone(self, identity: str, timeout_s: float = ENDS_S) -> None:
+        """Fail if the container is still there when the time is up."""
+        wait_until(lambda: self.runtime.find(identity) is None, timeout_s, "it is still there")
+
+    def close(self) -> None:
+        """Remove them all."""
+        for container in self.runtime.containers({f"{LABEL}id": self.batch}):
+            self.runtime.remove(container.id)

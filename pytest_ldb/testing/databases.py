@@ -1,0 +1,249 @@
+"""What every type of database must do, on a real engine."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from ..core.database import Database
+from ..core.errors import InstanceDied, InvalidRequest
+from ..core.lease import Lease
+from ..core.lifecycle import Lifecycle
+from ..core.model import Credentials, InstanceStatus
+from ..core.planning import Planner
+from ..core.request import Scope
+from ..core.runtime import Runtime
+from ..core.settings import Settings
+from ..core.sharing import Sharing
+from ..core.types import DatabaseType, render
+from .processes import wait_until
+
+SECRET = bytes(32)
+
+
+@dataclass
+class Servers:
+    """Starts servers, all of which are gone after the tests of the class."""
+
+    runtime: Runtime
+    directory: Path
+    run: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    leases: list[Lease] = field(default_factory=list)
+
+    def obtain(self, kind: DatabaseType, *, durable: bool = False) -> Lease:
+        """Return a lease on the server that all who ask for the same share."""
+        request, image = self._planner(kind, durable=durable).shared(kind)
+        sharing = Sharing(
+            self.runtime,
+            secret=SECRET,
+            directory=self.directory / "locks",
+            timeout_s=60.0,
+            recreate=False,
+            say=print,
+        )
+        lease = sharing.obtain(request, image)
+        self.leases.append(lease)
+        return lease
+
+    def lifecycle(self, kind: DatabaseType) -> Lifecycle:
+        """Return the seven commands."""
+        return Lifecycle(self.runtime, self._planner(kind), [kind], SECRET)
+
+    def volumes(self, kind: DatabaseType) -> tuple[str, ...]:
+        """Return where the data of a type is."""
+        image = self.runtime.image(image_of(kind), pull="missing", say=print)
+        return image.volumes
+
+    def close(self) -> None:
+        """End all leases and wait for the servers to go."""
+        for lease in self.leases:
+            lease.shell.close()
+        for lease in self.leases:
+            self._wait_until_gone(f"ldb-{lease.instance.name}")
+
+    def _wait_until_gone(self, name: str) -> None:
+        wait_until(lambda: self.runtime.find(name) is None, 10.0, f"{name} is still there")
+
+    def _planner(self, kind: DatabaseType, *, durable: bool = False) -> Planner:
+        settings = Settings(images={kind.name: image_of(kind)}, durable=durable)
+        # Servers with other data have other names.
+        run = f"{self.run}-{'durable' if durable else 'memory'}"
+        return Planner(self.runtime, settings, Scope.of(self.directory, run), print)
+
+
+def image_of(kind: DatabaseType) -> str:
+    """Return the image to run: ``LDB_<NAME>_IMAGE`` where that is set, as for the plugin."""
+    return os.environ.get(f"LDB_{kind.name.upper().replace('-', '_')}_IMAGE") or kind.image
+
+
+class DatabaseTypeContract:
+    """What every :class:`~pytest_ldb.DatabaseType` must do.
+
+    A test class for a type of your own::
+
+        class TestMyDatabase(DatabaseTypeContract):
+            database_type = MY_DATABASE
+            init_script = ("fill.sql", "CREATE TABLE filled (x int)")
+
+            def add(self, database, name):
+                ...  # connect with the usual driver, create a table, a collection or a key
+
+            def things(self, database):
+                ...  # connect with the usual driver, return the names of what is there
+
+    Attributes:
+        database_type: What is tested.
+        init_script: The name and the text of a script that creates ``filled``; None where the image
+            runs none.
+        refused: What the driver raises when the password is wrong.
+    """
+
+    database_type: DatabaseType
+    init_script: tuple[str, str] | None = None
+    refused: type[Exception] | tuple[type[Exception], ...] = Exception
+
+    def add(self, database: Database, name: str) -> None:
+        """Connect with the usual driver and create something with this name."""
+        raise NotImplementedError
+
+    def things(self, database: Database) -> set[str]:
+        """Connect with the usual driver and return the names of everything that is there."""
+        raise NotImplementedError
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def make_runtime(cls) -> Callable[[], Runtime]:
+        """Return what makes the runtime."""
+        from ..runtimes.docker import DockerRuntime
+
+        return DockerRuntime
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def servers(
+        cls, make_runtime: Callable[[], Runtime], tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[Servers]:
+        """Starts servers."""
+        started = Servers(make_runtime(), tmp_path_factory.mktemp("databases"))
+        yield started
+        started.close()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def lease(cls, servers: Servers) -> Lease:
+        """A server as the fixtures of a run share it."""
+        return servers.obtain(cls.database_type)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def durable(cls, servers: Servers) -> Lease:
+        """A server that keeps its data on disk, filled by an init script if there is one."""
+        return servers.obtain(cls._filled(servers.directory), durable=True)
+
+    @pytest.fixture
+    def name(self) -> str:
+        """A name for a database, a table, a collection or a key."""
+        return f"ldb_{uuid.uuid4().hex[:12]}"
+
+    def test_databases_are_empty_and_separate(self, lease: Lease, name: str) -> None:
+        one, other = lease.create_database(name), lease.create_database(f"{name}_other")
+        assert self.things(one) == set()
+        self.add(one, "thing")
+        assert self.things(one) == {"thing"}
+        assert self.things(other) == set()
+
+    def test_a_dropped_database_is_empty_or_gone(self, lease: Lease, name: str) -> None:
+        database = lease.create_database(name)
+        self.add(database, "thing")
+        values = {**lease.values, "database": database.database}
+        lease.shell.run([render(argument, values) for argument in self.database_type.drop])
+        try:
+            left = self.things(database)
+        except self.refused:
+            left = set()
+        assert left == set()
+
+    def test_dropping_what_is_not_there_is_no_error(self, lease: Lease) -> None:
+        absent = str(self.database_type.numbered_databases - 1 if self._numbered else "ldb_absent")
+        values = {**lease.values, "database": absent}
+        lease.shell.run([render(argument, values) for argument in self.database_type.drop])
+
+    def test_a_name_may_be_as_long_as_declared(self, lease: Lease) -> None:
+        if self._numbered:
+            return
+        longest = self.database_type.longest_database_name
+        database = lease.create_database("l" * longest)
+        self.add(database, "thing")
+        assert self.things(database) == {"thing"}
+        with pytest.raises(InvalidRequest, match=f"{longest + 1} bytes"):
+            lease.create_database("l" * (longest + 1))
+
+    def test_a_wrong_password_is_refused(self, lease: Lease, name: str) -> None:
+        database = lease.create_database(name)
+        wrong = replace(database.instance, credentials=Credentials(database.user, "wrong"))
+        with pytest.raises(self.refused):
+            self.things(replace(database, instance=wrong))
+
+    def test_everybody_attaches_to_the_same_server(self, servers: Servers, lease: Lease) -> None:
+        attached = servers.obtain(self.database_type)
+        assert attached.origin == "attached"
+        assert attached.instance == lease.instance
+        assert attached.shell.others > 0
+
+    def test_init_scripts_fill_every_database(self, durable: Lease, name: str) -> None:
+        if self.init_script is None:
+            return
+        one, other = durable.create_database(name), durable.create_database(f"{name}_other")
+        self.add(one, "thing")
+        assert self.things(one) == {"filled", "thing"}
+        assert self.things(other) == {"filled"}
+
+    def test_data_is_in_memory_unless_it_must_be_durable(
+        self, servers: Servers, lease: Lease, durable: Lease
+    ) -> None:
+        for volume in servers.volumes(self.database_type):
+            command = ["stat", "-f", "-c", "%T", volume]
+            assert lease.shell.run(command).strip() == "tmpfs"
+            assert durable.shell.run(command).strip() != "tmpfs"
+
+    def test_a_server_that_cannot_start_says_why(self, servers: Servers) -> None:
+        broken = replace(
+            self.database_type,
+            command=(*self.database_type.command, "--ldb-no-such-option"),
+        )
+        planned = Servers(servers.runtime, servers.directory)
+        with pytest.raises(InstanceDied) as caught:
+            planned.obtain(broken)
+        assert "ldb-no-such-option" in caught.value.evidence
+
+    def test_a_server_of_ones_own_is_ready_keeps_its_data_and_goes(self, servers: Servers) -> None:
+        lifecycle = servers.lifecycle(self.database_type)
+        try:
+            instance = lifecycle.create(self.database_type)
+            assert self.things(lifecycle.database(instance)) == set()
+            self.add(lifecycle.database(instance), "thing")
+            stopped = lifecycle.stop(instance)
+            assert (stopped.status, stopped.address) == (InstanceStatus.STOPPED, None)
+            again = lifecycle.start(stopped)
+            assert self.things(lifecycle.database(again)) == {"thing"}
+        finally:
+            lifecycle.close()
+        assert servers.runtime.find(f"ldb-{instance.name}") is None
+
+    @property
+    def _numbered(self) -> bool:
+        return self.database_type.numbered_databases > 0
+
+    @classmethod
+    def _filled(cls, directory: Path) -> DatabaseType:
+        if cls.init_script is None:
+            return cls.database_type
+        name, text = cls.init_script
+        script = directory / name
+        script.write_text(text)
+        return replace(cls.database_type, init_scripts=(script,))

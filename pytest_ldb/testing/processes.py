@@ -1,0 +1,99 @@
+"""Other processes that use a runtime, to be killed."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..core.runtime import Runtime
+
+_HOLDING = """
+import os, pickle, sys, time
+make_runtime, container, later, forks = pickle.load(sys.stdin.buffer)
+shell = make_runtime().shell(container, environment={}, ephemeral=True)
+if later:
+    shell.later(later)
+child = os.fork() if forks else 1
+if not child:
+    time.sleep(60)
+    os._exit(0)
+print(child, flush=True)
+sys.stdin.read()
+"""
+
+_GUARDING = """
+import pickle, sys
+make_runtime, container = pickle.load(sys.stdin.buffer)
+guard = make_runtime().guard(container)
+print(1, flush=True)
+sys.stdin.read()
+"""
+
+
+class OtherProcess:
+    """A process that does something with a runtime and then waits to be killed."""
+
+    def __init__(self, program: str, *arguments: Any) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            start_new_session=True,
+        )
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(pickle.dumps(arguments))
+        self._process.stdin.flush()
+        said = self._process.stdout.readline()
+        assert said, "the other process failed, see its error output"
+        self._child = int(said)
+
+    def kill(self) -> None:
+        """End it the hard way; a child of it goes on."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe
+            pipe.close()
+
+    def kill_child(self) -> None:
+        """End its forked child, which must still be there."""
+        os.kill(self._child, signal.SIGKILL)
+
+
+def holding(
+    make_runtime: Callable[[], Runtime],
+    container: str,
+    *,
+    later: Sequence[str] = (),
+    forks: bool = False,
+) -> OtherProcess:
+    """Return a process that has a shell in a container, for an ephemeral server.
+
+    Args:
+        make_runtime: Makes its runtime.
+        container: Where the shell is.
+        later: What it leaves to be done when it ends.
+        forks: Whether it has a forked child, which outlives it.
+    """
+    return OtherProcess(_HOLDING, make_runtime, container, later, forks)
+
+
+def guarding(make_runtime: Callable[[], Runtime], container: str) -> OtherProcess:
+    """Return a process that guards a container."""
+    return OtherProcess(_GUARDING, make_runtime, container)
+
+
+def wait_until(happened: Callable[[], bool], timeout_s: float, otherwise: str) -> None:
+    """Wait for something to happen; fail if it does not."""
+    deadline = time.monotonic() + timeout_s
+    while not happened():
+        assert time.monotonic() < deadline, f"{otherwise} (after {timeout_s:g} s)"
+        time.sleep(0.01)

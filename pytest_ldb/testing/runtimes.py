@@ -1,0 +1,263 @@
+"""What every runtime must do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from ..core.errors import EngineFailed, ImageUnavailable, NameTaken
+from ..core.model import Address, InstanceStatus
+from ..core.readiness import ask
+from ..core.request import LABEL
+from ..core.runtime import Container, Exit, Runtime
+from ..databases import REDIS
+from .containers import ENDS_S, Containers
+from .processes import guarding, wait_until
+from .shells import ShellContract
+
+UNREACHABLE = "localhost:1/ldb/absent:1"
+
+
+class RuntimeContract(ShellContract):
+    """What every :class:`~pytest_ldb.core.runtime.Runtime` must do.
+
+    A test class for a runtime of your own::
+
+        class TestMyRuntime(RuntimeContract):
+            @pytest.fixture(scope="class")
+            @classmethod
+            def make_runtime(cls):
+                return MyRuntime  # called in other processes too, so it must be picklable
+
+            def pause(self, runtime, container):
+                ...  # the one thing about containers that pytest-ldb never does
+
+    Attributes:
+        image: The reference of a Redis image.
+        root: What comes before a container's absolute paths in its shells.
+    """
+
+    image = REDIS.image
+    root = ""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def make_runtime(cls) -> Callable[[], Runtime]:
+        """Return what makes the runtime, in this process and in others."""
+        raise NotImplementedError
+
+    def pause(self, runtime: Any, container: str) -> None:
+        """Pause a container."""
+        raise NotImplementedError
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def containers(cls, make_runtime: Callable[[], Runtime]) -> Iterator[Containers]:
+        """Containers of the image."""
+        made = Containers(make_runtime(), cls.image)
+        yield made
+        made.close()
+
+    @pytest.fixture
+    def runtime(self, containers: Containers) -> Runtime:
+        """The runtime under test."""
+        return containers.runtime
+
+    def test_an_image_keeps_its_id(self, runtime: Runtime) -> None:
+        once = runtime.image(self.image, pull="missing", say=print)
+        again = runtime.image(self.image, pull="never", say=print)
+        assert once == again
+
+    @pytest.mark.parametrize("pull", ["never", "missing", "always"])
+    def test_an_image_that_cannot_be_had_is_unavailable(self, runtime: Runtime, pull: str) -> None:
+        with pytest.raises(ImageUnavailable) as caught:
+            runtime.image(UNREACHABLE, pull=pull, say=print)
+        assert UNREACHABLE in str(caught.value)
+
+    def test_a_new_container_waits_to_be_started(self, containers: Containers) -> None:
+        spec = containers.spec(labels={"some": "label"})
+        identity = containers.runtime.create(spec)
+        found = containers.existing(identity)
+        image = containers.runtime.image(self.image, pull="never", say=print)
+        assert (found.id, found.name, found.state) == (identity, spec.name, "created")
+        assert (found.exit_code, found.address, found.image_id) == (None, None, image.id)
+        assert spec.labels.items() <= found.labels.items()
+        assert _status(found) is InstanceStatus.CREATING
+
+    def test_a_running_container_answers_on_its_address(self, containers: Containers) -> None:
+        found = containers.serve()
+        assert found.address is not None
+        assert REDIS.ready.proves(ask(found.address, REDIS.ready))
+        assert _status(found) is InstanceStatus.RUNNING
+
+    def test_a_port_is_published_on_the_bind_address_only(self, containers: Containers) -> None:
+        found = containers.serve(bind="127.0.0.1")
+        assert found.address is not None
+        assert not ask(Address("127.0.0.2", found.address.port), REDIS.ready)
+
+    def test_a_container_is_found_by_its_exact_name_or_id(self, containers: Containers) -> None:
+        spec = containers.spec()
+        identity = containers.runtime.create(spec)
+        found = containers.existing(identity)
+        assert containers.runtime.find(spec.name) == found
+        assert containers.runtime.find(spec.name[:-1]) is None
+        assert containers.runtime.find(f"{spec.name}x") is None
+
+    def test_containers_are_found_by_all_their_labels(self, containers: Containers) -> None:
+        one = containers.create(labels={"colour": "red", "size": "one"})
+        other = containers.create(labels={"colour": "reddish", "size": "one"})
+
+        def found(**labels: str) -> set[str]:
+            wanted = {f"{LABEL}id": containers.batch, **labels}
+            return {container.id for container in containers.runtime.containers(wanted)}
+
+        assert found(size="one") == {one, other}
+        assert found(size="one", colour="red") == {one}
+        assert found(colour="") == {one, other}
+        assert found(colour="re") == found(colour="red", size="two") == found(shape="") == set()
+
+    def test_only_one_of_many_gets_a_name(
+        self, containers: Containers, make_runtime: Callable[[], Runtime]
+    ) -> None:
+        spec = containers.spec()
+
+        def create(runtime: Runtime) -> str:
+            try:
+                return runtime.create(spec)
+            except NameTaken as error:
+                assert spec.name in str(error)
+                return ""
+
+        runtimes = [make_runtime() for _ in range(4)]
+        with ThreadPoolExecutor(len(runtimes)) as pool:
+            identities = list(filter(None, pool.map(create, runtimes)))
+        assert [containers.existing(spec.name).id] == identities
+
+    def test_every_verb_may_be_repeated(self, containers: Containers) -> None:
+        runtime, name = containers.runtime, containers.serve().name
+        runtime.start(name).close()
+        runtime.unpause(name)
+        assert containers.existing(name).state == "running"
+        runtime.stop(name)
+        runtime.stop(name)
+        assert containers.existing(name).state == "exited"
+        runtime.remove(name)
+        runtime.remove(name)
+        runtime.stop(name)
+        assert runtime.find(name) is None
+
+    def test_what_is_not_there_is_an_error(self, runtime: Runtime) -> None:
+        for verb in (runtime.start, runtime.watch, runtime.unpause):
+            with pytest.raises(EngineFailed):
+                verb("ldb-contract-absent")
+
+    def test_a_stopped_container_may_be_started_again(self, containers: Containers) -> None:
+        identity = containers.serve().id
+        containers.runtime.stop(identity)
+        stopped = containers.existing(identity)
+        assert (stopped.state, stopped.exit_code, stopped.address) == ("exited", 0, None)
+        assert _status(stopped) is InstanceStatus.STOPPED
+        containers.wait_for(identity, containers.runtime.start(identity))
+        assert containers.existing(identity).state == "running"
+
+    def test_a_paused_container_goes_on(self, containers: Containers) -> None:
+        found = containers.serve()
+        self.pause(containers.runtime, found.id)
+        paused = containers.existing(found.id)
+        assert paused.state == "paused"
+        assert _status(paused) is InstanceStatus.STOPPED
+        containers.runtime.unpause(found.id)
+        running = containers.existing(found.id)
+        assert running == found
+        assert running.address is not None
+        assert REDIS.ready.proves(ask(running.address, REDIS.ready))
+
+    @pytest.mark.parametrize("auto_remove", [True, False])
+    def test_a_container_that_dies_says_why(
+        self, containers: Containers, auto_remove: bool
+    ) -> None:
+        script = "echo out of luck; echo really >&2; exit 3"
+        identity, watch = containers.run(script, auto_remove=auto_remove)
+        assert watch.ended(ENDS_S) == Exit(code=3, out_of_memory=False)
+        assert set(watch.log(10).splitlines()) == {"out of luck", "really"}
+        watch.close()
+        if auto_remove:
+            containers.wait_until_gone(identity)
+        else:
+            dead = containers.existing(identity)
+            assert (dead.state, dead.exit_code, dead.address) == ("exited", 3, None)
+            assert _status(dead) is InstanceStatus.ERROR
+
+    def test_the_log_shows_the_last_lines(self, containers: Containers) -> None:
+        script = "for n in 1 2 3 4 5; do echo line $n; done; printf 'no newline'"
+        _, watch = containers.run(script)
+        assert watch.ended(ENDS_S) == Exit(code=0, out_of_memory=False)
+        assert watch.log(3).splitlines() == ["line 4", "line 5", "no newline"]
+        watch.close()
+
+    def test_a_watch_that_comes_later_sees_the_log_from_its_start(
+        self, containers: Containers
+    ) -> None:
+        identity, first = containers.run("echo early; exec sleep 60")
+        wait_until(lambda: "early" in first.log(10), ENDS_S, "nothing in the log")
+        later = containers.runtime.watch(identity)
+        wait_until(lambda: "early" in later.log(10), ENDS_S, "nothing in the log")
+        assert first.ended(0.0) is later.ended(0.0) is None
+        containers.runtime.remove(identity)
+        assert first.ended(ENDS_S) == later.ended(ENDS_S) == Exit(code=137, out_of_memory=False)
+        first.close()
+        later.close()
+
+    def test_a_command_that_does_not_exist_does_not_run(self, containers: Containers) -> None:
+        identity = containers.create(command=("/ldb-contract/absent",))
+        try:
+            watch = containers.runtime.start(identity)
+        except EngineFailed as error:
+            assert "/ldb-contract/absent" in str(error)  # noqa: PT017 - or, with an entrypoint:
+        else:
+            assert watch.ended(ENDS_S) == Exit(code=127, out_of_memory=False)
+            assert "/ldb-contract/absent" in watch.log(10)
+            watch.close()
+
+    def test_environment_and_files_are_there_from_the_start(self, containers: Containers) -> None:
+        path = "/ldb-contract/deep/file with spaces"
+        _, watch = containers.run(
+            'echo "$WORD"; cat "$WHERE"; "$WHERE" | tail -n 1',
+            environment={"WORD": "it's {a} $word", "WHERE": f"{self.root}{path}"},
+            files={path: b"#!/bin/sh\necho executed\n"},
+        )
+        assert watch.ended(ENDS_S) is not None
+        lines = ["it's {a} $word", "#!/bin/sh", "echo executed", "executed"]
+        assert watch.log(10).splitlines() == lines
+        watch.close()
+
+    def test_a_released_guard_removes_nothing(self, containers: Containers) -> None:
+        name = containers.spec().name
+        guard = containers.runtime.guard(name)
+        identity = containers.create(name=name)
+        guard.release()
+        assert containers.existing(name).id == identity
+
+    def test_a_guard_removes_what_its_killed_process_left(
+        self, containers: Containers, make_runtime: Callable[[], Runtime]
+    ) -> None:
+        spec = containers.spec()
+        process = guarding(make_runtime, spec.name)
+        containers.runtime.create(spec)
+        process.kill()
+        containers.wait_until_gone(spec.name)
+
+    def test_a_guard_waits_for_what_is_only_just_being_created(
+        self, containers: Containers, make_runtime: Callable[[], Runtime]
+    ) -> None:
+        spec = containers.spec()
+        guarding(make_runtime, spec.name).kill()
+        containers.runtime.create(spec)
+        containers.wait_until_gone(spec.name)
+
+
+def _status(container: Container) -> InstanceStatus:
+    return InstanceStatus.of(container.state, container.exit_code)

@@ -1,0 +1,279 @@
+"""What the shells of every runtime must do: run commands, and hold their server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ..core.errors import CommandFailed, ShellLost
+from ..core.runtime import Container, Runtime
+from ..core.shell import Shell
+from .containers import ENDS_S, Containers
+from .processes import holding, wait_until
+
+GONE_WITHIN_S = 2.0
+"""The most time that an ephemeral server may outlive its last user."""
+
+STAYS_S = 0.8
+"""Longer than it takes until a server that nobody holds is switched off."""
+
+
+class ShellContract:
+    """What every shell must do; a part of the contract for runtimes."""
+
+    root = ""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def server(cls, containers: Containers) -> Container:
+        """A server that stays when nobody has a shell in it."""
+        return containers.serve()
+
+    @pytest.fixture
+    def shell(self, containers: Containers, server: Container) -> Iterator[Shell]:
+        """A shell in the server's container, the only one."""
+        opened = _open(containers, server.id)
+        yield opened
+        opened.close()
+        wait_until(lambda: _others(containers, server.id) == 0, ENDS_S, "the shell is still there")
+
+    def test_a_shell_returns_what_a_command_writes(self, shell: Shell) -> None:
+        assert shell.run(["sh", "-c", "echo out; echo error >&2; printf end"]) == "out\nerror\nend"
+
+    def test_a_command_that_fails_shows_its_status_and_output(self, shell: Shell) -> None:
+        with pytest.raises(CommandFailed) as caught:
+            shell.run(["sh", "-c", "echo reason; exit 7"])
+        assert "`sh` ended with status 7" in str(caught.value)
+        assert "reason" in caught.value.evidence
+        assert shell.run(["echo", "usable"]) == "usable\n"
+
+    def test_a_command_that_does_not_exist_fails(self, shell: Shell) -> None:
+        with pytest.raises(CommandFailed, match="`ldb-absent` ended with status 127"):
+            shell.run(["ldb-absent"])
+
+    @pytest.mark.parametrize(
+        "argument",
+        [
+            "",
+            " ",
+            "it's",
+            '"$HOME" `id` $(id)',
+            "two\nlines\n",
+            "\\ \\n",
+            "naïve ☃",
+            "-n",
+            "*",
+            "!",
+        ],
+    )
+    def test_an_argument_arrives_as_it_is(self, shell: Shell, argument: str) -> None:
+        assert shell.run(["printf", "[%s]", argument]) == f"[{argument}]"
+
+    def test_a_command_has_no_input(self, shell: Shell) -> None:
+        assert shell.run(["cat"]) == ""
+
+    def test_much_output_arrives_complete(self, shell: Shell) -> None:
+        script = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done"
+        lines = shell.run(["sh", "-c", script]).splitlines()
+        assert lines == [f"line {number}" for number in range(20000)]
+
+    def test_threads_get_the_answers_to_their_own_commands(self, shell: Shell) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda n: shell.run(["echo", str(n)]), range(40)))
+        assert answers == [f"{number}\n" for number in range(40)]
+
+    def test_a_command_that_takes_too_long_ends_the_shell(
+        self, containers: Containers, server: Container
+    ) -> None:
+        shell = _open(containers, server.id)
+        with pytest.raises(CommandFailed, match="`sleep` did not end in time"):
+            shell.run(["sleep", "60"], timeout_s=0.1)
+        with pytest.raises(ShellLost):
+            shell.run(["true"])
+        shell.close()
+
+    def test_the_environment_is_the_commands(
+        self, containers: Containers, server: Container
+    ) -> None:
+        environment = {"WORD": "it's secret", "LDB_PROFILE": 'OTHER="$WORD too"; export OTHER'}
+        shell = _open(containers, server.id, environment=environment)
+        assert shell.run(["sh", "-c", 'echo "$WORD, $OTHER"']) == "it's secret, it's secret too\n"
+        shell.close()
+
+    def test_what_was_left_for_later_runs_last_in_first_out(
+        self, containers: Containers, server: Container, shell: Shell
+    ) -> None:
+        path = f"{self.root}/ldb-contract-later"
+        leaving = _open(containers, server.id)
+        for word in ("first", "it's second"):
+            leaving.later(["sh", "-c", 'echo "$1" >>"$2"', "sh", word, path])
+        with pytest.raises(CommandFailed):
+            shell.run(["cat", path])
+        leaving.close()
+        wait_until(lambda: "first" in _content(shell, path), ENDS_S, "nothing was done later")
+        assert _content(shell, path) == "it's second\nfirst\n"
+
+    def test_what_was_left_for_later_runs_for_the_killed_too(
+        self,
+        containers: Containers,
+        make_runtime: Callable[[], Runtime],
+        server: Container,
+        shell: Shell,
+    ) -> None:
+        path = f"{self.root}/ldb-contract-killed"
+        process = holding(make_runtime, server.id, later=["sh", "-c", f"echo done >{path}"])
+        assert _others(containers, server.id) == 2
+        process.kill()
+        wait_until(lambda: _content(shell, path) == "done\n", ENDS_S, "nothing was done later")
+
+    def test_a_number_is_taken_until_its_shell_ends(
+        self, containers: Containers, server: Container, shell: Shell
+    ) -> None:
+        leaving, third = _open(containers, server.id), _open(containers, server.id)
+        assert [shell.take_number(2), leaving.take_number(2), third.take_number(2)] == [0, 1, None]
+        leaving.close()
+        wait_until(lambda: third.take_number(2) == 1, ENDS_S, "the number is still taken")
+        third.close()
+
+    def test_those_who_come_later_know_that_the_server_was_ready(
+        self, containers: Containers
+    ) -> None:
+        server = containers.serve()
+        first, second = _open(containers, server.id), _open(containers, server.id)
+        assert not first.was_ready
+        assert not second.was_ready
+        second.mark_ready()
+        later = _open(containers, server.id)
+        assert later.was_ready
+        for shell in (first, second, later):
+            shell.close()
+
+    def test_a_server_started_again_was_not_ready_yet(self, containers: Containers) -> None:
+        server = containers.serve()
+        shell = _open(containers, server.id)
+        shell.mark_ready()
+        shell.close()
+        containers.runtime.stop(server.id)
+        containers.runtime.start(server.id).close()
+        again = _open(containers, server.id)
+        assert (again.was_ready, again.others) == (False, 0)
+        again.close()
+
+    def test_a_shell_counts_the_others(self, containers: Containers, server: Container) -> None:
+        shells = [_open(containers, server.id) for _ in range(3)]
+        assert [shell.others for shell in shells] == [0, 1, 2]
+        for shell in shells:
+            shell.close()
+        wait_until(lambda: _others(containers, server.id) == 0, ENDS_S, "they are still counted")
+
+    def test_a_shell_ends_with_its_container(self, containers: Containers) -> None:
+        server = containers.serve()
+        shell, other = _open(containers, server.id), _open(containers, server.id)
+        path = f"{self.root}/ldb-contract-begun"
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(shell.run, ["sh", "-c", f"echo begun >{path}; exec sleep 60"])
+            wait_until(lambda: _content(other, path) == "begun\n", ENDS_S, "it did not begin")
+            containers.runtime.remove(server.id)
+            with pytest.raises(ShellLost, match="ended while `sh` ran"):
+                running.result(ENDS_S)
+        for lost in (shell, other):
+            with pytest.raises(ShellLost):
+                lost.run(["true"])
+            lost.close()
+
+    def test_there_is_no_shell_in_what_does_not_run(self, containers: Containers) -> None:
+        created = containers.create()
+        for container in (created, "ldb-contract-absent"):
+            with pytest.raises(ShellLost):
+                _open(containers, container)
+
+    def test_the_last_one_who_leaves_switches_an_ephemeral_server_off(
+        self, containers: Containers
+    ) -> None:
+        server = containers.serve(auto_remove=True)
+        watch = containers.runtime.watch(server.id)
+        first, last = (_open(containers, server.id, ephemeral=True) for _ in range(2))
+        first.close()
+        assert watch.ended(STAYS_S) is None
+        assert last.run(["echo", "usable"]) == "usable\n"
+        last.close()
+        containers.wait_until_gone(server.id, GONE_WITHIN_S)
+        watch.close()
+
+    def test_a_kept_server_stays(self, containers: Containers) -> None:
+        server = containers.serve()
+        watch = containers.runtime.watch(server.id)
+        _open(containers, server.id).close()
+        assert watch.ended(STAYS_S) is None
+        watch.close()
+
+    def test_a_killed_holder_frees_the_server(
+        self, containers: Containers, make_runtime: Callable[[], Runtime]
+    ) -> None:
+        server = containers.serve(auto_remove=True)
+        process = holding(make_runtime, server.id)
+        assert containers.runtime.find(server.id) == server
+        process.kill()
+        containers.wait_until_gone(server.id, GONE_WITHIN_S)
+
+    def test_a_killed_holder_does_not_take_the_server_from_others(
+        self, containers: Containers, make_runtime: Callable[[], Runtime]
+    ) -> None:
+        server = containers.serve(auto_remove=True)
+        watch = containers.runtime.watch(server.id)
+        shell = _open(containers, server.id, ephemeral=True)
+        holding(make_runtime, server.id).kill()
+        assert watch.ended(STAYS_S) is None
+        shell.close()
+        containers.wait_until_gone(server.id, GONE_WITHIN_S)
+        watch.close()
+
+    def test_a_child_of_the_holder_does_not_hold_the_server(
+        self, containers: Containers, make_runtime: Callable[[], Runtime]
+    ) -> None:
+        server = containers.serve(auto_remove=True)
+        process = holding(make_runtime, server.id, forks=True)
+        process.kill()
+        containers.wait_until_gone(server.id, GONE_WITHIN_S)
+        process.kill_child()
+
+    def test_a_server_that_is_starting_can_be_held(self, containers: Containers) -> None:
+        identity, watch = containers.start(auto_remove=True)
+        _open(containers, identity, ephemeral=True).close()
+        containers.wait_until_gone(identity, GONE_WITHIN_S)
+        watch.close()
+
+    def test_a_server_that_ignores_signals_is_switched_off_too(
+        self, containers: Containers
+    ) -> None:
+        script = "trap '' TERM INT QUIT; echo deaf; while sleep 60; do :; done"
+        identity, watch = containers.run(script, auto_remove=True)
+        wait_until(lambda: "deaf" in watch.log(5), ENDS_S, "nothing in the log")
+        _open(containers, identity, ephemeral=True).close()
+        containers.wait_until_gone(identity, GONE_WITHIN_S)
+        watch.close()
+
+
+def _open(
+    containers: Containers,
+    container: str,
+    *,
+    environment: dict[str, str] | None = None,
+    ephemeral: bool = False,
+) -> Shell:
+    return containers.runtime.shell(container, environment=environment or {}, ephemeral=ephemeral)
+
+
+def _others(containers: Containers, container: str) -> int:
+    shell = _open(containers, container)
+    shell.close()
+    return shell.others
+
+
+def _content(shell: Shell, path: str) -> str:
+    try:
+        return shell.run(["cat", path])
+    except CommandFailed:
+        return ""
