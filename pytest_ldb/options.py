@@ -137,7 +137,11 @@ OPTIONS = (
 
 def add_options(parser: pytest.Parser) -> None:
     """Declare all options; their defaults are None, so that "not given" can be told."""
-    group = parser.getgroup("ldb", "pytest-ldb: real databases")
+    group = parser.getgroup(
+        "ldb",
+        "pytest-ldb: real databases. LDB_<NAME>_IMAGE chooses the image of one type, "
+        "LDB_<NAME>_URL a server that exists already.",
+    )
     for option in OPTIONS:
         also = f" Environment: {option.variable}, ini: {option.ini}."
         if option.metavar:
@@ -149,7 +153,8 @@ def add_options(parser: pytest.Parser) -> None:
             group.addoption(
                 option.flag, action=argparse.BooleanOptionalAction, help=option.help + also
             )
-        parser.addini(option.ini, help=option.help, type="string", default=None)
+        kind = "linelist" if option.parse is _images else "string"
+        parser.addini(option.ini, help=option.help, type=kind, default=None)  # type: ignore[arg-type]
 
 
 def read_options(config: pytest.Config, types: Iterable[str]) -> dict[str, Any]:
@@ -182,16 +187,17 @@ def _given(config: pytest.Config, option: Option) -> list[Any]:
         option.variable: os.environ.get(option.variable),
         f"ini {option.ini}": config.getini(option.ini),
     }
-    return [_parsed(option, source, v) for source, v in sources.items() if v is not None]
+    return [_parsed(option, source, v) for source, v in sources.items() if v not in (None, [])]
 
 
 def _parsed(option: Option, source: str, value: Any) -> Any:
     if isinstance(value, bool):
         return value
+    text = "\n".join(value) if isinstance(value, list) else str(value)
     try:
-        return option.parse("\n".join(value) if isinstance(value, list) else str(value))
+        return option.parse(text)
     except _Wrong as error:
-        raise pytest.UsageError(f"{source}: {value!r} is wrong, {error}.") from None
+        raise pytest.UsageError(f"{source}: {text!r} is wrong, {error}.") from None
 
 
 def _merged(images: Iterable[dict[str, str]]) -> dict[str, str]:

@@ -5,6 +5,7 @@ What a run that needs no database does not need is imported on use.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,18 @@ def pytest_configure(config: pytest.Config) -> None:
         return config.stash[SESSION]
 
     config.pluginmanager.register(fixture_module(names, session), "ldb-fixtures")
+
+
+def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager) -> None:
+    late = manager.hasplugin("ldb-fixtures") and hasattr(plugin, "pytest_ldb_database_types")
+    if late:
+        warnings.warn(
+            pytest.PytestConfigWarning(
+                f"{getattr(plugin, '__file__', plugin)}: pytest_ldb_database_types comes too late "
+                "here, its types are not used. Move it to the conftest.py of the root directory."
+            ),
+            stacklevel=1,
+        )
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -100,10 +113,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _added_types(config: pytest.Config) -> Sequence[DatabaseType]:
     """Return the types of projects and plugins; of several with one name the first counts."""
     types: dict[str, DatabaseType] = {}
-    for answer in config.hook.pytest_ldb_database_types(config=config):
-        for kind in answer:
-            types.setdefault(kind.name, kind)
+    answers = config.hook.pytest_ldb_database_types(config=config)
+    for kind in (kind for answer in answers for kind in _types_in(answer)):
+        types.setdefault(kind.name, kind)
     return list(types.values())
+
+
+def _types_in(answer: Any) -> Sequence[DatabaseType]:
+    from .core.types import DatabaseType
+
+    kinds = list(answer) if isinstance(answer, Iterable) else [answer]
+    for kind in kinds:
+        if not isinstance(kind, DatabaseType):
+            raise pytest.UsageError(
+                "pytest_ldb_database_types returned something that is not a DatabaseType: "
+                f"{kind!r}. Return a list of them."
+            )
+    return kinds
 
 
 def _begin(
@@ -115,7 +141,6 @@ def _begin(
     """
     from . import databases
     from .core.credentials import state_directory
-    from .core.request import Scope
     from .core.settings import Settings
     from .reporting import printer
     from .session import Session
@@ -126,7 +151,8 @@ def _begin(
     session = Session(
         settings=Settings(**decided),
         types=tuple(types.values()),
-        scope=Scope.of(config.rootpath, place.run),
+        root=config.rootpath,
+        run=place.run,
         worker=place.worker,
         make_runtime=lambda: config.hook.pytest_ldb_runtime(config=config),
         state=state_directory(),

@@ -63,8 +63,10 @@ def summary_lines(servers: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def _line(server: dict[str, Any]) -> str:
+    if server["origin"] == "external":
+        return f"{server['type']}: existing server, {server['name']}"
     took = f"{server['start_s'] + server['ready_s']:.2f} s"
-    text = f"{server['type']}: {server['image'] or server['name']} {server['origin']} in {took}"
+    text = f"{server['type']}: {server['image']} {server['origin']} in {took}"
     if server["kept"]:
         text += f"; kept as ldb-{server['name']}, `docker rm -fv ldb-{server['name']}` ends it"
     return text

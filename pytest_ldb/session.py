@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .core.credentials import user_secret
 from .core.database import Database
-from .core.errors import LdbError
+from .core.errors import LdbError, hidden
 from .core.external import external_lease
 from .core.lease import Lease
 from .core.lifecycle import Lifecycle
@@ -24,6 +24,8 @@ from .core.sharing import Sharing
 from .core.shell import Shell
 from .core.types import DatabaseType
 
+__tracebackhide__ = hidden
+
 
 @dataclass
 class Session:
@@ -32,7 +34,8 @@ class Session:
     Args:
         settings: What the user decided.
         types: The types that there are.
-        scope: The checkout and the run.
+        root: The directory of the checkout.
+        run: The id of the run.
         worker: The id of this xdist worker; empty without xdist.
         make_runtime: Connects to the engine, on first use.
         state: A directory of the user's, for the secret and for locks.
@@ -42,7 +45,8 @@ class Session:
 
     settings: Settings
     types: Sequence[DatabaseType]
-    scope: Scope
+    root: Path
+    run: str
     worker: str
     make_runtime: Callable[[], Runtime]
     state: Path
@@ -78,7 +82,7 @@ class Session:
     def database_name(self) -> str:
         """Unique per run and worker, made of lower-case letters, digits and underscores."""
         worker = re.sub(r"[^a-z0-9]+", "_", self.worker.lower())
-        return "_".join(filter(None, ("ldb", self.scope.run, worker)))
+        return "_".join(filter(None, ("ldb", self.run, worker)))
 
     def close(self) -> None:
         """End all leases; what is left to do happens in the containers."""
@@ -127,8 +131,12 @@ class Session:
         return user_secret(self.state)
 
     @cached_property
+    def _scope(self) -> Scope:
+        return Scope.of(self.root, self.run, self._secret)
+
+    @cached_property
     def _planner(self) -> Planner:
-        return Planner(self._runtime, self.settings, self.scope, self.say)
+        return Planner(self._runtime, self.settings, self._scope, self.say)
 
     @cached_property
     def _sharing(self) -> Sharing:

@@ -10,11 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from .credentials import derive_password
-from .errors import ForeignContainer, InstanceNotFound
+from .errors import ForeignContainer, InstanceNotFound, hidden
 from .model import Credentials, Instance, InstanceStatus
 from .request import LABEL, SCHEMA, CreateInstanceRequest
 from .runtime import Container, ContainerSpec, Image
 from .types import DatabaseType, render
+
+__tracebackhide__ = hidden
 
 INSIDE = "localhost"
 """The server's host, seen from its own container."""

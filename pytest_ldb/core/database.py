@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from .errors import InvalidRequest
+from .errors import InvalidRequest, hidden
 from .model import Address, Instance, Secret
 from .types import DatabaseType, render
+
+__tracebackhide__ = hidden
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Database:
     database_type: DatabaseType
 
     def __repr__(self) -> str:
+        if self.instance.address is None:
+            return f"<Database {self.database!r} on {self.instance.name!r}, which does not run>"
         return f"<Database {self.url!r}>"
 
     @property

@@ -34,7 +34,7 @@ class LdbError(Exception):
     """
 
     def __init__(self, subject: str, fact: str, *, evidence: str = "", remedy: str = "") -> None:
-        super().__init__(subject, fact, evidence, remedy)
+        super().__init__(subject, fact)
         self.subject = subject
         self.fact = fact
         self.evidence = evidence
@@ -46,6 +46,14 @@ class LdbError(Exception):
         if self.remedy:
             lines.append(self.remedy)
         return "\n".join(lines)
+
+
+def hidden(excinfo: object) -> bool:
+    """Whether pytest leaves our frames out of a traceback: those of errors raised on purpose.
+
+    Modules whose frames would be seen say ``__tracebackhide__ = hidden``.
+    """
+    return isinstance(getattr(excinfo, "value", None), LdbError)
 
 
 class InvalidRequest(LdbError):
@@ -97,7 +105,23 @@ class NotReady(StartFailed):
 
 
 class CommandFailed(LdbError):
-    """Raised when a command inside a server's container did not succeed."""
+    """Raised when a command beside a server did not succeed.
+
+    Attributes:
+        status: Its exit status; None if it did not end in time.
+    """
+
+    def __init__(
+        self,
+        subject: str,
+        fact: str,
+        *,
+        evidence: str = "",
+        remedy: str = "",
+        status: int | None = None,
+    ) -> None:
+        super().__init__(subject, fact, evidence=evidence, remedy=remedy)
+        self.status = status
 
 
 class ShellLost(LdbError):

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import NAMESPACE_URL, uuid5
 
-from .errors import InvalidRequest
+from .errors import CommandFailed, InvalidRequest
 from .lease import Lease
 from .model import Address, Credentials, Instance, InstanceStatus, Secret
 from .shell import Shell
@@ -40,14 +40,31 @@ def external_lease(
     }
     templates = {**kind.variables, **kind.client_environment}
     environment = {name: render(text, values) for name, text in templates.items()}
+    shell = open_shell(instance.name, environment)
+    _check_client(kind, shell)
     return Lease(
         instance=instance,
         database_type=replace(kind, url=_template(kind, parts)),
-        shell=open_shell(instance.name, environment),
+        shell=shell,
         values=values,
         outlives_run=True,
         origin="external",
     )
+
+
+def _check_client(kind: DatabaseType, shell: Shell) -> None:
+    """Databases are dropped when nobody listens any more, so look before the first is created."""
+    if not kind.drop:
+        return
+    try:
+        shell.run(["command", "-v", kind.drop[0]])
+    except CommandFailed:
+        shell.close()
+        raise InvalidRequest(
+            f"LDB_{kind.name.upper()}_URL",
+            f"databases on an existing server are made with `{kind.drop[0]}`, which is not here",
+            remedy=f"Install the client programs of {kind.name} on this machine.",
+        ) from None
 
 
 def _split(kind: DatabaseType, url: str) -> SplitResult:

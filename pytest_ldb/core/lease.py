@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .database import Database
-from .errors import CommandFailed, InvalidRequest, LdbError
+from .errors import CommandFailed, InvalidRequest, LdbError, hidden
 from .model import Instance
 from .shell import Shell
 from .types import DatabaseType, render
+
+__tracebackhide__ = hidden
+
+IN_USE = 3
+"""With this status `create` says that a numbered database is in use."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +74,8 @@ class Lease:
             try:
                 self._run(self.database_type.create, name)
             except CommandFailed as error:
+                if error.status != IN_USE:
+                    raise
                 refusal = error
                 continue
             self._run_later(self.database_type.drop, name)

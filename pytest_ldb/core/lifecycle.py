@@ -7,12 +7,15 @@ from uuid import uuid4
 
 from .containers import container_spec, credentials_for, instance_of, not_found
 from .database import Database
+from .errors import hidden
 from .model import Instance, InstanceStatus, type_named
 from .planning import Planner
 from .readiness import wait_until_ready
-from .request import LABEL
+from .request import LABEL, SCHEMA
 from .runtime import Container, Guard, Runtime, Watch
 from .types import DatabaseType
+
+__tracebackhide__ = hidden
 
 
 class Lifecycle:
@@ -43,6 +46,7 @@ class Lifecycle:
         self._planner = planner
         self._types = types
         self._secret = secret
+        self._ours = {f"{LABEL}schema": SCHEMA, f"{LABEL}project": planner.scope.project}
         self._made: dict[str, tuple[DatabaseType, Guard]] = {}
         self.created: list[Instance] = []
 
@@ -113,8 +117,8 @@ class Lifecycle:
             self._remove(container.name)
 
     def list(self) -> tuple[Instance, ...]:
-        """Return all servers of pytest-ldb on the engine, oldest first."""
-        found = self._runtime.containers({f"{LABEL}schema": ""})
+        """Return all servers of this project, shared and kept ones too, oldest first."""
+        found = self._runtime.containers(self._ours)
         instances = [instance_of(container, self._secret) for container in found]
         return tuple(sorted(instances, key=lambda instance: instance.created_at))
 
@@ -184,6 +188,6 @@ class Lifecycle:
             found = self._runtime.containers({f"{LABEL}id": str(instance.id)})
             return found[0] if found else None
         container = self._runtime.find(f"ldb-{instance.removeprefix('ldb-')}")
-        if container is not None:
-            instance_of(container, self._secret)  # refuses one that is not ours
+        if container is None or not self._ours.items() <= container.labels.items():
+            return None
         return container

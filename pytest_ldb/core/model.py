@@ -10,7 +10,9 @@ from enum import Enum
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from .errors import InvalidRequest
+from .errors import InvalidRequest, hidden
+
+__tracebackhide__ = hidden
 
 if TYPE_CHECKING:
     from typing_extensions import Self

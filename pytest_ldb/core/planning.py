@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .errors import hidden
 from .request import CreateInstanceRequest, Scope
 from .runtime import Image, Runtime
 from .settings import Settings
 from .types import DatabaseType
+
+__tracebackhide__ = hidden
 
 
 @dataclass(frozen=True)

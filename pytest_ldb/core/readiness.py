@@ -7,10 +7,12 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 
-from .errors import DiskFull, InstanceDied, NotReady, OutOfMemory, StartFailed
+from .errors import DiskFull, InstanceDied, NotReady, OutOfMemory, StartFailed, hidden
 from .model import Address
 from .runtime import Exit, Watch
 from .types import Exchange
+
+__tracebackhide__ = hidden
 
 FIRST_PAUSE_S = 0.005
 LONGEST_PAUSE_S = 0.05

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import re
 from collections.abc import Mapping
@@ -22,10 +23,11 @@ SCHEMA = "1"
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """Whose server it is: the checkout, and the run.
+    """Whose server it is: the user's and the checkout's, and the run's.
 
     Args:
-        project: ``<slug>-<8 hex>`` of the project's root directory.
+        project: ``<slug>-<8 hex>`` of the project's root directory and of the user's secret: the
+            same path may be another project elsewhere, and passwords derive from the secret.
         run: The id of the run, 8 hex digits.
     """
 
@@ -33,11 +35,11 @@ class Scope:
     run: str
 
     @classmethod
-    def of(cls, root: Path, run: str) -> Scope:
-        """Return the scope of a run in the checkout at ``root``."""
+    def of(cls, root: Path, run: str, secret: bytes) -> Scope:
+        """Return the scope of a run of the user with this secret in the checkout at ``root``."""
         slug = "".join(c if c.isascii() and c.isalnum() else "-" for c in root.name.lower())
         slug = slug.strip("-")[:24].strip("-") or "project"
-        digest = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]
+        digest = hmac.new(secret, str(root.resolve()).encode(), hashlib.sha256).hexdigest()[:8]
         return cls(project=f"{slug}-{digest}", run=run)
 
 
@@ -68,14 +70,6 @@ class CreateInstanceRequest:
     bind: str = "127.0.0.1"
     suffix: str = ""
 
-    def __post_init__(self) -> None:
-        if self.database_type.init_scripts and not self.database_type.init_directory:
-            raise InvalidRequest(
-                self.database_type.name,
-                "its image runs no init scripts",
-                remedy="Remove init_scripts, or set init_directory to where the image looks.",
-            )
-
     @property
     def family(self) -> str:
         """The part of the name that all servers of this type in this checkout share."""
@@ -101,7 +95,7 @@ class CreateInstanceRequest:
     def arguments(self) -> tuple[str, ...]:
         """What follows the image's entrypoint (template)."""
         kind = self.database_type
-        ours = (*kind.arguments, *(() if self.durable else kind.tuning))
+        ours = (*kind.arguments, *(kind.tuning if self.in_memory else ()))
         if not ours:
             return kind.command
         if kind.command and not kind.command[0].startswith("-"):
@@ -119,7 +113,9 @@ class CreateInstanceRequest:
             "image id": self.image_id,
             "command": list(self.arguments),
             "environment": {**kind.credential_environment, **kind.environment},
-            "init scripts": {path.name: _digest(path) for path in kind.init_scripts},
+            "init scripts": {
+                f"{kind.init_directory}/{path.name}": _digest(path) for path in kind.init_scripts
+            },
             "durable": self.durable,
             "in memory": self.in_memory,
             "bind": self.bind,
@@ -137,11 +133,21 @@ class CreateInstanceRequest:
     def difference(self, other_facts: Mapping[str, Any]) -> str:
         """Say in one line what differs from the facts that another server was made from."""
         changed = [
-            f"{name} was {other_facts.get(name)}, is {fact}"
+            _change(name, other_facts.get(name), fact)
             for name, fact in self.facts.items()
             if other_facts.get(name) != fact
         ]
         return re.sub(r"sha256:([0-9a-f]{12})[0-9a-f]+", r"\1", "; ".join(changed))
+
+
+def _change(name: str, before: Any, now: Any) -> str:
+    """Say what changed; of lists only what is new and what is gone."""
+    if not isinstance(before, list) or not isinstance(now, list):
+        return f"{name} was {before}, is {now}"
+    lost = [part for part in before if part not in now]
+    gained = [part for part in now if part not in before]
+    parts = ("lost", lost), ("gained", gained)
+    return f"{name} " + ", ".join(f"{word} {some}" for word, some in parts if some)
 
 
 def _digest(path: Path) -> str:

@@ -8,33 +8,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
-from .containers import Ownership, container_spec, credentials_for, instance_of, values_inside
-from .errors import EngineFailed, InstanceDied, NameTaken, ShellLost, StartFailed
+from .containers import Ownership, instance_of, values_inside
+from .errors import (
+    EngineFailed,
+    InstanceDied,
+    InvalidRequest,
+    NameTaken,
+    ShellLost,
+    hidden,
+)
 from .lease import Lease
-from .readiness import LOG_LINES, ask, died, wait_until_ready
-from .request import LABEL, CreateInstanceRequest
-from .runtime import Container, Exit, Image, Runtime, Watch
-from .shell import Shell
-from .types import render
+from .readiness import ask, wait_until_ready
+from .request import LABEL, SCHEMA, CreateInstanceRequest
+from .runtime import Container, Image, Runtime
+from .starting import Held, Starter
+
+__tracebackhide__ = hidden
 
 AGAIN_S = 0.02
 DEAF_AFTER_S = 3.0
 ABANDONED_AFTER_S = 5.0
-
-
-@dataclass(frozen=True)
-class _Held:
-    """A running container, and this process's hold on it."""
-
-    container: Container
-    shell: Shell
-    origin: str
-    watch: Watch | None = None
 
 
 class Sharing:
@@ -60,7 +56,7 @@ class Sharing:
         say: Callable[[str], None],
     ) -> None:
         self._runtime = runtime
-        self._secret = secret
+        self._starter = Starter(runtime, secret)
         self._directory = directory
         self._timeout_s = timeout_s
         self._recreate = recreate
@@ -82,20 +78,20 @@ class Sharing:
         except BaseException:
             held.shell.close()
             if held.origin == "created" and request.kept:
-                self._discard(held.container.id)
+                self._starter.discard(held.container.id)
             raise
         return Lease(
-            instance=instance_of(held.container, self._secret),
+            instance=instance_of(held.container, self._starter.secret),
             database_type=request.database_type,
             shell=held.shell,
-            values=values_inside(request.database_type, credentials_for(request, self._secret)),
+            values=values_inside(request.database_type, self._starter.credentials(request)),
             outlives_run=request.kept,
             origin=held.origin,
             start_s=started - began,
             ready_s=time.monotonic() - started,
         )
 
-    def _hold(self, request: CreateInstanceRequest, image: Image) -> _Held:
+    def _hold(self, request: CreateInstanceRequest, image: Image) -> Held:
         """Attach or create, again and again while servers come and go under our hands."""
         deadline = time.monotonic() + self._timeout_s
         while True:
@@ -106,17 +102,18 @@ class Sharing:
                     raise
                 time.sleep(AGAIN_S)
 
-    def _attach(self, request: CreateInstanceRequest) -> _Held | None:
+    def _attach(self, request: CreateInstanceRequest) -> Held | None:
         """Return a hold on the server if there is one that may be used."""
         container = self._find(request)
         if container is None or not self._is_usable(request, container):
             return None
         if container.state == "exited":
             self._tell(request, "the kept server had ended, so it is started again")
-            return self._start(request, container.id, "restarted")
+            return self._starter.start(request, "restarted")
         if container.state == "paused":
             self._runtime.unpause(container.id)
-        held = _Held(container, self._open_shell(request, container.id), "attached")
+            container = self._runtime.find(container.id) or container
+        held = Held(container, self._starter.open_shell(request), "attached")
         if held.shell.was_ready and not self._answers(request, container):
             self._tell(request, "the server runs but does not answer, so it is replaced")
             held.shell.close()
@@ -129,6 +126,8 @@ class Sharing:
         deadline = time.monotonic() + ABANDONED_AFTER_S
         while True:
             container = self._runtime.find(request.container)
+            if container is not None:
+                Ownership.of(container)  # a foreign one is not worth waiting for
             young = container is not None and container.state == "created"
             if not young or time.monotonic() > deadline:
                 return container
@@ -139,9 +138,10 @@ class Sharing:
         ours = Ownership.of(container)
         stale = self._recreate and ours.kept and ours.run != request.scope.run
         if stale:
+            self._refuse_if_used(container)
             self._tell(request, "the kept server is replaced, as --ldb-recreate asks")
         elif container.state in ("running", "paused") or (
-            container.state == "exited" and not request.in_memory
+            container.state == "exited" and request.kept and not request.in_memory
         ):
             return True
         elif request.kept and container.state != "removing":
@@ -158,40 +158,12 @@ class Sharing:
             time.sleep(AGAIN_S)
         return False
 
-    def _create(self, request: CreateInstanceRequest, image: Image) -> _Held:
+    def _create(self, request: CreateInstanceRequest, image: Image) -> Held:
         if request.kept:
             self._retire_predecessors(request)
-        credentials = credentials_for(request, self._secret)
-        spec = container_spec(request, image, credentials, uuid4())
-        guard = self._runtime.guard(spec.name)
-        try:
-            identity = self._runtime.create(spec)
-            try:
-                return self._start(request, identity, "created")
-            except BaseException:
-                self._discard(identity)
-                raise
-        finally:
-            guard.release()
+        return self._starter.create(request, image)
 
-    def _start(self, request: CreateInstanceRequest, identity: str, origin: str) -> _Held:
-        watch = self._runtime.start(identity)
-        try:
-            shell = self._open_shell(request, identity)
-        except (ShellLost, EngineFailed):
-            ended = watch.ended(1.0)
-            if ended is None:
-                raise
-            raise self._died(request, ended, watch) from None
-        container = self._runtime.find(identity)
-        if container is None:
-            shell.close()
-            raise self._died(
-                request, watch.ended(1.0) or Exit(code=255, out_of_memory=False), watch
-            )
-        return _Held(container, shell, origin, watch)
-
-    def _wait(self, request: CreateInstanceRequest, held: _Held) -> None:
+    def _wait(self, request: CreateInstanceRequest, held: Held) -> None:
         """Wait outside the lock, so that others may find the server and wait beside us."""
         if held.watch is None and held.shell.was_ready:
             return
@@ -203,27 +175,18 @@ class Sharing:
                 request.database_type.ready,
                 watch,
                 timeout_s=self._timeout_s,
-                secrets=[credentials_for(request, self._secret).password],
+                secrets=[self._starter.credentials(request).password],
             )
         except InstanceDied:
             watch.close()
             raise
         held.shell.mark_ready()
 
-    def _open_shell(self, request: CreateInstanceRequest, container: str) -> Shell:
-        kind = request.database_type
-        values = values_inside(kind, credentials_for(request, self._secret))
-        environment = {n: render(text, values) for n, text in kind.client_environment.items()}
-        return self._runtime.shell(
-            container,
-            environment={**environment, "LDB_PROFILE": kind.client_profile},
-            ephemeral=not request.kept,
-        )
-
     def _retire_predecessors(self, request: CreateInstanceRequest) -> None:
         """Remove kept servers of this project and type that answer an older request."""
         for container in self._runtime.containers(
             {
+                f"{LABEL}schema": SCHEMA,
                 f"{LABEL}project": request.scope.project,
                 f"{LABEL}type": request.database_type.name,
                 f"{LABEL}kept": "true",
@@ -235,6 +198,18 @@ class Sharing:
                     request, f"the kept server is replaced: {request.difference(ours.facts)}"
                 )
                 self._runtime.remove(container.id)
+
+    def _refuse_if_used(self, container: Container) -> None:
+        """Give the run before a moment to leave; then it must be another one that stays."""
+        deadline = time.monotonic() + ABANDONED_AFTER_S
+        while self._in_use(container):
+            if time.monotonic() > deadline:
+                raise InvalidRequest(
+                    "--ldb-recreate",
+                    f"{container.name} is in use by another run",
+                    remedy="Wait for that run to end, or leave out --ldb-recreate.",
+                )
+            time.sleep(AGAIN_S)
 
     def _in_use(self, container: Container) -> bool:
         if container.state != "running":
@@ -248,16 +223,6 @@ class Sharing:
 
     def _tell(self, request: CreateInstanceRequest, what: str) -> None:
         self._say(f"{request.database_type.name}: {what}")
-
-    def _discard(self, identity: str) -> None:
-        """Remove a container that failed; what is wrong was said already."""
-        with suppress(EngineFailed):
-            self._runtime.remove(identity)
-
-    def _died(self, request: CreateInstanceRequest, ended: Exit, watch: Watch) -> StartFailed:
-        log = watch.log(LOG_LINES)
-        password = credentials_for(request, self._secret).password
-        return died(request.database_type.name, ended, log.replace(password, "********"))
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:

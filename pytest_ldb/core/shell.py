@@ -16,7 +16,9 @@ import weakref
 from collections.abc import Sequence
 from typing import Protocol
 
-from .errors import CommandFailed, ShellLost
+from .errors import CommandFailed, EngineFailed, ShellLost, hidden
+
+__tracebackhide__ = hidden
 
 # The left side of the pipe only passes its input on, so it sees the end of the connection at
 # once, even while the right side is busy with a command that hangs.
@@ -139,7 +141,8 @@ class Shell:
         was_ready: Whether somebody had found the server ready since it was started.
 
     Raises:
-        ShellLost: The script did not answer, or the server is being switched off.
+        ShellLost: The connection ended, or the server is being switched off.
+        EngineFailed: Something else than the script answered: there is no `sh`.
     """
 
     def __init__(self, stream: Stream, subject: str) -> None:
@@ -167,14 +170,20 @@ class Shell:
             ShellLost: The connection ended; the server is probably gone.
         """
         with self._lock:
-            self._send(f"run {shlex.join(argv)}\n")
-            output, status = self._answer(argv, time.monotonic() + timeout_s)
+            try:
+                self._send(f"run {shlex.join(argv)}\n")
+                output, status = self._answer(argv, time.monotonic() + timeout_s)
+            except BaseException:
+                # Its answer may still come, and must not be taken for the next command's.
+                self.close()
+                raise
         if status:
             raise CommandFailed(
                 self._subject,
                 f"`{argv[0]}` ended with status {status}",
                 evidence=output,
                 remedy=f"Install `{argv[0]}` there." if status == NOT_FOUND else "",
+                status=status,
             )
         return output
 
@@ -202,19 +211,24 @@ class Shell:
         text = b""
         deadline = time.monotonic() + 30.0
         while b"\n" not in text:
-            chunk = self._receive(deadline)
+            try:
+                chunk = self._receive(deadline)
+            except TimeoutError:
+                chunk = b""
             if not chunk:
                 raise ShellLost(
                     self._subject,
-                    "no shell could be opened in its container",
+                    "no shell could be opened beside the server",
                     evidence=text.decode(errors="replace"),
-                    remedy="The image needs `sh`." if b"executable file" in text else "",
                 )
             text += chunk
-        word, *numbers = text.decode(errors="replace").split()
+        word, *numbers = text.decode(errors="replace").split() or ("",)
         if word != "ldb-shell":
-            raise ShellLost(
-                self._subject, "its shell said something unexpected", evidence=text.decode()
+            raise EngineFailed(
+                self._subject,
+                "no shell could be opened beside the server",
+                evidence=text.decode(errors="replace"),
+                remedy="pytest-ldb holds servers through `sh`: the image must have it.",
             )
         closing, ready, others = map(int, numbers[:3])
         return closing, ready, others
@@ -226,7 +240,6 @@ class Shell:
             try:
                 chunk = self._receive(deadline)
             except TimeoutError:
-                self.close()
                 raise CommandFailed(
                     self._subject,
                     f"`{argv[0]}` did not end in time",

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .errors import InvalidRequest
+
 _PLACEHOLDER = re.compile(r"\{(user|password|database|template|host|port)\}")
 
 
@@ -67,7 +69,8 @@ class DatabaseType:
     Its clients, run inside the container, where ``{host}`` is ``localhost``:
         client_profile: A line of POSIX shell run before the first command (sets ``PATH``).
         client_environment: Variables that let the clients log in (template).
-        create: The command that creates ``{database}``, empty where the first write does.
+        create: The command that creates ``{database}``, empty where the first write does. Where
+            databases have numbers, it ends with status 3 if this one is in use by somebody.
         clone: The command that creates ``{database}`` as a copy of ``{template}``; used where
             init scripts have filled the initial database.
         drop: The command that drops ``{database}`` and all connections to it.
@@ -114,6 +117,24 @@ class DatabaseType:
     driver_keywords: Mapping[str, str] = field(default_factory=dict)
     libpq_keywords: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[a-z][a-z0-9_]*", self.name):
+            raise self._invalid("its name must be lower-case letters, digits and underscores")
+        for name in ("command", "arguments", "tuning", "init_scripts", "aliases"):
+            if isinstance(getattr(self, name), (str, Path)):
+                raise self._invalid(f"{name} must be a tuple, with a comma if it has one part")
+        scripts = tuple(Path(script) for script in self.init_scripts)
+        names = [script.name for script in scripts]
+        for name in names:
+            if names.count(name) > 1:
+                raise self._invalid(f"two init scripts are called {name}")
+        if scripts and not self.init_directory:
+            raise self._invalid("its image runs no init scripts, as init_directory is not set")
+        object.__setattr__(self, "init_scripts", scripts)
+
+    def _invalid(self, fact: str) -> InvalidRequest:
+        return InvalidRequest(f"DatabaseType {self.name!r}", fact)
 
     def answers_to(self, name: str) -> bool:
         """Whether ``name`` is this type's name or one of its aliases, in any case."""

@@ -22,7 +22,12 @@ for (const { name, type, options } of source.getCollectionInfos()) {
   if (name.startsWith("system.")) continue;
   target.createCollection(name, options);
   if (type === "view") continue;
-  source.getCollection(name).aggregate([{ $out: { db: "{database}", coll: name } }]);
+  if (options.capped || type === "timeseries") {  // $out refuses these
+    const documents = source.getCollection(name).find().toArray();
+    if (documents.length) target.getCollection(name).insertMany(documents);
+  } else {
+    source.getCollection(name).aggregate([{ $out: { db: "{database}", coll: name } }]);
+  }
   const indexes = source.getCollection(name).getIndexes().filter((index) => index.name !== "_id_");
   if (indexes.length) target.runCommand({ createIndexes: name, indexes: indexes });
 }

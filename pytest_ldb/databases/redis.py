@@ -7,8 +7,12 @@ _CLIENT = ("redis-cli", "-h", "{host}", "-p", "{port}")
 
 # A number that somebody left things in is not handed out, so nobody's data is ever flushed.
 _CLAIM = """
-size=$(redis-cli -h "$1" -p "$2" -n "$3" DBSIZE)
-[ "$size" = 0 ] || { echo "database $3 is not free: $size"; exit 1; }
+size=$(redis-cli -h "$1" -p "$2" -n "$3" DBSIZE) || exit
+case $size in
+  0) ;;
+  *[!0-9]*) echo "$size"; exit 1 ;;
+  *) echo "database $3 holds $size keys of somebody"; exit 3 ;;
+esac
 """
 
 REDIS = DatabaseType(

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -24,11 +24,14 @@ from docker.utils import parse_repository_tag
 from ..core import errors, shell
 from ..core.model import Address
 from ..core.runtime import Container, ContainerSpec, Image
-from .endpoint import Endpoint, own_container
+from .endpoint import Endpoint, knock, own_container
 from .guard import ProcessGuard
 from .pulling import PullProgress
 from .streams import MultiplexedStream
+from .translation import shell_refused, translated
 from .watching import LogWatch
+
+__tracebackhide__ = errors.hidden
 
 HOME_IN_CONTAINER = "/dev/shm/ldb"  # noqa: S108 - inside the container, for its shells
 REQUEST_TIMEOUT_S = 60
@@ -40,6 +43,7 @@ class DockerRuntime:
     def __init__(self) -> None:
         url = _engine_url()
         with _translated(f"the container engine at {url}"):
+            knock(url)
             client = DockerClient.from_env(timeout=REQUEST_TIMEOUT_S, use_ssh_client=True)
         self.endpoint = Endpoint(url)
         self._api = client.api
@@ -101,7 +105,7 @@ class DockerRuntime:
     def start(self, container: str) -> LogWatch:
         watch = self._watch(container, from_start=False)
         try:
-            with _translated(container[:12]):
+            with _translated(container):
                 self._api.start(container)
         except errors.LdbError:
             watch.close()
@@ -112,11 +116,11 @@ class DockerRuntime:
         return self._watch(container, from_start=True)
 
     def stop(self, container: str) -> None:
-        with _translated(container[:12]), _ignoring(NotFound):
+        with _translated(container), _ignoring(NotFound):
             self._api.stop(container, timeout=10)
 
     def unpause(self, container: str) -> None:
-        with _translated(container[:12]):
+        with _translated(container):
             try:
                 self._api.unpause(container)
             except APIError as error:
@@ -124,7 +128,7 @@ class DockerRuntime:
                     raise
 
     def remove(self, container: str) -> None:
-        with _translated(container[:12]), _ignoring(NotFound):
+        with _translated(container), _ignoring(NotFound):
             try:
                 self._api.remove_container(container, force=True, v=True)
             except APIError as error:
@@ -146,8 +150,8 @@ class DockerRuntime:
             )
             connection = self._api.exec_start(created["Id"], socket=True)
         except (APIError, requests.ConnectionError) as error:
-            raise _shell_refused(container, error) from error
-        return shell.Shell(MultiplexedStream(connection), container[:12])
+            raise shell_refused(_short(container), error) from error
+        return shell.Shell(MultiplexedStream(connection), _short(container))
 
     def guard(self, container: str) -> ProcessGuard:
         return ProcessGuard(container)
@@ -228,7 +232,7 @@ class DockerRuntime:
         return next((network for network in networks if network != "host"), None)
 
     def _watch(self, container: str, *, from_start: bool) -> LogWatch:
-        with _translated(container[:12]):
+        with _translated(container):
             # Asked for the stream of a container that is gone, the SDK leaves its connection open.
             self._api.inspect_container(container)
             # `attach` could replay the log too, but the SDK loses what comes right behind the head
@@ -293,18 +297,6 @@ def _archive(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _shell_refused(container: str, error: Exception) -> errors.LdbError:
-    evidence = str(getattr(error, "explanation", None) or error)
-    if "executable file not found" in evidence:
-        return errors.EngineFailed(
-            container[:12],
-            "its image has no shell",
-            evidence=evidence,
-            remedy="pytest-ldb holds servers through `sh`; use an image that has it.",
-        )
-    return errors.ShellLost(container[:12], "no shell can be opened", evidence=evidence)
-
-
 @contextmanager
 def _ignoring(*kinds: type[Exception]) -> Iterator[None]:
     try:
@@ -318,47 +310,10 @@ def _translated(subject: str) -> Iterator[None]:
     """Turn what the SDK raises into our errors."""
     try:
         yield
-    except APIError as error:
-        raise _translated_answer(subject, error) from error
-    except requests.ReadTimeout as error:
-        raise errors.EngineUnavailable(
-            subject,
-            f"the container engine did not answer for {REQUEST_TIMEOUT_S} s",
-            remedy="See whether `docker ps` answers; restart the engine if it does not.",
-        ) from error
     except (DockerException, requests.RequestException, OSError) as error:
-        raise _unavailable(subject, error) from error
+        raise translated(_short(subject), error) from error
 
 
-def _translated_answer(subject: str, error: APIError) -> errors.LdbError:
-    text = str(error.explanation or error)
-    if error.status_code == HTTPStatus.CONFLICT and "is already in use" in text:
-        return errors.NameTaken(subject, "this container name is taken", evidence=text)
-    if "no space left on device" in text.lower():
-        return errors.DiskFull(
-            subject,
-            "the engine's disk is full",
-            evidence=text,
-            remedy="`docker system df` shows what fills it, `docker system prune` frees some.",
-        )
-    return errors.EngineFailed(subject, "the container engine refused", evidence=text)
-
-
-def _unavailable(subject: str, error: Exception) -> errors.LdbError:
-    evidence = str(error)
-    if "Permission denied" in evidence or "PermissionError" in evidence:
-        return errors.EngineForbidden(
-            subject,
-            "this user may not talk to it",
-            evidence=evidence,
-            remedy="Add the user to the group that owns the socket (usually `docker`) and log in "
-            "again, or point DOCKER_HOST at an engine of your own.",
-        )
-    missing = ": install pytest-ldb[ssh]" if "paramiko" in evidence else ""
-    return errors.EngineUnavailable(
-        subject,
-        "no container engine answers",
-        evidence=evidence,
-        remedy=f"Start Docker, or point DOCKER_HOST at an engine that runs{missing}. "
-        "--ldb-missing=skip skips the tests that need one.",
-    )
+def _short(subject: str) -> str:
+    """Return an engine's id as people write it; names stay as they are."""
+    return subject[:12] if re.fullmatch("[0-9a-f]{64}", subject) else subject

@@ -35,7 +35,7 @@ class PullProgress:
         self.error = event.get("error", self.error)
         detail = event.get("progressDetail") or {}
         if event.get("status") == "Downloading" and "total" in detail:
-            self._layers[event["id"]] = (detail["current"], detail["total"])
+            self._layers[event["id"]] = (detail.get("current", 0), detail["total"])
         elif event.get("status") == "Download complete" and event.get("id") in self._layers:
             total = self._layers[event["id"]][1]
             self._layers[event["id"]] = (total, total)

@@ -73,7 +73,7 @@ class Servers:
         settings = Settings(images={kind.name: image_of(kind)}, durable=durable)
         # Servers with other data have other names.
         run = f"{self.run}-{'durable' if durable else 'memory'}"
-        return Planner(self.runtime, settings, Scope.of(self.directory, run), print)
+        return Planner(self.runtime, settings, Scope.of(self.directory, run, SECRET), print)
 
 
 def image_of(kind: DatabaseType) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_ldb.core.credentials import state_directory, user_secret
 from pytest_ldb.core.request import Scope
 
 GONE_WITHIN_S = 2.0
@@ -37,9 +38,10 @@ class Project:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a run in a process group of its own."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+            # Started in the background, the tests themselves may ignore Ctrl-C.
+            ["/usr/bin/env", "--default-signal=INT", sys.executable, "-m", "pytest", *arguments],
             cwd=self.root,
-            env={**os.environ, **self.environment},
+            env={**os.environ, "PYTEST_ADDOPTS": "-p no:cacheprovider", **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -57,7 +59,7 @@ class Project:
 
     def containers(self) -> list[str]:
         """Return the names of this project's containers, in whatever state."""
-        project = Scope.of(self.root, "").project
+        project = Scope.of(self.root, "", user_secret(state_directory())).project
         return docker(
             *("ps", "--all", "--format", "{{.Names}}"),
             *("--filter", f"label=pytest-ldb.project={project}"),
@@ -116,7 +118,8 @@ class Run:
 def docker(*arguments: str) -> str:
     """Return what the Docker client printed."""
     done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0 or "No such container" in done.stderr, done.stderr
+    gone = "No such container" in done.stderr or "already in progress" in done.stderr
+    assert done.returncode == 0 or gone, done.stderr
     return done.stdout
 
 

@@ -40,9 +40,8 @@ from pytest_ldb import REDIS
 def pytest_ldb_database_types(config):
     yield dataclasses.replace(REDIS, name="cache", image=IMAGE, command=("--maxclients", "77"))
 
-IMAGE = %r
-"""
-        % os.environ["LDB_REDIS_IMAGE"],
+IMAGE = "REDIS_IMAGE"
+""".replace("REDIS_IMAGE", os.environ["LDB_REDIS_IMAGE"]),
     )
     project.write(
         "test_it.py",
@@ -121,7 +120,8 @@ def test_without_the_plugin_its_fixtures_and_options_are_unknown(project: Projec
 
 def test_an_option_may_come_from_the_ini_file(project: Project) -> None:
     project.write(
-        "pytest.ini", "[pytest]\nfilterwarnings = error\nldb_pull = never\nldb_image = redis=registry.invalid/ini:1\n"
+        "pytest.ini",
+        "[pytest]\nldb_pull = never\nldb_image = redis=registry.invalid/ini:1\n",
     )
     project.write("test_it.py", "def test(ldb_redis): pass\n")
     project.environment["LDB_REDIS_IMAGE"] = ""

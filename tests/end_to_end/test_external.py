@@ -6,12 +6,11 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pymongo
 import pymysql
-import psycopg
 import pytest
 import redis
 
@@ -26,6 +25,7 @@ from pytest_ldb.runtimes.docker import DockerRuntime
 from .conftest import Project
 
 CLIENTS = ("createdb", "dropdb", "mysql", "redis-cli", "mongosh")
+KINDS = ("POSTGRES", "POSTGRES", "MYSQL", "REDIS", "MONGODB")
 VARIABLES = (
     "PGHOST",
     "PGPORT",
@@ -52,9 +52,10 @@ def lifecycle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lifecycle]:
     """Servers for this module that stand for those that a user has already."""
     runtime = DockerRuntime()
     images = {kind.name: os.environ[f"LDB_{kind.name.upper()}_IMAGE"] for kind in BUILTIN}
-    scope = Scope.of(tmp_path_factory.mktemp("external"), "external")
+    secret = b"secret" * 6
+    scope = Scope.of(tmp_path_factory.mktemp("external"), "external", secret)
     planner = Planner(runtime, Settings(images=images), scope, print)
-    lifecycle = Lifecycle(runtime, planner, BUILTIN, b"secret" * 6)
+    lifecycle = Lifecycle(runtime, planner, BUILTIN, secret)
     yield lifecycle
     lifecycle.close()
 
@@ -74,7 +75,7 @@ def _clients(project: Project) -> None:
     """The client programs that a user has installed; ours run in the images."""
     folder = project.root / "bin"
     folder.mkdir()
-    for client, kind in zip(CLIENTS, ("POSTGRES", "POSTGRES", "MYSQL", "REDIS", "MONGODB")):
+    for client, kind in zip(CLIENTS, KINDS, strict=True):
         image, passed = os.environ[f"LDB_{kind}_IMAGE"], " ".join(f"-e {v}" for v in VARIABLES)
         path = folder / client
         path.write_text(
@@ -111,7 +112,7 @@ def test_only_databases_of_ours_come_and_go(project: Project, existing: Database
     project.write("test_it.py", TEST.format(name=name, sleep=0))
     run = project.run()
     run.passed(1)
-    assert "external in" in run.output
+    assert f"{name}: existing server, {name} at 127.0.0.1:" in run.output
     (record,) = project.records()
     assert record["database"] != existing.database
     wait_until(lambda: names(existing) == before)
@@ -141,8 +142,8 @@ def test_a_missing_client_is_named(project: Project, lifecycle: Lifecycle) -> No
     project.environment |= {"LDB_POSTGRES_URL": str(database.url), "PATH": str(shells)}
     project.write("test_it.py", TEST.format(name="postgres", sleep=0))
     run = project.run()
-    assert "`createdb` ended with status 127" in run.output, run.output
-    assert "Install `createdb` there." in run.output
+    assert "LDB_POSTGRES_URL: databases on an existing server are made with `dropdb`" in run.output
+    assert "Install the client programs of postgres on this machine." in run.output
 
 
 def test_a_url_that_is_none_says_how_to_write_one(project: Project) -> None:

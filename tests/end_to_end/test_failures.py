@@ -114,7 +114,7 @@ def test_missing_skip_skips_what_needs_an_engine(project: Project) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs a second user")
-def test_permission_denied_on_the_socket(project: Project, tmp_path: Path) -> None:
+def test_permission_denied_on_the_socket(tmp_path: Path) -> None:
     """As another user, in a copy of the process without root's rights."""
     path = str(tmp_path / "s")
     with socket.socket(socket.AF_UNIX) as server:
@@ -149,7 +149,7 @@ def test_permission_denied_on_the_socket(project: Project, tmp_path: Path) -> No
             ["--ldb-pull=often"],
             "--ldb-pull: 'often' is wrong, it takes one of missing, always, never",
         ),
-        (["--ldb-image=redis"], "--ldb-image: ['redis'] is wrong, it takes NAME=REFERENCE"),
+        (["--ldb-image=redis"], "--ldb-image: 'redis' is wrong, it takes NAME=REFERENCE"),
         (["--ldb-image=oracle=x"], "--ldb-image: there is no database type 'oracle'. There are:"),
         (["-o", "ldb_keep=perhaps"], "ini ldb_keep: 'perhaps' is wrong, it takes true or false"),
     ],

@@ -61,7 +61,8 @@ def network(request: pytest.FixtureRequest) -> Iterator[str]:
     name = f"pytest-ldb-{os.getpid()}"
     docker("network", "create", name)
     yield name
-    docker("network", "rm", name)
+    while name in docker("network", "ls", "--format", "{{.Name}}").split():
+        subprocess.run(["docker", "network", "rm", name], capture_output=True, check=False)
 
 
 def test_servers_are_reached_from_a_neighbour(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ from steps import Failure, run, step
 
 APT = Path("/etc/apt")
 POLICY = Path("/usr/sbin/policy-rc.d")
+UNATTENDED = {"DEBIAN_FRONTEND": "noninteractive"}
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
 # Two builds at once may each miss something, and apt-get can only be run once at a time.
 _installing = threading.Lock()
@@ -28,37 +28,23 @@ def may_install() -> bool:
 def require(**packages: str) -> None:
     """Install the packages whose programs are missing; given as program="package"."""
     with _installing:
-        missing = [
-            package for program, package in packages.items() if shutil.which(program) is None
-        ]
+        missing = [package for name, package in packages.items() if shutil.which(name) is None]
         if missing:
             install(*missing)
 
 
 def install(*packages: str, optional: tuple[str, ...] = ()) -> None:
-    """Install Debian packages, optional ones only where this release has them; no service is started."""
+    """Install packages, optional ones where this release has them; no service is started."""
     if not may_install():
         raise Failure(
-            f"{', '.join(packages)} cannot be installed: that takes root on Debian, this is {getpass.getuser()}. "
-            "Install what is missing, or use a machine whose Docker engine reaches registry-1.docker.io."
+            f"{', '.join(packages)} cannot be installed: that takes root on Debian. Install what "
+            "is missing, or use a machine that reaches Docker Hub at registry-1.docker.io."
         )
     with step(f"installed {', '.join(packages)}"), _services_kept_down():
         run("apt-get", "update")
-        known = [
-            package
-            for package in optional
-            if run("apt-cache", "search", "--names-only", f"^{package}$")
-        ]
-        environment = {"DEBIAN_FRONTEND": "noninteractive"}
-        run(
-            "apt-get",
-            "install",
-            "--yes",
-            "--no-install-recommends",
-            *packages,
-            *known,
-            env=environment,
-        )
+        known = [name for name in optional if run("apt-cache", "search", "-n", f"^{name}$")]
+        options = ("--yes", "--no-install-recommends")
+        run("apt-get", "install", *options, *packages, *known, env=UNATTENDED)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Images for recipes: found on the engine, pulled where a registry answers, and built where none does."""
+"""Images for recipes: found on the engine, or pulled from a registry, or else built."""
 
 from __future__ import annotations
 
@@ -62,15 +62,18 @@ def registry_answers() -> bool:
 
     def ask() -> None:
         try:
-            urllib.request.urlopen(REGISTRY, timeout=REGISTRY_PATIENCE_S)
+            urllib.request.urlopen(REGISTRY, timeout=REGISTRY_PATIENCE_S).close()
+            answered.set()
         except urllib.error.HTTPError:
             answered.set()  # It wants credentials: it is there.
         except OSError:
             return
 
     # Looking up a name knows no timeout, so it is done where nobody waits for it.
-    threading.Thread(target=ask, daemon=True).start()
-    return answered.wait(REGISTRY_PATIENCE_S)
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(REGISTRY_PATIENCE_S)
+    return answered.is_set()
 
 
 def _pull(recipe: Recipe) -> dict[str, str]:
@@ -104,7 +107,8 @@ def _build(recipe: Recipe) -> str:
 
 
 def _build_command(recipe: Recipe) -> list[str]:
-    # The host's network reaches the mirror the way the host does. Failed steps leave no container behind.
+    # The host's network reaches the mirror the way the host does.
+    # A step that fails leaves no container behind.
     command = ["build", "--quiet", "--network=host", "--force-rm", f"--tag={recipe.reference}"]
     command += [f"--label={LABEL}={recipe.identity}"]
     if recipe.parent is None:

@@ -1,4 +1,4 @@
-"""A Docker engine for this machine: the one that answers, or else one that we start, and that we end again.
+"""A Docker engine for this machine: the one that answers, or else one of our own, ended again.
 
 The command line tool `docker` decides which engine is meant, so DOCKER_HOST and contexts count.
 """
@@ -24,7 +24,10 @@ SYSTEM_CONTAINERD = Path("/run/containerd/containerd.sock")
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where an engine of ours lives; the defaults are Docker's own, the rest is for trying things beside it."""
+    """Where an engine of ours lives.
+
+    The defaults are Docker's own; another place allows trying things beside an engine in use.
+    """
 
     socket: Path = Path("/var/run/docker.sock")
     run_directory: Path = Path("/var/run/docker")
@@ -121,39 +124,31 @@ def _start(place: Place) -> Process:
 
 
 def _launch(place: Place) -> Process:
-    # A shell that ends at once hands dockerd over to init: no terminal, no session and no parent of ours can end it.
-    script = 'log=$1; shift; "$@" > "$log" 2>&1 < /dev/null & echo $!'
-    command = (
-        "setsid",
-        "--wait",
-        "sh",
-        "-c",
-        script,
-        "sh",
-        str(place.log),
-        "dockerd",
-        *place.options,
-    )
-    process = Process.with_pid(int(run(*command)))
+    # A shell that ends at once leaves dockerd to init: no terminal and no parent can end it.
+    script = 'log=$1; shift; dockerd "$@" > "$log" 2>&1 < /dev/null & echo $!'
+    shell = ("setsid", "--wait", "sh", "-c", script, "sh")
+    process = Process.with_pid(int(run(*shell, str(place.log), *place.options)))
     if process is None:
-        raise Failure(f"dockerd ended as it began.\n{last_lines(place.log.read_text())}")
+        raise _no_start(place, "ended as it began")
     return process
 
 
 def _wait_for_answer(place: Place, process: Process) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
-    while (complaint := _complaint()) is not None:
-        fact = None
+    while not answers():
         if not process.is_alive():
-            fact = f"dockerd ended while it started. The end of {place.log}:"
-        elif time.monotonic() > deadline:
-            fact = f"dockerd (pid {process.pid}) does not answer after {START_TIMEOUT_S:.0f} s. The end of {place.log}:"
-        if fact is not None:
-            log = place.log.read_text(errors="replace") if place.log.exists() else complaint
-            raise Failure(
-                f"{fact}\n{last_lines(log)}\nMend what it names, or start Docker yourself."
-            )
+            raise _no_start(place, "ended while it started")
+        if time.monotonic() > deadline:
+            raise _no_start(place, f"does not answer after {START_TIMEOUT_S:.0f} s")
         time.sleep(0.1)
+
+
+def _no_start(place: Place, fact: str) -> Failure:
+    log = place.log.read_text(errors="replace") if place.log.exists() else ""
+    return Failure(
+        f"dockerd {fact}. The end of {place.log}:\n{last_lines(log)}\n"
+        "Mend what it names; if it still runs, end it with prepare.py --stop."
+    )
 
 
 def _recorded(place: Place) -> Process | None:
@@ -186,7 +181,8 @@ def _companions(place: Place) -> list[Process]:
 def _clear_what_a_killed_engine_left(place: Place) -> None:
     """Remove files that make a new engine believe in processes that are gone.
 
-    dockerd refuses to start, or waits in vain, if the number in such a file has been given to another process since.
+    If the number in such a file has been given to another process since, dockerd refuses to start,
+    or waits in vain.
     """
     if _running_daemon(place) is None:
         place.pid_file.unlink(missing_ok=True)

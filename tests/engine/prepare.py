@@ -1,29 +1,40 @@
 #!/usr/bin/env python3
-"""Give this machine a Docker engine, and images of real databases for the tests and the demonstration.
+"""Give this machine a Docker engine, and images of real databases for the tests and the demo.
 
-  python tests/engine/prepare.py                  an engine, and the main set of images
-  python tests/engine/prepare.py --all            the same, and the images that only some tests need
-  python tests/engine/prepare.py postgres:17      an engine, and the images named
-  export $(python tests/engine/prepare.py --env)  the same as the first, and LDB_POSTGRES_IMAGE and the like are set
-  python tests/engine/prepare.py --stop           end the engine again, if it was started by this script
+  prepare.py                an engine, and the main set of images
+  prepare.py --all          the same, and the images that only some tests need
+  prepare.py postgres:17    an engine, and the images named
+  prepare.py --env          the same as the first; prints LDB_POSTGRES_IMAGE=... and the like
+  prepare.py --run pytest   the same; runs the command with these variables set
+  prepare.py --stop         end the engine again, if it was started by this script
 
-The engine is the one that answers to the command `docker`. Where none does, root on Debian gets one: docker.io is
-installed if need be, dockerd is started in the background, and what a killed engine left behind does not stop it. Its log
-and what is known about it are in ~/.local/state/pytest-ldb/engine (or below $XDG_STATE_HOME).
+To use the images in a shell:  export $(python tests/engine/prepare.py --env)
 
-The images are the official ones where Docker Hub answers. Elsewhere they are built: from packages of Debian, of PyPI (the
-server of MongoDB) and of npm (its shell), with entrypoints that keep the promises of the official images. They are called
-localhost/pytest-ldb/<database>:<version>, carry a digest of all they were made of, and are built again only if that changes.
+The engine is the one that answers to the command `docker`. Where none does, root on Debian gets
+one: docker.io is installed if need be, dockerd is started in the background, and what a killed
+engine left behind does not stop it. Its log and what is known about it are in
+~/.local/state/pytest-ldb/engine (or below $XDG_STATE_HOME).
 
-Several of these may run at once. Standard output has what --env prints, and nothing else.
+The images are the official ones where Docker Hub answers. Elsewhere they are built: from packages
+of Debian, of PyPI (MongoDB's server) and of npm (its shell), with entrypoints that keep the
+promises of the official images. They are called localhost/pytest-ldb/<database>:<version>, carry a
+digest of all they were made of, and are built again only if that changes.
+
+Several of these may run at once. Standard output has what --env or the command prints, and nothing
+else. Variables that are set already keep their values. An engine that was started stays until
+--stop.
+
+From Python, with this folder on the path:  prepare.image("postgres:17")
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import os
 import sys
 from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
 import builder
 import dockerd
@@ -32,12 +43,12 @@ from steps import Failure, alone, say
 
 
 def image(name: str) -> str:
-    """The reference of an image, such as "postgres:17", after making sure that the engine has it."""
+    """The reference of an image such as "postgres:17", after making sure that the engine has it."""
     return images([name])[name]
 
 
 def images(names: Iterable[str]) -> dict[str, str]:
-    """The references of several images by name, after making sure that the engine has them all."""
+    """The references of several images by name, after making sure that the engine has them."""
     return dict(zip(names := tuple(names), _images(names), strict=True))
 
 
@@ -63,7 +74,7 @@ def _recipe(name: str) -> Recipe:
 
 
 def environment(references: dict[str, str]) -> dict[str, str]:
-    """The variables that make the tests use these images; of two for one database the first counts."""
+    """The variables that make the tests use these images; of two for one database, the first."""
     variables: dict[str, str] = {}
     for name, reference in references.items():
         variables.setdefault(f"LDB_{ALL[name].database.upper()}_IMAGE", reference)
@@ -84,7 +95,16 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--stop", action="store_true", help="end the engine that this script started"
     )
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--run",
+        nargs=argparse.REMAINDER,
+        metavar="COMMAND",
+        help="run a command, with its arguments, that uses the images; comes last",
+    )
+    options = parser.parse_args(arguments)
+    if options.run == []:
+        parser.error("--run needs a command")
+    return options
 
 
 def _prepare(options: argparse.Namespace) -> None:
@@ -98,8 +118,18 @@ def _prepare(options: argparse.Namespace) -> None:
     references = images(names)
     for name, reference in references.items():
         say(f"{name}: {reference}")
+    if options.run:
+        _become(options.run, environment(references))
     if options.env:
         print("\n".join(f"{name}={value}" for name, value in environment(references).items()))
+
+
+def _become(command: list[str], variables: dict[str, str]) -> NoReturn:
+    """Go on as another program, so that signals and the exit code are its own."""
+    try:
+        os.execvpe(command[0], command, variables | os.environ)
+    except OSError as error:
+        raise Failure(f"{command[0]} cannot be run: {error.strerror}.") from None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,6 +1,7 @@
 """Which images there are, and what each is made of.
 
-A recipe names the official image, and says how to build one that behaves the same from packages of Debian, PyPI and npm.
+A recipe names the official image, and says how to build one that behaves the same, out of packages
+of Debian, PyPI and npm.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every step of the preparation needs: to run a command, to say what happened, and to be alone while it works."""
+"""What every step needs: to run a command, to say what happened, and to be alone at work."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def run(*command: str, timeout_s: float | None = None, env: Mapping[str, str] | 
     try:
         done = subprocess.run(
             command,
+            check=False,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -42,9 +43,7 @@ def run(*command: str, timeout_s: float | None = None, env: Mapping[str, str] | 
             env={**os.environ, **(env or {})},
         )
     except FileNotFoundError:
-        raise Failure(
-            f"{command[0]} is not installed. Install it, or run this as root on Debian."
-        ) from None
+        raise Failure(f"{command[0]} is not installed.") from None
     except subprocess.TimeoutExpired:
         raise Failure(f"`{_shown(command)}` did not end within {timeout_s:.0f} s.") from None
     if done.returncode:
@@ -67,13 +66,19 @@ def state_directory() -> Path:
     """Where we remember things between runs: the user's, and never the repository."""
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     directory = Path(home) / "pytest-ldb" / "engine"
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Failure(f"{directory} cannot be made: {error}. Set XDG_STATE_HOME.") from None
     return directory
 
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Keep other preparations of this user waiting; the kernel lets go of the lock even if we are killed."""
+    """Keep other preparations of this user waiting.
+
+    The kernel lets go of the lock, even if we are killed.
+    """
     with (state_directory() / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

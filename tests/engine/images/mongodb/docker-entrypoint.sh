@@ -1,13 +1,14 @@
 #!/bin/bash
-# Starts MongoDB the way the official image does: the first start creates the root user, and runs the scripts, through a
-# server that listens on the container's loopback alone.
+# Starts MongoDB the way the official image does: the first start creates the root user, and runs
+# the scripts, through a server that listens on the container's loopback alone.
 set -Eeuo pipefail
 
 SCRIPTS=/docker-entrypoint-initdb.d
 TEMPORARY_CONFIGURATION=/tmp/docker-entrypoint-configuration.json
 TEMPORARY_PID_FILE=/tmp/docker-entrypoint-mongod.pid
 
-# from_file NAME: takes the value of NAME from the file that NAME_FILE names (a Docker secret), if one is named.
+# from_file NAME: takes the value of NAME from the file that NAME_FILE names (a Docker secret), if
+# one is named.
 from_file() {
     local name=$1 file_name=${1}_FILE
     if [ "${!name:-}" ] && [ "${!file_name:-}" ]; then
@@ -48,6 +49,12 @@ configuration_file() {
     echo "$file"
 }
 
+binds_by_file() {
+    local file
+    file=$(configuration_file "$@")
+    [ "$file" ] && grep --quiet '^[[:space:]]*bindIp' "$file"
+}
+
 data_path() {
     local path file
     path=$(option_value --dbpath "$@")
@@ -82,11 +89,12 @@ choose_temporary_arguments() {
     TEMPORARY_ARGUMENTS=()
     while [ $# -gt 0 ]; do
         case "$1" in
-            --auth | --bind_ip_all | --fork | --replSet=* | --keyFile=* | --bind_ip=* | --port=* | --logpath=* | --tlsMode=*) ;;
+            --auth | --bind_ip_all | --fork) ;;
+            --bind_ip=* | --keyFile=* | --logpath=* | --port=* | --replSet=* | --tlsMode=*) ;;
+            --bind_ip | --keyFile | --logpath | --port | --replSet | --tlsMode) shift ;;
             --config=* | -f=*)
                 write_temporary_configuration "${1#*=}"
                 TEMPORARY_ARGUMENTS+=(--config "$TEMPORARY_CONFIGURATION") ;;
-            --replSet | --keyFile | --bind_ip | --port | --logpath | --tlsMode) shift ;;
             --config | -f)
                 write_temporary_configuration "$2"
                 TEMPORARY_ARGUMENTS+=(--config "$TEMPORARY_CONFIGURATION")
@@ -95,10 +103,11 @@ choose_temporary_arguments() {
         esac
         shift
     done
-    has_option --tlsCertificateKeyFile "${TEMPORARY_ARGUMENTS[@]}" && TEMPORARY_ARGUMENTS+=(--tlsMode allowTLS)
-    TEMPORARY_ARGUMENTS+=(
-        --bind_ip 127.0.0.1 --port 27017 --logappend --logpath "/proc/$$/fd/1" --pidfilepath "$TEMPORARY_PID_FILE"
-    )
+    if has_option --tlsCertificateKeyFile "${TEMPORARY_ARGUMENTS[@]}"; then
+        TEMPORARY_ARGUMENTS+=(--tlsMode allowTLS)
+    fi
+    TEMPORARY_ARGUMENTS+=(--bind_ip 127.0.0.1 --port 27017 --pidfilepath "$TEMPORARY_PID_FILE")
+    TEMPORARY_ARGUMENTS+=(--logappend --logpath "/proc/$$/fd/1")
 }
 
 start_temporary_server() {
@@ -115,7 +124,7 @@ stop_temporary_server() {
 shell=(mongosh --host 127.0.0.1 --port 27017 --quiet)
 
 create_root_user() {
-    # mongosh is told where to look rather than what to run: no quoting, and no password among its arguments.
+    # The shell reads the environment itself: nothing has to be quoted, and no password is visible.
     "${shell[@]}" admin --eval '
         db.createUser({
             user: process.env.MONGO_INITDB_ROOT_USERNAME,
@@ -153,7 +162,7 @@ if [[ "$1" = mongo* ]] && [ "$(id -u)" = 0 ]; then
     fi
     # The temporary server opens its own log on our standard output.
     chown --dereference mongodb "/proc/$$/fd/1" "/proc/$$/fd/2" || :
-    exec setpriv --reuid=mongodb --regid=mongodb --clear-groups "$BASH_SOURCE" "$@"
+    exec setpriv --reuid=mongodb --regid=mongodb --clear-groups "${BASH_SOURCE[0]}" "$@"
 fi
 
 if [ "$1" = mongod ] && ! has_option --version "$@" && ! has_option --help "$@"; then
@@ -175,7 +184,7 @@ EOM
             initialise "$@"
         fi
     fi
-    if ! has_option --bind_ip "$@" && ! has_option --bind_ip_all "$@" && [ -z "$(configuration_file "$@")" ]; then
+    if ! has_option --bind_ip "$@" && ! has_option --bind_ip_all "$@" && ! binds_by_file "$@"; then
         set -- "$@" --bind_ip_all
     fi
     unset "${!MONGO_INITDB_@}"

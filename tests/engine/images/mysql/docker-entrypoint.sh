@@ -1,6 +1,6 @@
 #!/bin/bash
-# Starts MySQL the way the official image does: the first start creates the data directory, and fills it through a server
-# that listens on the socket alone.
+# Starts MySQL the way the official image does: the first start creates the data directory, and
+# fills it through a server that listens on the socket alone.
 set -Eeuo pipefail
 
 SCRIPTS=/docker-entrypoint-initdb.d
@@ -14,10 +14,13 @@ fail() {
     exit 1
 }
 
-# from_file NAME [DEFAULT]: takes the value of NAME from the file that NAME_FILE names (a Docker secret), if one is named.
+# from_file NAME [DEFAULT]: takes the value of NAME from the file that NAME_FILE names (a Docker
+# secret), if one is named.
 from_file() {
     local name=$1 file_name=${1}_FILE value=${2-}
-    [ -z "${!name:-}" ] || [ -z "${!file_name:-}" ] || fail "Both $name and $file_name are set (but are exclusive)"
+    if [ "${!name:-}" ] && [ "${!file_name:-}" ]; then
+        fail "Both $name and $file_name are set (but are exclusive)"
+    fi
     if [ "${!name:-}" ]; then
         value=${!name}
     elif [ "${!file_name:-}" ]; then
@@ -35,7 +38,7 @@ read_environment() {
     from_file MYSQL_PASSWORD
 }
 
-# setting NAME DEFAULT ARGUMENT...: the value the server will use; arguments win over configuration files.
+# setting NAME DEFAULT ARGUMENT...: the value the server will use; arguments win over files.
 setting() {
     local name=$1 value=$2 line
     shift 2
@@ -49,7 +52,9 @@ prepare_directories() {
     local directory
     for directory in "$DATA" "$(dirname "$SOCKET")"; do
         mkdir -p "$directory"
-        [ "$(id -u)" != 0 ] || find "$directory" ! -user mysql -exec chown --no-dereference mysql {} +
+        if [ "$(id -u)" = 0 ]; then
+            find "$directory" ! -user mysql -exec chown --no-dereference mysql {} +
+        fi
     done
 }
 
@@ -154,7 +159,8 @@ create_database_and_user() {
 
 load_time_zones() {
     if [ -z "${MYSQL_INITDB_SKIP_TZINFO:-}" ]; then
-        mysql_tzinfo_to_sql /usr/share/zoneinfo 2> /dev/null | MYSQL_DATABASE=mysql docker_process_sql --force
+        mysql_tzinfo_to_sql /usr/share/zoneinfo 2> /dev/null \
+            | MYSQL_DATABASE=mysql docker_process_sql --force
     fi
 }
 
@@ -214,7 +220,7 @@ if [ "${1-}" = mysqld ] && ! wants_information "$@"; then
     prepare_directories
     if [ "$(id -u)" = 0 ]; then
         say Note "Switching to dedicated user 'mysql'"
-        exec setpriv --reuid=mysql --regid=mysql --clear-groups "$BASH_SOURCE" "$@"
+        exec setpriv --reuid=mysql --regid=mysql --clear-groups "${BASH_SOURCE[0]}" "$@"
     fi
     read_environment
     [ -d "$DATA/mysql" ] || initialise "$@"

@@ -1,9 +1,10 @@
 #!/bin/bash
-# Starts PostgreSQL the way the official image does: the first start creates the cluster, and fills it through a server
-# that listens on the socket alone.
+# Starts PostgreSQL the way the official image does: the first start creates the cluster, and fills
+# it through a server that listens on the socket alone.
 set -Eeuo pipefail
 
-# from_file NAME [DEFAULT]: takes the value of NAME from the file that NAME_FILE names (a Docker secret), if one is named.
+# from_file NAME [DEFAULT]: takes the value of NAME from the file that NAME_FILE names (a Docker
+# secret), if one is named.
 from_file() {
     local name=$1 file_name=${1}_FILE value=${2-}
     if [ "${!name:-}" ] && [ "${!file_name:-}" ]; then
@@ -59,8 +60,8 @@ EOM
     fi
 }
 
-# Since version 18 the data lie in a folder of their version, and the volume is that folder's parent. What was mounted the
-# former way would stay unused, and be thought lost.
+# Since version 18 the data lie in a folder of their version, and the volume is that folder's parent.
+# What was mounted the former way would stay unused, and be thought lost.
 refuse_former_layout() {
     [ "$PGDATA" = "/var/lib/postgresql/$PG_MAJOR/docker" ] || return 0
     local directory found=()
@@ -99,7 +100,8 @@ EOM
 create_cluster() {
     [ -z "${POSTGRES_INITDB_WALDIR:-}" ] || set -- --waldir "$POSTGRES_INITDB_WALDIR" "$@"
     # POSTGRES_INITDB_ARGS is a piece of a command line, quotes included.
-    eval 'initdb --username="$POSTGRES_USER" --pwfile=<(printf "%s\n" "$POSTGRES_PASSWORD") '"$POSTGRES_INITDB_ARGS"' "$@"'
+    set -- --username="$POSTGRES_USER" "$@"
+    eval 'initdb --pwfile=<(printf "%s\n" "$POSTGRES_PASSWORD") '"$POSTGRES_INITDB_ARGS"' "$@"'
     local method=$POSTGRES_HOST_AUTH_METHOD
     [ "$method" ] || method=$(postgres -C password_encryption "${SERVER_OPTIONS[@]}")
     printf '\nhost all all all %s\n' "$method" >> "$PGDATA/pg_hba.conf"
@@ -116,13 +118,19 @@ stop_temporary_server() {
 }
 
 sql() {
-    PGHOST='' PGHOSTADDR='' psql -v ON_ERROR_STOP=1 --no-psqlrc --no-password --username "$POSTGRES_USER" "$@"
+    PGHOST='' PGHOSTADDR='' psql -v ON_ERROR_STOP=1 --no-psqlrc --no-password \
+        --username "$POSTGRES_USER" "$@"
 }
 
 create_database() {
     local exists
-    exists=$(sql --dbname postgres --set db="$POSTGRES_DB" --tuples-only <<< "SELECT 1 FROM pg_database WHERE datname = :'db';")
-    [ "$exists" ] || sql --dbname postgres --set db="$POSTGRES_DB" <<< 'CREATE DATABASE :"db";'
+    set -- --dbname postgres --set db="$POSTGRES_DB" --tuples-only
+    exists=$(sql "$@" <<< "SELECT 1 FROM pg_database WHERE datname = :'db';")
+    [ "$exists" ] || sql "$@" <<< 'CREATE DATABASE :"db";'
+}
+
+say() {
+    printf '%s: %s\n' "$0" "$1"
 }
 
 run_scripts() {
@@ -131,17 +139,18 @@ run_scripts() {
         case "$script" in
             *.sh)
                 if [ -x "$script" ]; then
-                    printf '%s: running %s\n' "$0" "$script"
+                    say "running $script"
                     "$script"
                 else
-                    printf '%s: sourcing %s\n' "$0" "$script"
+                    say "sourcing $script"
                     . "$script"
                 fi ;;
-            *.sql) printf '%s: running %s\n' "$0" "$script"; sql --dbname "$POSTGRES_DB" -f "$script" ;;
-            *.sql.gz) printf '%s: running %s\n' "$0" "$script"; gunzip -c "$script" | sql --dbname "$POSTGRES_DB" ;;
-            *.sql.xz) printf '%s: running %s\n' "$0" "$script"; xzcat "$script" | sql --dbname "$POSTGRES_DB" ;;
+            *.sql) say "running $script"; sql --dbname "$POSTGRES_DB" -f "$script" ;;
+            *.sql.gz) say "running $script"; gunzip -c "$script" | sql --dbname "$POSTGRES_DB" ;;
+            *.sql.xz) say "running $script"; xzcat "$script" | sql --dbname "$POSTGRES_DB" ;;
+            *.sql.zst) say "running $script"; zstd -dc "$script" | sql --dbname "$POSTGRES_DB" ;;
             '/docker-entrypoint-initdb.d/*') ;;
-            *) printf '%s: ignoring %s\n' "$0" "$script" ;;
+            *) say "ignoring $script" ;;
         esac
     done
 }
@@ -180,7 +189,8 @@ if [ "${1-}" = postgres ] && ! wants_information "$@"; then
     read_environment
     prepare_directories
     if [ "$(id -u)" = 0 ]; then
-        exec setpriv --reuid=postgres --regid=postgres --init-groups env HOME=/var/lib/postgresql "$BASH_SOURCE" "$@"
+        export HOME=/var/lib/postgresql
+        exec setpriv --reuid=postgres --regid=postgres --init-groups "${BASH_SOURCE[0]}" "$@"
     fi
     if [ -s "$PGDATA/PG_VERSION" ]; then
         printf '\nPostgreSQL Database directory appears to contain a database; Skipping initialization\n\n'

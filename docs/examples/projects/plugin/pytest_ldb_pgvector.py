@@ -1,0 +1,11 @@
+"""PostgreSQL with pgvector, for pytest-ldb."""
+
+from dataclasses import replace
+
+from pytest_ldb import POSTGRES
+
+PGVECTOR = replace(POSTGRES, name="pgvector", aliases=(), image="pgvector/pgvector:pg18")
+
+
+def pytest_ldb_database_types():
+    return [PGVECTOR]

@@ -1,0 +1,119 @@
+"""From a request to a container that runs and that this process holds."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from uuid import uuid4
+
+from .containers import container_spec, credentials_for, values_inside
+from .errors import EngineFailed, ShellLost, StartFailed, hidden
+from .model import Credentials
+from .readiness import LOG_LINES, died
+from .request import CreateInstanceRequest
+from .runtime import Container, Exit, Image, Runtime, Watch
+from .shell import Shell
+from .types import render
+
+__tracebackhide__ = hidden
+
+ENDS_WITHIN_S = 1.0
+UNKNOWN = Exit(code=255, out_of_memory=False)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A running container, and this process's hold on it.
+
+    Args:
+        container: As the engine described it.
+        shell: The hold.
+        origin: How it came: ``created``, ``restarted`` or ``attached``.
+        watch: Evidence since its start, where this process started it.
+    """
+
+    container: Container
+    shell: Shell
+    origin: str
+    watch: Watch | None = None
+
+
+@dataclass(frozen=True)
+class Starter:
+    """Starts containers and takes hold of them.
+
+    Args:
+        runtime: Where they live.
+        secret: Passwords derive from it.
+    """
+
+    runtime: Runtime
+    secret: bytes
+
+    def create(self, request: CreateInstanceRequest, image: Image) -> Held:
+        """Create the container and start it; whatever happens, it is held or gone.
+
+        Raises:
+            NameTaken: The engine has one of this name already.
+            StartFailed: It ended at once.
+        """
+        spec = container_spec(request, image, self.credentials(request), uuid4())
+        guard = self.runtime.guard(spec.name)
+        try:
+            identity = self.runtime.create(spec)
+            try:
+                return self.start(request, "created")
+            except BaseException:
+                self.discard(identity)
+                raise
+        finally:
+            guard.release()
+
+    def start(self, request: CreateInstanceRequest, origin: str) -> Held:
+        """Start the container that there is.
+
+        Raises:
+            StartFailed: It ended at once.
+        """
+        watch = self.runtime.start(request.container)
+        try:
+            shell = self.open_shell(request)
+        except (ShellLost, EngineFailed):
+            ended = watch.ended(ENDS_WITHIN_S)
+            if ended is None:
+                raise
+            raise self._died(request, ended, watch) from None
+        container = self.runtime.find(request.container)
+        if container is None:
+            shell.close()
+            raise self._died(request, watch.ended(ENDS_WITHIN_S) or UNKNOWN, watch)
+        return Held(container, shell, origin, watch)
+
+    def open_shell(self, request: CreateInstanceRequest) -> Shell:
+        """Take hold of the container, which runs.
+
+        Raises:
+            ShellLost: It is ending.
+        """
+        kind = request.database_type
+        values = values_inside(kind, self.credentials(request))
+        environment = {n: render(text, values) for n, text in kind.client_environment.items()}
+        return self.runtime.shell(
+            request.container,
+            environment={**environment, "LDB_PROFILE": kind.client_profile},
+            ephemeral=not request.kept,
+        )
+
+    def credentials(self, request: CreateInstanceRequest) -> Credentials:
+        """Return the superuser of the servers that equal requests share."""
+        return credentials_for(request, self.secret)
+
+    def discard(self, identity: str) -> None:
+        """Remove a container that failed; what is wrong is being said already."""
+        with suppress(EngineFailed):
+            self.runtime.remove(identity)
+
+    def _died(self, request: CreateInstanceRequest, ended: Exit, watch: Watch) -> StartFailed:
+        password = self.credentials(request).password
+        log = watch.log(LOG_LINES).replace(password, "********")
+        return died(request.database_type.name, ended, log)

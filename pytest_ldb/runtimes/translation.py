@@ -1,0 +1,84 @@
+"""What the Docker SDK raises, in our words.
+
+Told apart by what the errors carry, so that this file needs no SDK: an answer of the engine has a
+`status_code` and an `explanation`, anything else means that there was no answer.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from requests import ReadTimeout
+
+from ..core import errors
+
+
+def translated(subject: str, error: Exception) -> errors.LdbError:
+    """Return our error for one of the SDK's.
+
+    Args:
+        subject: What was being done something with.
+        error: What was raised.
+    """
+    if getattr(error, "status_code", None) is not None:
+        return _refusal(subject, error)
+    if isinstance(error, ReadTimeout):
+        return errors.EngineUnavailable(
+            subject,
+            "the container engine does not answer any more",
+            evidence=str(error),
+            remedy="See whether `docker ps` answers; restart the engine if it does not.",
+        )
+    return _silence(subject, error)
+
+
+def shell_refused(container: str, error: Exception) -> errors.LdbError:
+    """Return our error for a command that the engine would not run in a container."""
+    evidence = _words(error)
+    if "executable file not found" in evidence:
+        return errors.EngineFailed(
+            container,
+            "its image has no shell",
+            evidence=evidence,
+            remedy="pytest-ldb holds servers through `sh`: the image must have it.",
+        )
+    return errors.ShellLost(container, "no shell can be opened", evidence=evidence)
+
+
+def _refusal(subject: str, error: Exception) -> errors.LdbError:
+    words = _words(error)
+    conflict = getattr(error, "status_code", None) == HTTPStatus.CONFLICT
+    if conflict and "is already in use" in words:
+        return errors.NameTaken(subject, "this container name is taken", evidence=words)
+    if "no space left on device" in words.lower():
+        return errors.DiskFull(
+            subject,
+            "the engine's disk is full",
+            evidence=words,
+            remedy="`docker system df` shows what fills it, `docker system prune` frees some.",
+        )
+    return errors.EngineFailed(subject, "the container engine refused", evidence=words)
+
+
+def _silence(subject: str, error: Exception) -> errors.LdbError:
+    evidence = str(error)
+    if "Permission denied" in evidence or isinstance(error, PermissionError):
+        return errors.EngineForbidden(
+            subject,
+            "this user may not talk to it",
+            evidence=evidence,
+            remedy="Add the user to the group that owns the socket (usually `docker`) and log in "
+            "again, or point DOCKER_HOST at an engine of your own.",
+        )
+    missing = ", and install pytest-ldb[ssh]" if "paramiko" in evidence else ""
+    return errors.EngineUnavailable(
+        subject,
+        "no container engine answers",
+        evidence=evidence,
+        remedy=f"Start Docker, or point DOCKER_HOST at an engine that runs{missing}. "
+        "--ldb-missing=skip skips the tests that need one.",
+    )
+
+
+def _words(error: Exception) -> str:
+    return str(getattr(error, "explanation", None) or error)

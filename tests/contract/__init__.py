@@ -1,0 +1,1 @@
+"""The contracts of `pytest_ldb.testing`, for what pytest-ldb itself brings along."""

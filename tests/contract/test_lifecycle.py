@@ -1,0 +1,259 @@
+"""The seven commands do what they say, on the fake and on the real engine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from pytest_ldb import REDIS, DatabaseType, Instance, InstanceStatus, Lifecycle
+from pytest_ldb.core.errors import InstanceDied, InstanceNotFound, InvalidRequest, NotReady
+from pytest_ldb.core.planning import Planner
+from pytest_ldb.core.readiness import ask
+from pytest_ldb.core.request import LABEL, Scope
+from pytest_ldb.core.runtime import Container, Runtime
+from pytest_ldb.core.settings import Settings
+from pytest_ldb.runtimes.docker import DockerRuntime
+from pytest_ldb.runtimes.fake import FakeRuntime
+
+SECRET = bytes(32)
+KIND = replace(REDIS, image=os.environ.get("LDB_REDIS_IMAGE", REDIS.image), aliases=("alias",))
+
+
+class Servers(Lifecycle):
+    """The seven commands, and what tests do behind their back."""
+
+    def __init__(self, runtime: Any, root: Path, kinds: list[DatabaseType], **settings: Any) -> None:
+        self.runtime = runtime
+        self.said: list[str] = []
+        scope = Scope.of(root, uuid4().hex[:8], SECRET)
+        planner = Planner(runtime, Settings(**settings), scope, self.said.append)
+        super().__init__(runtime, planner, kinds, SECRET)
+
+    def container(self, instance: Instance) -> Container:
+        found = self.runtime.find(f"ldb-{instance.name}")
+        assert found is not None
+        return found
+
+    def pause(self, instance: Instance) -> None:
+        identity = self.container(instance).id
+        if isinstance(self.runtime, FakeRuntime):
+            self.runtime.pause(identity)
+        else:
+            subprocess.check_output(["docker", "pause", identity])
+
+    def run(self, instance: Instance, command: str) -> str:
+        shell = self.runtime.shell(self.container(instance).id, environment={}, ephemeral=False)
+        try:
+            return shell.run(["sh", "-c", command])
+        finally:
+            shell.close()
+
+
+@pytest.fixture(params=["fake", "docker"])
+def runtime(request: pytest.FixtureRequest, tmp_path: Path) -> Runtime:
+    return FakeRuntime(tmp_path / "fake") if request.param == "fake" else DockerRuntime()
+
+
+@pytest.fixture
+def make(runtime: Runtime, tmp_path: Path) -> Iterator[Callable[..., Servers]]:
+    made: list[Servers] = []
+
+    def make(*kinds: DatabaseType, **settings: Any) -> Servers:
+        made.append(Servers(runtime, tmp_path, [*kinds] or [KIND], **settings))
+        return made[-1]
+
+    yield make
+    for servers in made:
+        servers.close()
+
+
+@pytest.fixture
+def servers(make: Callable[..., Servers]) -> Servers:
+    return make()
+
+
+def answers(instance: Instance) -> bool:
+    assert instance.address is not None
+    return KIND.ready.proves(ask(instance.address, KIND.ready))
+
+
+def test_a_server_lives_through_all_commands(servers: Servers) -> None:
+    created = servers.create("redis")
+    assert created.status is servers.status(created) is InstanceStatus.RUNNING
+    assert (created.database_type, created.image) == ("redis", KIND.image)
+    assert created.id.version == 4
+    assert created.created_at.tzinfo is not None
+    assert answers(created)
+    assert servers.list() == (created,)
+
+    stopped = servers.stop(created)
+    assert (stopped.status, stopped.address) == (InstanceStatus.STOPPED, None)
+    assert stopped == replace(created, status=InstanceStatus.STOPPED, address=None)
+    assert servers.status(created) is InstanceStatus.STOPPED
+    assert servers.list() == (stopped,)
+
+    started = servers.start(stopped)
+    assert started == replace(created, address=started.address)
+    assert answers(started)
+
+    restarted = servers.restart(started.name)
+    assert restarted == replace(created, address=restarted.address)
+    assert answers(restarted)
+
+    servers.delete(restarted)
+    assert servers.list() == ()
+    with pytest.raises(InstanceNotFound, match="there is no such server"):
+        servers.status(created)
+
+
+def test_every_command_may_be_repeated(servers: Servers) -> None:
+    server = servers.create(KIND)
+    assert servers.start(server) == servers.start(server.name) == server
+    assert servers.stop(server) == servers.stop(server)
+    servers.delete(server)
+    servers.delete(server)
+    servers.delete("absent")
+    servers.close()
+    servers.close()
+
+
+def test_a_server_is_named_by_itself_or_by_name_or_by_its_container(servers: Servers) -> None:
+    server = servers.create("ALIAS")
+    for name in (server, server.name, f"ldb-{server.name}"):
+        assert servers.status(name) is InstanceStatus.RUNNING
+
+
+def test_what_is_not_there_is_an_error_but_for_delete(servers: Servers) -> None:
+    for command in (servers.start, servers.stop, servers.restart, servers.status):
+        with pytest.raises(InstanceNotFound) as caught:
+            command("absent")
+        assert caught.value.subject == "absent"
+    with pytest.raises(InvalidRequest, match="no database type has this name"):
+        servers.create("oracle")
+
+
+def test_the_status_is_the_engines_word(servers: Servers) -> None:
+    server = servers.create("redis")
+    servers.pause(server)
+    assert servers.status(server) is InstanceStatus.STOPPED
+    assert servers.start(server) == server
+    assert answers(server)
+    servers.pause(server)
+    assert servers.stop(server).status is InstanceStatus.STOPPED
+
+
+def test_a_server_that_failed_is_an_error(make: Callable[..., Servers]) -> None:
+    kind = replace(
+        *(KIND,),
+        arguments=(),
+        tuning=(),
+        command=("sh", "-c", "[ -e fail ] && exit 3; exec redis-server --protected-mode no"),
+    )
+    servers = make(kind)
+    server = servers.create(kind)
+    servers.run(server, "touch fail")
+    servers.stop(server)
+    with pytest.raises(InstanceDied, match="the server ended with exit code 3"):
+        servers.start(server)
+    assert servers.status(server) is InstanceStatus.ERROR
+    (listed,) = servers.list()
+    assert (listed.id, listed.status) == (server.id, InstanceStatus.ERROR)
+
+
+def test_a_server_that_is_being_made_is_creating(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Instance] = []
+    start = servers.runtime.start
+
+    def look_then_start(container: str) -> Any:
+        seen.extend(servers.list())
+        return start(container)
+
+    monkeypatch.setattr(servers.runtime, "start", look_then_start)
+    server = servers.create("redis")
+    (young,) = seen
+    assert (young.id, young.status, young.address) == (server.id, InstanceStatus.CREATING, None)
+
+
+def test_data_survives_stop(servers: Servers) -> None:
+    server = servers.create("redis")
+    servers.run(server, "touch survivor")
+    servers.restart(server)
+    assert servers.run(server, "ls survivor") == "survivor\n"
+
+
+def test_two_servers_share_nothing(servers: Servers) -> None:
+    one, other = servers.create("redis"), servers.create("redis")
+    assert one.address != other.address
+    assert one.name != other.name
+    servers.stop(one)
+    assert servers.status(other) is InstanceStatus.RUNNING
+    assert [server.id for server in servers.list()] == [one.id, other.id]
+
+
+def test_an_image_may_be_chosen(servers: Servers) -> None:
+    server = servers.create("redis", image=KIND.image)
+    assert server.image == KIND.image
+
+
+@pytest.mark.parametrize(
+    ("command", "error"), [("echo bad luck; exit 3", InstanceDied), ("sleep 60", NotReady)]
+)
+def test_a_server_that_cannot_start_leaves_nothing(
+    make: Callable[..., Servers], command: str, error: type[Exception]
+) -> None:
+    kind = replace(KIND, arguments=(), tuning=(), command=("sh", "-c", command))
+    servers = make(kind, timeout_s=0.5)
+    with pytest.raises(error):
+        servers.create(kind)
+    assert servers.list() == ()
+    assert servers.created == []
+
+
+def test_closing_deletes_what_was_created(servers: Servers) -> None:
+    servers.create("redis")
+    servers.stop(servers.create("redis"))
+    servers.close()
+    assert servers.list() == ()
+    assert len(servers.created) == 2
+
+
+def test_the_project_of_others_is_not_ours(
+    servers: Servers, runtime: Runtime, tmp_path: Path
+) -> None:
+    server = servers.create("redis")
+    (tmp_path / "other").mkdir()
+    others = Servers(runtime, tmp_path / "other", [KIND])
+    assert others.list() == ()
+    with pytest.raises(InstanceNotFound):
+        others.stop(server.name)
+    others.delete(server.name)
+    assert servers.status(server) is InstanceStatus.RUNNING
+
+
+def test_a_server_that_was_deleted_is_not_another_of_its_name(servers: Servers) -> None:
+    """Kept servers are made again under their name; an old value must not stop the new one."""
+    server = servers.create("redis")
+    gone = replace(server, id=uuid4())
+    with pytest.raises(InstanceNotFound):
+        servers.stop(gone)
+    servers.delete(gone)
+    assert servers.status(server) is InstanceStatus.RUNNING
+
+
+def test_the_first_database_has_an_address(servers: Servers) -> None:
+    server = servers.create("redis")
+    database = servers.database(server)
+    assert (database.database, database.host, database.port) == (
+        "0",
+        *((server.address.host, server.address.port) if server.address else ()),
+    )
+    assert servers.container(server).labels[f"{LABEL}kept"] == "false"

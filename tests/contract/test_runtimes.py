@@ -1,0 +1,40 @@
+"""The fake and the real engine do the same."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from pytest_ldb import REDIS
+from pytest_ldb.runtimes.docker import DockerRuntime
+from pytest_ldb.runtimes.fake import FakeRuntime
+from pytest_ldb.testing import RuntimeContract
+
+
+class TestFakeRuntime(RuntimeContract):
+    root = "."
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def make_runtime(cls, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], FakeRuntime]:
+        return partial(FakeRuntime, tmp_path_factory.mktemp("fake"))
+
+    def pause(self, runtime: Any, container: str) -> None:
+        runtime.pause(container)
+
+
+class TestDockerRuntime(RuntimeContract):
+    image = os.environ.get("LDB_REDIS_IMAGE", REDIS.image)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def make_runtime(cls) -> Callable[[], DockerRuntime]:
+        return DockerRuntime
+
+    def pause(self, runtime: Any, container: str) -> None:
+        subprocess.run(["docker", "pause", container], check=True, stdout=subprocess.DEVNULL)

@@ -1,0 +1,87 @@
+"""Commands of the documentation, run as a reader would run them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pytest_ldb.core.request import Scope
+
+from .pages import EXAMPLES
+
+# The types that examples add run the image of the type that they were made from.
+STAND_INS = {"LDB_POSTGRES17_IMAGE": "postgres:18", "LDB_PGVECTOR_IMAGE": "postgres:18"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What commands said, both streams together, and their exit status."""
+
+    status: int
+    output: str
+
+
+Reader = Callable[[str, str], Answer]
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    """Run commands in a copy of a folder of the examples; servers that they keep are removed."""
+    copy = shutil.copytree(
+        EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__", ".*cache")
+    )
+    visited: set[Path] = set()
+
+    def run(folder: str, commands: str) -> Answer:
+        visited.add(copy / folder)
+        done = subprocess.run(
+            ["sh", "-c", commands],
+            cwd=copy / folder,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=150,
+            check=False,
+        )
+        return Answer(done.returncode, done.stdout)
+
+    yield run
+    for folder in visited:
+        _remove_kept(folder)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of a reader: nothing of this run but the images and this Python."""
+    ours = ("LDB_", "PYTEST_")
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(ours) or name.endswith("_IMAGE")
+    }
+    postgres = os.environ.get("LDB_POSTGRES_IMAGE")
+    stand_ins = {name: postgres or declared for name, declared in STAND_INS.items()}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**kept, **stand_ins, "PATH": path, "PYTHONPATH": ".", "COLUMNS": "200"}
+
+
+def _remove_kept(folder: Path) -> None:
+    label = f"label=pytest-ldb.project={Scope.of(folder, '').project}"
+    listed = subprocess.run(
+        ["docker", "ps", "--all", "--quiet", "--filter", label],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for container in listed.stdout.split():
+        subprocess.run(
+            ["docker", "rm", "--force", "--volumes", container], capture_output=True, check=False
+        )

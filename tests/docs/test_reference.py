@@ -1,0 +1,121 @@
+"""The reference names everything that there is, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable
+
+import pytest
+
+from pytest_ldb import Database, DatabaseType, Exchange, Instance, Lifecycle, hookspecs
+from pytest_ldb.core import errors
+from pytest_ldb.databases import BUILTIN
+
+from .conftest import Reader
+from .pages import PAGES, ROOT, rows
+
+FIXTURES = "docs/reference/fixtures.md"
+TYPES = "docs/reference/database-types.md"
+EVERYTHING = "\n".join(page.read_text() for page in PAGES)
+ADDED_BY_EXAMPLES = ("postgres17",)
+
+
+@pytest.fixture
+def manual(reader: Reader) -> str:
+    """What ``pytest --help`` says, on one line."""
+    answer = reader(".", "pytest --help")
+    assert answer.status == 0, answer.output
+    return " ".join(answer.output.split())
+
+
+def test_the_table_of_options_is_that_of_the_command(manual: str) -> None:
+    flags = set(re.findall(r"(?<!no-)(?<=--)ldb-[a-z-]+(?==|,| )", manual))
+    places = re.findall(r"Environment: (LDB_\w+), ini: (ldb_\w+)", manual)
+    table = [row[:3] for row in rows("docs/reference/options.md", "Command line")]
+    assert {flag.removeprefix("--") for flag, _, _ in table} == {f for f in flags if f != "ldb-"}
+    assert {(variable, ini) for _, variable, ini in table} == set(places)
+
+
+def test_the_short_table_says_what_the_command_says(manual: str) -> None:
+    table = list(rows("README.md", "Option"))
+    assert len(table) == len(list(rows("docs/reference/options.md", "Command line")))
+    for option, meaning in table:
+        assert option.replace(" ", "=") in manual
+        assert meaning.removesuffix(".") in manual
+
+
+def test_options_that_pages_mention_exist(manual: str) -> None:
+    for option in re.findall(r"--(?:no-)?ldb-[a-z-]+[a-z]", EVERYTHING):
+        assert option in manual
+
+
+def test_variables_that_pages_mention_exist(manual: str) -> None:
+    names = [kind.name for kind in BUILTIN] + list(ADDED_BY_EXAMPLES)
+    known = set(re.findall(r"Environment: (LDB_\w+)", manual))
+    known |= {f"LDB_{name.upper()}_{what}" for name in names for what in ("IMAGE", "URL")}
+    assert set(re.findall(r"\bLDB_[A-Z0-9_]*[A-Z0-9]", EVERYTHING)) <= known
+
+
+def test_every_fixture_has_a_row_and_a_manual(reader: Reader) -> None:
+    answer = reader("projects/none", "pytest --fixtures")
+    there = re.findall(r"^(ldb\w*) \[session scope\] -- .*\n    \S", answer.output, re.MULTILINE)
+    named = [row[0] for row in rows(FIXTURES, "Fixture")]
+    assert sorted(there) == sorted(name for name in named if name != "ldb_<name>")
+
+
+def test_every_attribute_of_a_database_has_a_row() -> None:
+    named = ", ".join(row[0] for row in rows(FIXTURES, "Attribute")).replace("(driver)", "")
+    assert sorted(named.split(", ")) == sorted(_public(Database))
+
+
+def test_every_command_has_a_row() -> None:
+    named = [row[0].partition("(")[0] for row in rows(FIXTURES, "Command")]
+    assert sorted(named) == sorted(_public(Lifecycle) - {"close"})
+
+
+def test_every_field_of_an_instance_is_named() -> None:
+    text = (ROOT / FIXTURES).read_text()
+    assert [f.name for f in dataclasses.fields(Instance) if f"`{f.name}`" not in text] == []
+
+
+def test_the_environment_variables_are_those_of_the_types() -> None:
+    named = {name: variables.split(", ") for name, variables in rows(FIXTURES, "Type")}
+    assert named == {kind.name: list(kind.variables) for kind in BUILTIN}
+
+
+def test_every_hook_has_a_heading_with_its_arguments() -> None:
+    text = (ROOT / "docs/reference/hooks.md").read_text()
+    hooks = [name for name in vars(hookspecs) if name.startswith("pytest_ldb_")]
+    headings = re.findall(r"^## `(\w+)\((.+)\)`$", text, re.MULTILINE)
+    assert sorted(name for name, _ in headings) == sorted(hooks)
+    for name, arguments in headings:
+        assert tuple(arguments.split(", ")) == _arguments(getattr(hookspecs, name))
+
+
+def test_every_error_has_a_row() -> None:
+    classes = [value for value in vars(errors).values() if isinstance(value, type)]
+    there = [kind.__name__ for kind in classes if kind.__module__ == errors.__name__]
+    assert [row[0] for row in rows("docs/reference/errors.md", "Error")] == there
+
+
+def test_the_declared_types_are_as_the_table_says() -> None:
+    named = [row[1:4] for row in rows(TYPES, "Value")]
+    assert named == [[kind.name, ", ".join(kind.aliases), kind.image] for kind in BUILTIN]
+
+
+def test_every_field_of_a_declaration_has_a_row() -> None:
+    text = (ROOT / TYPES).read_text()
+    for declaration in (DatabaseType, Exchange):
+        for field in dataclasses.fields(declaration):
+            assert f"| `{field.name}` |" in text
+
+
+def _public(kind: type) -> set[str]:
+    fields = {f.name for f in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else set()
+    return fields | {name for name in vars(kind) if not name.startswith("_")}
+
+
+def _arguments(hook: Callable[..., object]) -> tuple[str, ...]:
+    return tuple(inspect.signature(hook).parameters)

@@ -1,0 +1,43 @@
+"""A runtime without an engine, and what goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from pytest_ldb.core.model import Address, Credentials, Instance, InstanceStatus
+from pytest_ldb.databases import REDIS
+from pytest_ldb.runtimes.fake import FakeRuntime
+
+FAKE = replace(REDIS, name="fake", image="fake:1", arguments=(), tuning=(), program="")
+"""The type of database whose server the fake runtime has."""
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[FakeRuntime]:
+    """A fake runtime whose containers are gone after the test."""
+    runtime = FakeRuntime(tmp_path / "fake")
+    yield runtime
+    for container in runtime.containers({}):
+        runtime.remove(container.id)
+
+
+def instance(**changes: object) -> Instance:
+    """Return an instance, like the default but for the changes."""
+    values: dict[str, object] = {
+        "id": UUID("6a7e1f6e-7f0b-4f6c-8c0e-0d4cb62e5b0a"),
+        "name": "shop-12345678-postgres-deadbeef",
+        "database_type": "postgres",
+        "image": "postgres:18",
+        "credentials": Credentials("postgres", "s3cr't"),
+        "created_at": datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc),
+        "address": Address("127.0.0.1", 32768),
+        "status": InstanceStatus.RUNNING,
+        **changes,
+    }
+    return Instance(**values)  # type: ignore[arg-type]

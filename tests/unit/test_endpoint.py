@@ -1,0 +1,73 @@
+"""Where the engine is, and where its ports are seen from here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_ldb.core.errors import InvalidRequest
+from pytest_ldb.runtimes import endpoint
+from pytest_ldb.runtimes.endpoint import Endpoint, own_container
+
+HERE = "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("unix:///var/run/docker.sock", HERE),
+        ("http+unix:///var/run/docker.sock", HERE),
+        ("npipe:////./pipe/docker_engine", HERE),
+        ("/var/run/docker.sock", HERE),
+        ("tcp://127.0.0.1:2375", HERE),
+        ("tcp://127.0.1.1:2375", HERE),
+        ("tcp://localhost:2375", HERE),
+        ("tcp://[::1]:2375", HERE),
+        ("tcp://192.0.2.7:2376", "192.0.2.7"),
+        ("tcp://[2001:db8::7]:2376", "2001:db8::7"),
+        ("tcp://build.example.com:2376", "build.example.com"),
+        ("https://build.example.com:2376", "build.example.com"),
+        ("ssh://me@build.example.com", "build.example.com"),
+    ],
+)
+def test_ports_are_seen_on_the_engines_host(url: str, host: str) -> None:
+    assert Endpoint(url).host == host
+    assert Endpoint(url).is_local is (host == HERE)
+
+
+@pytest.mark.parametrize("chosen", ["0.0.0.0", "192.0.2.7", "::1"])
+@pytest.mark.parametrize("url", ["unix:///var/run/docker.sock", "tcp://192.0.2.7:2376"])
+def test_whoever_chooses_an_address_gets_it(url: str, chosen: str) -> None:
+    assert Endpoint(url).bind(chosen) == chosen
+
+
+def test_an_engine_here_publishes_on_its_loopback() -> None:
+    assert Endpoint("unix:///var/run/docker.sock").bind(None) == HERE
+
+
+def test_an_engine_elsewhere_must_be_told_where_to_publish() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        Endpoint("ssh://me@build.example.com").bind(None)
+    assert caught.value.subject == "the engine at ssh://me@build.example.com"
+    assert "--ldb-bind" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("marks", "variable", "name"),
+    [([], "abc", None), (["docker"], "abc", "abc"), (["podman"], "", "the-host")],
+)
+def test_a_process_in_a_container_knows_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    marks: list[str],
+    variable: str,
+    name: str | None,
+) -> None:
+    for mark in marks:
+        (tmp_path / mark).touch()
+    here = {"/.dockerenv": "docker", "/run/.containerenv": "podman"}
+    monkeypatch.setattr(endpoint, "Path", lambda path: tmp_path / here[path])
+    monkeypatch.setattr(endpoint.socket, "gethostname", lambda: "the-host")
+    monkeypatch.setenv("HOSTNAME", variable)
+    assert own_container() == name

@@ -1,0 +1,168 @@
+"""A server that exists already: how its address is understood."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from pytest_ldb.core.errors import CommandFailed, InvalidRequest
+from pytest_ldb.core.external import external_lease
+from pytest_ldb.core.lease import Lease
+from pytest_ldb.core.model import Address, InstanceStatus
+from pytest_ldb.core.types import DatabaseType
+from pytest_ldb.databases import BUILTIN, MONGODB, MYSQL, POSTGRES, REDIS
+
+
+class Clients:
+    """A shell on this machine that remembers what it was asked to do."""
+
+    def __init__(self, *, missing: bool = False) -> None:
+        self.missing = missing
+        self.subject = ""
+        self.environment: Mapping[str, str] = {}
+        self.commands: list[tuple[str, ...]] = []
+        self.closed = False
+
+    def __call__(self, subject: str, environment: Mapping[str, str]) -> Any:
+        self.subject, self.environment = subject, environment
+        return self
+
+    def run(self, argv: Sequence[str]) -> str:
+        self.commands.append(tuple(argv))
+        if self.missing:
+            raise CommandFailed("here", "`command` ended with status 127", status=127)
+        return ""
+
+    def later(self, argv: Sequence[str]) -> None:
+        self.commands.append(("later", *argv))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def lease_on(kind: DatabaseType, url: str) -> tuple[Lease, Clients]:
+    clients = Clients()
+    return external_lease(kind, url, clients), clients
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "user", "password", "address"),
+    [
+        (POSTGRES, "postgresql://me:pw@db:5433/x", "me", "pw", Address("db", 5433)),
+        (POSTGRES, "postgresql://me:p%40%2F@db", "me", "p@/", Address("db", 5432)),
+        (POSTGRES, "postgres://db/x", "postgres", "", Address("db", 5432)),
+        (MYSQL, "mysql://me%40home@db", "me@home", "", Address("db", 3306)),
+        (MONGODB, "mongodb://db:1/?replicaSet=a", "root", "", Address("db", 1)),
+        (REDIS, "redis://:pw@[::1]:7000/3", "default", "pw", Address("::1", 7000)),
+        (REDIS, "rediss://db", "default", "", Address("db", 6379)),
+    ],
+)
+def test_an_address_says_where_and_who(
+    kind: DatabaseType, url: str, user: str, password: str, address: Address
+) -> None:
+    lease, clients = lease_on(kind, url)
+    instance = lease.instance
+    assert (instance.credentials.user, instance.credentials.password) == (user, password)
+    assert instance.address == address
+    assert instance.status is InstanceStatus.RUNNING
+    assert clients.subject == instance.name == f"{kind.name} at {address.host}:{address.port}"
+    assert (lease.origin, lease.outlives_run) == ("external", True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "expected"),
+    [
+        (POSTGRES, "postgresql://me:pw@db:5433/x", "postgresql://me:pw@db:5433/n"),
+        (POSTGRES, "postgres://me:p%40@db/x", "postgres://me:p%40@db:5432/n"),
+        (
+            *(POSTGRES, "postgresql://me:pw@db/x?sslmode=require"),
+            "postgresql://me:pw@db:5432/n?sslmode=require",
+        ),
+        (MYSQL, "mysql://me@db", "mysql://me@db:3306/n"),
+        (MONGODB, "mongodb://me:pw@db", "mongodb://me:pw@db:27017/n?authSource=admin"),
+        (MONGODB, "mongodb://me:pw@db/x?authSource=x", "mongodb://me:pw@db:27017/n?authSource=x"),
+        (MONGODB, "mongodb://db", "mongodb://db:27017/n"),
+        (REDIS, "rediss://:pw@[::1]", "rediss://default:pw@[::1]:6379/n"),
+    ],
+)
+def test_databases_there_have_addresses_of_the_same_form(
+    kind: DatabaseType, url: str, expected: str
+) -> None:
+    lease, _ = lease_on(kind, url)
+    unnumbered = lease.database_type.numbered_databases == 0
+    if unnumbered:
+        assert lease.create_database("n").url == expected
+    else:
+        from pytest_ldb.core.database import Database
+
+        assert Database(lease.instance, "n", lease.database_type).url == expected
+
+
+def test_the_same_server_is_the_same_instance() -> None:
+    one, other = (lease_on(REDIS, f"redis://db/{number}")[0] for number in (1, 2))
+    assert one.instance.id == other.instance.id
+    assert one.instance.id != lease_on(REDIS, "redis://db:7000")[0].instance.id
+
+
+def test_databases_are_dropped_even_if_creating_them_is_interrupted() -> None:
+    lease, clients = lease_on(POSTGRES, "postgresql://me:pw@db")
+    lease.create_database("shop")
+    assert clients.commands == [
+        ("command", "-v", "dropdb"),
+        ("later", "dropdb", "--force", "--if-exists", "shop"),
+        ("createdb", "shop"),
+    ]
+
+
+def test_init_scripts_are_for_servers_of_ours(tmp_path: Any) -> None:
+    from dataclasses import replace
+
+    lease, clients = lease_on(
+        replace(POSTGRES, init_scripts=(tmp_path / "fill.sql",)), "postgresql://db"
+    )
+    lease.create_database("shop")
+    assert clients.commands[-1] == ("createdb", "shop")
+
+
+def test_clients_get_the_password_in_their_environment_only() -> None:
+    for kind in BUILTIN:
+        scheme = kind.url.partition(":")[0]
+        lease, clients = lease_on(kind, f"{scheme}://me:hunter2@db:1234")
+        assert "hunter2" in " ".join(clients.environment.values())
+        assert "hunter2" not in repr(clients.commands)
+        assert "hunter2" not in repr(lease)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "db",
+        "db:5432",
+        "postgresql://",
+        "postgresql:///shop",
+        "postgresql://me:hunter2@:5432",
+        "postgresql://me:hunter2@db:port",
+        "postgresql://me:hunter2@db:0",
+        "postgresql://me:hunter2@db:99999",
+        "postgresql://me:hunter2@[::1",
+        "//me:hunter2@db",
+    ],
+)
+def test_what_is_no_address_is_an_error_that_shows_the_form_and_no_password(url: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        lease_on(POSTGRES, url)
+    assert caught.value.subject == "LDB_POSTGRES_URL"
+    assert caught.value.remedy == "Write it like postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_missing_client_is_said_before_anything_is_created() -> None:
+    clients = Clients(missing=True)
+    with pytest.raises(InvalidRequest) as caught:
+        external_lease(POSTGRES, "postgresql://db", clients)
+    assert "`dropdb`, which is not here" in caught.value.fact
+    assert "client programs of postgres" in caught.value.remedy
+    assert clients.closed

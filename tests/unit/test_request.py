@@ -1,0 +1,245 @@
+"""One server, fully decided: its name, its fingerprint, its arguments."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_ldb.core.errors import InvalidRequest
+from pytest_ldb.core.request import CreateInstanceRequest, Scope
+from pytest_ldb.core.types import DatabaseType
+from pytest_ldb.databases import BUILTIN, MONGODB, MYSQL, POSTGRES, REDIS
+
+SECRET = b"secret"
+SCOPE = Scope(project="shop-12345678", run="cafe0123")
+
+
+def request(kind: DatabaseType = POSTGRES, **changes: Any) -> CreateInstanceRequest:
+    values: dict[str, Any] = {"image": kind.image, "image_id": "sha256:one", "scope": SCOPE}
+    return CreateInstanceRequest(database_type=kind, **{**values, **changes})
+
+
+def test_the_names_of_a_run_are_those_of_its_project_and_its_id() -> None:
+    one = request()
+    assert (one.family, one.name) == ("shop-12345678-postgres", "shop-12345678-postgres-cafe0123")
+    assert one.container == "ldb-shop-12345678-postgres-cafe0123"
+
+
+def test_a_kept_server_is_named_after_what_was_asked_for() -> None:
+    one = request(kept=True)
+    assert one.name == f"shop-12345678-postgres-{one.fingerprint[:8]}"
+    assert one.name == request(kept=True, scope=replace(SCOPE, run="another")).name
+
+
+def test_a_suffix_tells_servers_of_one_run_apart() -> None:
+    assert request(suffix="abc").name == "shop-12345678-postgres-cafe0123-abc"
+
+
+@pytest.mark.parametrize(
+    ("directory", "slug"),
+    [
+        ("/src/Shop", "shop"),
+        ("/src/my shop_2.0", "my-shop-2-0"),
+        ("/src/--x--", "x"),
+        ("/src/Käse", "k-se"),
+        ("/src/店", "project"),
+        ("/src/a-very-long-name-of-a-project", "a-very-long-name-of-a-pr"),
+        ("/src/abcdefghijklmnopqrstuvw-xyz", "abcdefghijklmnopqrstuvw"),
+        ("/", "project"),
+    ],
+)
+def test_a_project_is_called_after_its_directory(directory: str, slug: str) -> None:
+    scope = Scope.of(Path(directory), "cafe0123", SECRET)
+    assert re.fullmatch(re.escape(slug) + "-[0-9a-f]{8}", scope.project)
+    assert scope.run == "cafe0123"
+
+
+def test_two_checkouts_are_two_projects() -> None:
+    one, other = (Scope.of(Path(root), "", SECRET) for root in ("/a/shop", "/b/shop"))
+    assert one.project != other.project
+
+
+def test_two_users_never_share_a_project() -> None:
+    one, other = (Scope.of(Path("/a/shop"), "", secret) for secret in (SECRET, bytes(32)))
+    assert one.project != other.project
+
+
+def test_a_checkout_is_the_same_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / "shop").symlink_to(tmp_path / "shop")
+    direct, linked = tmp_path / "shop", tmp_path / "link" / "shop"
+    assert Scope.of(direct, "", SECRET) == Scope.of(linked, "", SECRET)
+
+
+@given(st.text())
+def test_any_directory_makes_a_name_that_engines_take(name: str) -> None:
+    scope = Scope.of(Path("/src") / name.replace("\0", ""), "cafe0123", SECRET)
+    assert re.fullmatch(r"ldb-[a-z0-9][a-z0-9-]{0,80}", request(scope=scope).container)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image": "postgres:17"},
+        {"image_id": "sha256:other"},
+        {"durable": True},
+        {"shared": False},
+        {"bind": "0.0.0.0"},
+    ],
+    ids=str,
+)
+def test_every_decision_about_the_server_changes_the_fingerprint(change: dict[str, Any]) -> None:
+    assert request(**change).fingerprint != request().fingerprint
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "other"},
+        {"port": 1},
+        {"user": "somebody"},
+        {"initial_database": "other"},
+        {"command": ("--more",)},
+        {"program": "other"},
+        {"tuning": ()},
+        {"arguments": ("--more",)},
+        {"credential_environment": {}},
+        {"environment": {"MORE": "1"}},
+        {"init_directory": "/elsewhere"},
+        {"init_scripts": ()},
+        {"data_mib": 1},
+        {"memory_mib": 1},
+        {"shm_mib": 1},
+    ],
+    ids=str,
+)
+def test_every_field_that_the_server_sees_changes_the_fingerprint(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
+    script = tmp_path / "fill.sql"
+    script.write_text("CREATE TABLE t ()")
+    kind = replace(POSTGRES, init_scripts=(script,))
+    assert request(replace(kind, **change)).fingerprint != request(kind).fingerprint
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scope": Scope(project="other", run="other")},
+        {"kept": True},
+        {"suffix": "x"},
+        {"database_type": replace(POSTGRES, aliases=())},
+        {"database_type": replace(POSTGRES, url="other://")},
+        {"database_type": replace(POSTGRES, create=("other",))},
+    ],
+    ids=["scope", "kept", "suffix", "aliases", "url", "create"],
+)
+def test_nothing_else_does(change: dict[str, Any]) -> None:
+    values = {"database_type": POSTGRES, "image": POSTGRES.image, "image_id": "sha256:one"}
+    changed = CreateInstanceRequest(**{**values, "scope": SCOPE, **change})
+    assert changed.fingerprint == request().fingerprint
+
+
+def test_the_fingerprint_sees_what_is_in_an_init_script(tmp_path: Path) -> None:
+    script = tmp_path / "fill.sql"
+    kind = replace(POSTGRES, init_scripts=(script,))
+    script.write_text("CREATE TABLE a ()")
+    before = request(kind).fingerprint
+    script.write_text("CREATE TABLE b ()")
+    assert request(kind).fingerprint != before
+
+
+decisions = st.fixed_dictionaries(
+    {
+        "image": st.sampled_from(["a:1", "a:2"]),
+        "image_id": st.sampled_from(["sha256:1", "sha256:2"]),
+        "durable": st.booleans(),
+        "shared": st.booleans(),
+        "bind": st.sampled_from(["127.0.0.1", ""]),
+    }
+)
+kinds = st.builds(
+    replace,
+    st.sampled_from(BUILTIN),
+    command=st.sampled_from([(), ("--a",), ("--a", "--b")]),
+    environment=st.dictionaries(st.sampled_from("AB"), st.text(max_size=1), max_size=2),
+)
+
+
+@given(kinds, kinds, decisions, decisions)
+def test_equal_facts_are_equal_fingerprints(
+    one: DatabaseType, other: DatabaseType, decided: dict[str, Any], differently: dict[str, Any]
+) -> None:
+    first, second = request(one, **decided), request(other, **differently)
+    assert (first.facts == second.facts) == (first.fingerprint == second.fingerprint)
+    assert bool(first.difference(second.facts)) == (first.facts != second.facts)
+
+
+def test_facts_survive_a_label() -> None:
+    one = request(REDIS)
+    assert json.loads(json.dumps(one.facts)) == one.facts
+
+
+def test_a_difference_says_what_was_and_what_is() -> None:
+    before = request(image="postgres:17", image_id="sha256:" + "a" * 64).facts
+    assert request(image_id="sha256:" + "b" * 64).difference(before) == (
+        "image was postgres:17, is postgres:18; image id was aaaaaaaaaaaa, is bbbbbbbbbbbb"
+    )
+    assert request().difference(request().facts) == ""
+
+
+def test_facts_that_an_older_version_did_not_know_are_a_difference() -> None:
+    facts = request().facts
+    del facts["bind"]
+    assert request().difference(facts) == "bind was None, is 127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("command", "durable", "arguments"),
+    [
+        ((), False, ("mongod", "--always", "--fast")),
+        ((), True, ("mongod", "--always")),
+        (("--mine",), False, ("mongod", "--always", "--fast", "--mine")),
+        (("mongod", "--mine"), False, ("mongod", "--always", "--fast", "--mine")),
+        (("custom-mongod",), True, ("custom-mongod", "--always")),
+    ],
+)
+def test_arguments_follow_the_program_and_the_users_come_last(
+    command: tuple[str, ...], durable: bool, arguments: tuple[str, ...]
+) -> None:
+    kind = replace(MONGODB, command=command, tuning=("--fast",), arguments=("--always",))
+    assert request(kind, durable=durable).arguments == arguments
+
+
+@pytest.mark.parametrize("command", [(), ("--mine",), ("mysqld", "--mine")])
+def test_a_type_without_arguments_of_ours_runs_the_command_as_it_is(
+    command: tuple[str, ...],
+) -> None:
+    kind = replace(MYSQL, command=command, tuning=(), arguments=())
+    assert request(kind).arguments == command
+
+
+@pytest.mark.parametrize(
+    ("shared", "durable", "in_memory"),
+    [(True, False, True), (True, True, False), (False, False, False), (False, True, False)],
+)
+def test_data_is_in_memory_unless_it_must_survive(
+    shared: bool, durable: bool, in_memory: bool
+) -> None:
+    assert request(shared=shared, durable=durable).in_memory is in_memory
+
+
+def test_an_init_script_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.sql"
+    with pytest.raises(InvalidRequest, match="this init script cannot be read") as caught:
+        _ = request(replace(POSTGRES, init_scripts=(missing,))).fingerprint
+    assert caught.value.subject == str(missing)
+    assert "No such file" in caught.value.evidence
