@@ -88,6 +88,16 @@ def _images(text: str) -> dict[str, str]:
     return {name.strip(): reference.strip() for name, _, reference in pairs}
 
 
+def _address(text: str) -> str:
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:  # Empty above all: engines take that for all addresses.
+        raise _Wrong("it takes an address, for example 0.0.0.0 for all that there are") from None
+    return text
+
+
 def _text(text: str) -> str:
     return text
 
@@ -128,7 +138,7 @@ OPTIONS = (
     Option("durable", _switch, "Keep data on disk, safe against crashes; slower."),
     Option(
         "bind",
-        _text,
+        _address,
         "Publish databases on this address of the engine's host (default: its loopback).",
         "ADDRESS",
     ),

@@ -210,7 +210,8 @@ class DockerRuntime:
         network = data["NetworkSettings"]
         for port, bindings in sorted((network["Ports"] or {}).items()):
             if bindings and self._network is None:
-                return Address(self.endpoint.host, int(bindings[0]["HostPort"]))
+                host = self.endpoint.reached_at(bindings[0]["HostIp"])
+                return Address(host, int(bindings[0]["HostPort"]))
             if bindings:
                 addresses = [n["IPAddress"] for n in network["Networks"].values()]
                 return Address(addresses[0], int(port.partition("/")[0]))

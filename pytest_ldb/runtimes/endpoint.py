@@ -37,6 +37,11 @@ class Endpoint:
         """Whether ports published on the engine's loopback can be reached from this machine."""
         return self.host == LOOPBACK
 
+    def reached_at(self, published: str) -> str:
+        """Return the host under which this process reaches what is published on an address."""
+        everywhere = not published or ipaddress.ip_address(published).is_unspecified
+        return self.host if everywhere or not self.is_local else published
+
     def bind(self, chosen: str | None) -> str:
         """Return the address to publish on.
 

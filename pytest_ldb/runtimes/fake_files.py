@@ -44,7 +44,7 @@ class Directory:
             image_id=self.spec["image_id"],
             state=state,
             exit_code=int(code) if code else None,
-            address=Address(self.spec["bind"], running["port"]) if running else None,
+            address=self._address(running["port"]) if running else None,
         )
 
     def running(self) -> dict[str, int]:
@@ -90,6 +90,10 @@ class Directory:
             deadline = time.monotonic() + PATIENCE_S
             while _is_locked(record.fileno()) and time.monotonic() < deadline:
                 time.sleep(PAUSE_S)
+
+    def _address(self, port: int) -> Address:
+        everywhere = self.spec["bind"] == "0.0.0.0"  # noqa: S104 - nothing is bound here
+        return Address("127.0.0.1" if everywhere else self.spec["bind"], port)
 
     def _read(self, name: str) -> str:
         try:

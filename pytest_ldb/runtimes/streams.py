@@ -6,6 +6,7 @@ import os
 import select
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from ..core import shell
@@ -100,7 +101,8 @@ class _Pipes:
         return os.read(self._output.fileno(), count)
 
     def close(self) -> None:
-        self._input.close()
+        with suppress(BrokenPipeError):  # It still holds what could not be sent.
+            self._input.close()
         self._output.close()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_ldb.core.credentials import state_directory, user_secret
 from pytest_ldb.core.request import Scope
 
 from .pages import EXAMPLES
@@ -74,7 +75,7 @@ def _environment() -> dict[str, str]:
 
 
 def _remove_kept(folder: Path) -> None:
-    label = f"label=pytest-ldb.project={Scope.of(folder, '').project}"
+    label = f"label=pytest-ldb.project={Scope.of(folder, '', user_secret(state_directory())).project}"
     listed = subprocess.run(
         ["docker", "ps", "--all", "--quiet", "--filter", label],
         capture_output=True,

@@ -36,6 +36,24 @@ def test_ports_are_seen_on_the_engines_host(url: str, host: str) -> None:
     assert Endpoint(url).is_local is (host == HERE)
 
 
+@pytest.mark.parametrize(
+    ("url", "published", "host"),
+    [
+        ("unix:///var/run/docker.sock", "127.0.0.1", HERE),
+        ("unix:///var/run/docker.sock", "0.0.0.0", HERE),
+        ("unix:///var/run/docker.sock", "::", HERE),
+        ("unix:///var/run/docker.sock", "", HERE),
+        ("unix:///var/run/docker.sock", "192.0.2.7", "192.0.2.7"),
+        ("tcp://192.0.2.7:2376", "0.0.0.0", "192.0.2.7"),
+        ("ssh://me@build.example.com", "10.0.0.7", "build.example.com"),
+    ],
+)
+def test_what_is_published_here_is_reached_where_it_is_published(
+    url: str, published: str, host: str
+) -> None:
+    assert Endpoint(url).reached_at(published) == host
+
+
 @pytest.mark.parametrize("chosen", ["0.0.0.0", "192.0.2.7", "::1"])
 @pytest.mark.parametrize("url", ["unix:///var/run/docker.sock", "tcp://192.0.2.7:2376"])
 def test_whoever_chooses_an_address_gets_it(url: str, chosen: str) -> None:

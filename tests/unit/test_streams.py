@@ -147,6 +147,14 @@ def test_a_closed_process_takes_nothing() -> None:
         stream.receive(0.0)
 
 
+def test_a_process_that_has_ended_can_be_closed() -> None:
+    stream = ProcessStream("exit", {})
+    assert stream.receive(5.0) == b""
+    with pytest.raises(BrokenPipeError):
+        stream.send(b"x")
+    stream.close()
+
+
 def test_a_process_ends_when_its_input_ends(tmp_path: Path) -> None:
     stream = ProcessStream(f"cat; mkdir {tmp_path}/ended", {})
     stream.close()
