@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Protocol
 
-from .errors import CommandFailed, EngineFailed, ShellLost, hidden
+from .errors import CommandFailed, EngineFailed, LdbError, ShellLost, hidden
 
 __tracebackhide__ = hidden
 
@@ -141,8 +141,8 @@ class Shell:
         was_ready: Whether somebody had found the server ready since it was started.
 
     Raises:
-        ShellLost: The connection ended, or the server is being switched off.
-        EngineFailed: Something else than the script answered: there is no `sh`.
+        ShellLost: The connection ended, or the server is ending.
+        EngineFailed: There is no `sh`.
     """
 
     def __init__(self, stream: Stream, subject: str) -> None:
@@ -216,22 +216,21 @@ class Shell:
             except TimeoutError:
                 chunk = b""
             if not chunk:
-                raise ShellLost(
-                    self._subject,
-                    "no shell could be opened beside the server",
-                    evidence=text.decode(errors="replace"),
-                )
+                raise self._refused(text)
             text += chunk
         word, *numbers = text.decode(errors="replace").split() or ("",)
         if word != "ldb-shell":
-            raise EngineFailed(
-                self._subject,
-                "no shell could be opened beside the server",
-                evidence=text.decode(errors="replace"),
-                remedy="pytest-ldb holds servers through `sh`: the image must have it.",
-            )
+            raise self._refused(text)
         closing, ready, others = map(int, numbers[:3])
         return closing, ready, others
+
+    def _refused(self, text: bytes) -> LdbError:
+        """Tell an image without `sh` from a container that ends at this very moment."""
+        fact, evidence = "no shell could be opened beside the server", text.decode(errors="replace")
+        if b"executable file" in text:
+            remedy = "pytest-ldb holds servers through `sh`: the image must have it."
+            return EngineFailed(self._subject, fact, evidence=evidence, remedy=remedy)
+        return ShellLost(self._subject, fact, evidence=evidence)
 
     def _answer(self, argv: Sequence[str], deadline: float) -> tuple[str, int]:
         mark = f"\n{self._token} ".encode()

@@ -149,6 +149,7 @@ def test_a_closed_process_takes_nothing() -> None:
 
 def test_a_process_that_has_ended_can_be_closed() -> None:
     stream = ProcessStream("exit", {})
+    stream._process.wait(5.0)
     assert stream.receive(5.0) == b""
     with pytest.raises(BrokenPipeError):
         stream.send(b"x")
