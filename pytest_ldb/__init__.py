@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .core.errors import LdbError
     from .core.lifecycle import Lifecycle
     from .core.model import Address, Credentials, Instance, InstanceStatus
+    from .core.setups import Setup
     from .core.types import DatabaseType, Exchange
     from .databases import MONGODB, MYSQL, POSTGRES, REDIS
 
@@ -36,6 +37,7 @@ _HOMES = {
     "MYSQL": "databases",
     "POSTGRES": "databases",
     "REDIS": "databases",
+    "Setup": "core.setups",
 }
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "InstanceStatus",
     "LdbError",
     "Lifecycle",
+    "Setup",
 ]
 
 

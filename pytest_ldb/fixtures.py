@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -24,22 +24,66 @@ ends; with --ldb-keep the server stays for the next run.
 """
 
 
+_FRESH_MANUAL = """A database on a real {name} server for this test alone.
+
+Return the same kind of object as `ldb_{name}`, which it is on the same server as. It holds what
+`ldb_{name}_setup` has filled it with, and nothing of any other test. It is dropped after the test,
+open connections and all; after a test that failed it stays until the end of the run.
+Users, roles and settings belong to the server and so to everybody.
+"""
+
+_SETUP_MANUAL = """What fills the databases of `ldb_{name}` and `ldb_{name}_db`; override it.
+
+Return a callable that takes a `pytest_ldb.Database`, or a list of files, or a `pytest_ldb.Setup`.
+It runs once for all workers of a run, on a database that is copied from then on.
+"""
+
+FAILED = pytest.StashKey[bool]()
+"""Whether a phase of this test has failed."""
+
+
 def fixture_module(names: Iterable[str], session: Callable[[], Session]) -> ModuleType:
     """Return a plugin with a fixture for each type of database, and `ldb`."""
     module = ModuleType(f"{__name__}.of_this_run")
     for name in names:
         setattr(module, f"ldb_{name}", _database_fixture(name, session))
+        setattr(module, f"ldb_{name}_db", _fresh_fixture(name, session))
+        setattr(module, f"ldb_{name}_setup", _setup_fixture(name))
     module.ldb = _lifecycle_fixture(session)  # type: ignore[attr-defined]
     return module
 
 
 def _database_fixture(name: str, session: Callable[[], Session]) -> object:
-    def database() -> Database:
+    def database(request: pytest.FixtureRequest) -> Database:
+        setup = request.getfixturevalue(f"ldb_{name}_setup")
         with failing_in_a_sentence(session()):
-            return session().database(name)
+            return session().database(name, setup)
 
     database.__doc__ = _MANUAL.format(name=name)
     return pytest.fixture(scope="session", name=f"ldb_{name}")(database)
+
+
+def _fresh_fixture(name: str, session: Callable[[], Session]) -> object:
+    def fresh(request: pytest.FixtureRequest) -> Iterator[Database]:
+        setup = request.getfixturevalue(f"ldb_{name}_setup")
+        with failing_in_a_sentence(session()):
+            databases = session().fresh(name, setup)
+            database = databases.next()
+        yield database
+        if not request.node.stash.get(FAILED, False):
+            with failing_in_a_sentence(session()):
+                databases.take_back(database)
+
+    fresh.__doc__ = _FRESH_MANUAL.format(name=name)
+    return pytest.fixture(name=f"ldb_{name}_db")(fresh)
+
+
+def _setup_fixture(name: str) -> object:
+    def setup() -> None:
+        return None
+
+    setup.__doc__ = _SETUP_MANUAL.format(name=name)
+    return pytest.fixture(scope="session", name=f"ldb_{name}_setup")(setup)
 
 
 def _lifecycle_fixture(session: Callable[[], Session]) -> object:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import hookspecs
-from .fixtures import fixture_module
+from .fixtures import FAILED, fixture_module
 from .options import add_options, read_options
 
 if TYPE_CHECKING:
@@ -81,7 +81,10 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed and SESSION in item.config.stash:
         from .masking import mask_report
+        from .reporting import show_databases
 
+        item.stash[FAILED] = True
+        show_databases(item, report)
         mask_report(report, item.config.stash[SESSION].secrets)
     return report
 

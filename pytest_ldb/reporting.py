@@ -25,6 +25,16 @@ def printer(config: pytest.Config) -> Callable[[str], None]:
     return say
 
 
+def show_databases(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Name the databases of a failing test in its report."""
+    from .core.database import Database
+
+    values = getattr(item, "funcargs", {}).values()
+    lines = [f"{value!r}" for value in values if isinstance(value, Database)]
+    if lines:
+        report.sections.append(("databases", "\n".join(lines)))
+
+
 def show_summary(reporter: pytest.TerminalReporter, session: Session | None) -> None:
     """Write a section about the servers of the whole run, if there were any."""
     from .workers import told_by_workers

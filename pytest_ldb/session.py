@@ -13,6 +13,7 @@ from .core.credentials import user_secret
 from .core.database import Database
 from .core.errors import LdbError, hidden
 from .core.external import external_lease
+from .core.fresh import FreshDatabases
 from .core.lease import Lease
 from .core.lifecycle import Lifecycle
 from .core.model import Instance, type_named
@@ -20,8 +21,10 @@ from .core.planning import Planner
 from .core.request import Scope
 from .core.runtime import Runtime
 from .core.settings import Settings
+from .core.setups import Setup
 from .core.sharing import Sharing
 from .core.shell import Shell
+from .core.templates import Templates
 from .core.types import DatabaseType
 
 __tracebackhide__ = hidden
@@ -53,17 +56,35 @@ class Session:
     say: Callable[[str], None]
     on_ready: Callable[[Instance], None]
     leases: dict[str, Lease] = field(default_factory=dict)
+    _fresh: dict[str, FreshDatabases] = field(default_factory=dict)
 
-    def database(self, name: str) -> Database:
+    def database(self, name: str, setup: object = None) -> Database:
         """Return a new database of this process on the server that the run shares.
 
         Args:
             name: Of a type of database.
+            setup: What fills it, see :meth:`Setup.of`.
 
         Raises:
             LdbError: One of its subclasses says what is in the way.
+            Exception: What the setup raised.
         """
-        return self.lease(name).create_database(self.database_name)
+        template = self._template(name, setup)
+        return self.lease(name).create_database(self.database_name, template)
+
+    def fresh(self, name: str, setup: object = None) -> FreshDatabases:
+        """Return what makes databases for single tests; arguments and errors as above."""
+        kind = self.lease(name).database_type.name
+        if kind not in self._fresh:
+            template = self._template(name, setup)
+            self._fresh[kind] = FreshDatabases(self.lease(name), self.database_name, template)
+        return self._fresh[kind]
+
+    def _template(self, name: str, given: object) -> str | None:
+        setup = Setup.of(given)
+        if setup is None:
+            return None
+        return Templates(self.lease(name), self.run, self.say).obtain(setup)
 
     def lease(self, name: str) -> Lease:
         """Return this process's lease on the server that the run shares."""
@@ -89,6 +110,7 @@ class Session:
         for lease in self.leases.values():
             lease.shell.close()
         self.leases.clear()
+        self._fresh.clear()
 
     def close_lifecycle(self) -> None:
         """Delete the servers that tests had to themselves."""

@@ -13,6 +13,7 @@ LdbError
 │   │   ├── OutOfMemory     because its memory ran out
 │   │   └── DiskFull        because its disk ran out
 │   └── NotReady            the deadline passed first
+├── SetupFailed             filling a template failed in another process
 ├── CommandFailed           a command inside the server's container failed
 ├── ShellLost               the connection into the container ended
 └── EngineFailed            the engine answered with something that none of these names
@@ -102,6 +103,10 @@ class DiskFull(InstanceDied):
 
 class NotReady(StartFailed):
     """Raised when a server did not answer before the deadline."""
+
+
+class SetupFailed(LdbError):
+    """Raised when the setup of a database failed in another process of the run."""
 
 
 class CommandFailed(LdbError):

@@ -49,6 +49,7 @@ def external_lease(
         values=values,
         outlives_run=True,
         origin="external",
+        fingerprint=str(instance.id),
     )
 
 

@@ -87,6 +87,7 @@ class Sharing:
             values=values_inside(request.database_type, self._starter.credentials(request)),
             outlives_run=request.kept,
             origin=held.origin,
+            fingerprint=request.fingerprint,
             start_s=started - began,
             ready_s=time.monotonic() - started,
         )

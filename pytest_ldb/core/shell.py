@@ -7,6 +7,7 @@ if no other shell is open the server is switched off. Nobody has to know who is 
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 import shlex
@@ -86,12 +87,48 @@ later() {
   list=$home/farewell/$LDB_LEASE
   { printf '%s\\n' "$1"; cat "$list"; } >"$list.new" && mv "$list.new" "$list"
 }
+forget() {
+  list=$home/farewell/$LDB_LEASE
+  { grep -vxF -e "$1" "$list"; true; } >"$list.new" && mv "$list.new" "$list"
+}
 mark_ready() { : >"$home/ready"; }
+template_claim() {
+  place=$home/templates/$1
+  mkdir -p "$home/templates"
+  while :; do
+    if [ -e "$place.ready" ]; then echo ready; cat "$place.ready"; return; fi
+    if [ -e "$place.failed.$2" ]; then echo failed; cat "$place.failed.$2"; return; fi
+    if ln -s "$LDB_LEASE" "$place.lock" 2>/dev/null; then echo mine; return; fi
+    if mkdir "$place.stealing" 2>/dev/null; then
+      owner=$(readlink "$place.lock")
+      [ -e "$home/leases/$owner" ] || rm -f "$place.lock"
+      rmdir "$place.stealing"
+    fi
+    if [ -h "$place.lock" ]; then echo wait; return; fi
+  done
+}
+template_ready() {
+  printf %s "$2" >"$home/templates/$1.new"
+  mv "$home/templates/$1.new" "$home/templates/$1.ready"
+  rm -f "$home/templates/$1.lock"
+}
+template_failed() {
+  printf %s "$3" >"$home/templates/$1.new"
+  mv "$home/templates/$1.new" "$home/templates/$1.failed.$2"
+  rm -f "$home/templates/$1.lock"
+}
+file_for() {
+  folder=$(mktemp -d "$home/files.XXXXXX")
+  later "rm -r '$folder'"
+  : >"$folder/$1"
+  echo "$folder/$1"
+}
+put() { printf %s "$2" | base64 -d >>"$1"; }
 take_number() {
   number=0
   while [ $number -lt "$1" ]; do
     if mkdir "$home/numbers/$number" 2>/dev/null; then
-      later "rmdir '$home/numbers/$number'"
+      [ "$2" ] || later "rmdir '$home/numbers/$number'"
       echo $number
       return 0
     fi
@@ -101,6 +138,8 @@ take_number() {
 }
 """
 
+
+CHUNK_BYTES = 65536
 
 NOT_FOUND = 127
 """The status of a command that there is not (POSIX, "Exit Status for Commands")."""
@@ -191,16 +230,33 @@ class Shell:
         """Have a command run when this shell ends, in whatever way; the last one comes first."""
         self.run(["later", shlex.join(argv)])
 
-    def take_number(self, count: int) -> int | None:
-        """Return a number below ``count`` that no other shell of the server has, if any is left."""
+    def forget(self, argv: Sequence[str]) -> None:
+        """Do not run a command that was left for the end."""
+        self.run(["forget", shlex.join(argv)])
+
+    def take_number(self, count: int, *, keep: bool = False) -> int | None:
+        """Return a number below ``count`` that no other shell of the server has, if any is left.
+
+        Args:
+            count: How many there are.
+            keep: Whether it stays taken when this shell ends.
+        """
         try:
-            return int(self.run(["take_number", str(count)]))
+            return int(self.run(["take_number", str(count), "keep" if keep else ""]))
         except CommandFailed:
             return None
 
     def mark_ready(self) -> None:
         """Tell those who come later that the server has been ready."""
         self.run(["mark_ready"])
+
+    def put(self, name: str, content: bytes) -> str:
+        """Place a file where commands can read it, and return its path there."""
+        path = self.run(["file_for", name]).strip()
+        for start in range(0, len(content), CHUNK_BYTES):
+            chunk = content[start : start + CHUNK_BYTES]
+            self.run(["put", path, base64.b64encode(chunk).decode()])
+        return path
 
     def close(self) -> None:
         """End the lease. Returns at once; the rest happens in the container."""

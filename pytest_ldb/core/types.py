@@ -9,11 +9,11 @@ from pathlib import Path
 
 from .errors import InvalidRequest
 
-_PLACEHOLDER = re.compile(r"\{(user|password|database|template|host|port)\}")
+_PLACEHOLDER = re.compile(r"\{(user|password|database|template|host|port|file)\}")
 
 
 def render(template: str, values: Mapping[str, str]) -> str:
-    """Fill the placeholders ``{user} {password} {database} {template} {host} {port}``.
+    """Fill the placeholders ``{user} {password} {database} {template} {host} {port} {file}``.
 
     Other braces stay as they are, so that JavaScript and JSON need no escaping.
     """
@@ -72,8 +72,11 @@ class DatabaseType:
         create: The command that creates ``{database}``, empty where the first write does. Where
             databases have numbers, it ends with status 3 if this one is in use by somebody.
         clone: The command that creates ``{database}`` as a copy of ``{template}``; used where
-            init scripts have filled the initial database.
+            init scripts have filled the initial database, or a setup has made a template.
         drop: The command that drops ``{database}`` and all connections to it.
+        load: The command that runs the statements in ``{file}`` on ``{database}``.
+        seal: The command that makes ``{database}``, which nobody uses any more, ready to be cloned
+            again and again.
         numbered_databases: How many databases there are where they have numbers instead of names.
         longest_database_name: In bytes.
 
@@ -109,6 +112,8 @@ class DatabaseType:
     create: tuple[str, ...] = ()
     clone: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
+    load: tuple[str, ...] = ()
+    seal: tuple[str, ...] = ()
     numbered_databases: int = 0
     longest_database_name: int = 63
 

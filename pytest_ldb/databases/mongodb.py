@@ -58,6 +58,7 @@ MONGODB = DatabaseType(
     create=(),
     clone=(*_SHELL, _CONNECT + _CLONE),
     drop=(*_SHELL, _CONNECT + 'server.getDB("{database}").dropDatabase()'),
+    load=(*_SHELL, _CONNECT + 'db = server.getDB("{database}"); load("{file}")'),
     url="mongodb://{user}:{password}@{host}:{port}/{database}?authSource=admin",
     driver_keywords={
         "host": "{host}",

@@ -9,14 +9,29 @@ _GREETING = rb".{3}\x00\x0a"
 _CLIENT = ("--host={host}", "--port={port}", "--user={user}")
 
 # Positional parameters keep names out of the script.
-_CLONE = """
-options="--host=$1 --port=$2 --user=$3"
-mysql $options --execute="CREATE DATABASE \\`$5\\`" &&
-{
+_DUMP = """
+options="--host=$1 --port=$2 --user=$3" dump=$LDB_HOME/$4.sql
+[ -e "$dump" ] || {
   mysqldump $options --single-transaction --routines --triggers --events --no-tablespaces \
-    --set-gtid-purged=OFF "$4" || echo "mysqldump failed, so this is no SQL;"
-} | mysql $options "$5"
+    --set-gtid-purged=OFF "$4" >"$dump.$$" && mv "$dump.$$" "$dump"
+}
 """
+_CLONE = (
+    _DUMP
+    + """
+mysql $options --execute="CREATE DATABASE \\`$5\\`"
+mysql $options "$5" <"$dump"
+"""
+)
+# A connection in the middle of a transaction would keep the database from being dropped.
+_DROP = """
+options="--host=$1 --port=$2 --user=$3"
+mysql $options --skip-column-names --execute="SELECT CONCAT('KILL ', id, ';')
+  FROM information_schema.processlist WHERE db = '$4'" | mysql $options --force
+mysql $options --execute="DROP DATABASE IF EXISTS \\`$4\\`"
+"""
+_LOAD = 'mysql --host="$1" --port="$2" --user="$3" "$4" <"$5"'
+_PLACE = ("sh", "{host}", "{port}", "{user}")
 
 MYSQL = DatabaseType(
     name="mysql",
@@ -40,8 +55,10 @@ MYSQL = DatabaseType(
     init_directory="/docker-entrypoint-initdb.d",
     client_environment={"MYSQL_PWD": "{password}"},
     create=("mysql", *_CLIENT, "--execute=CREATE DATABASE `{database}`"),
-    clone=("sh", "-ec", _CLONE, "sh", "{host}", "{port}", "{user}", "{template}", "{database}"),
-    drop=("mysql", *_CLIENT, "--execute=DROP DATABASE IF EXISTS `{database}`"),
+    clone=("sh", "-ec", _CLONE, *_PLACE, "{template}", "{database}"),
+    drop=("sh", "-ec", _DROP, *_PLACE, "{database}"),
+    load=("sh", "-ec", _LOAD, *_PLACE, "{database}", "{file}"),
+    seal=("sh", "-ec", _DUMP, *_PLACE, "{database}"),
     longest_database_name=64,
     url="mysql://{user}:{password}@{host}:{port}/{database}",
     dialect="mysql",

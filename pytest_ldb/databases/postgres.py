@@ -10,6 +10,10 @@ from ..core.types import DatabaseType, Exchange
 _PARAMETERS = b"user\0postgres\0database\0postgres\0\0"
 _STARTUP = struct.pack("!ii", 8 + len(_PARAMETERS), 196608) + _PARAMETERS
 
+_DISCONNECT = (
+    "--command=SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
+)
+
 POSTGRES = DatabaseType(
     name="postgres",
     aliases=("postgresql", "pg"),
@@ -41,6 +45,14 @@ POSTGRES = DatabaseType(
     create=("createdb", "{database}"),
     clone=("createdb", "--template={template}", "--strategy=file_copy", "{database}"),
     drop=("dropdb", "--force", "--if-exists", "{database}"),
+    load=("psql", "-qXv", "ON_ERROR_STOP=1", "--dbname={database}", "--file={file}"),
+    # A database that somebody is connected to cannot be copied; setups leave connections behind.
+    seal=(
+        "psql",
+        "-qX",
+        "--command=ALTER DATABASE {database} ALLOW_CONNECTIONS false",
+        _DISCONNECT,
+    ),
     url="postgresql://{user}:{password}@{host}:{port}/{database}",
     dialect="postgresql",
     driver_keywords={

@@ -15,6 +15,14 @@ case $size in
 esac
 """
 
+# COPY keeps values of every kind and their time to live (Redis 6.2); one call copies them all.
+_COPY = """
+redis-cli -h "$1" -p "$2" -n "$4" EVAL "
+  for _, key in ipairs(redis.call('KEYS', '*')) do redis.call('COPY', key, key, 'DB', ARGV[1]) end
+" 0 "$3"
+"""
+_LOAD = 'redis-cli -e -h "$1" -p "$2" -n "$3" <"$4"'
+
 REDIS = DatabaseType(
     name="redis",
     image="redis:8",
@@ -28,7 +36,9 @@ REDIS = DatabaseType(
     tuning=("--save", "", "--appendonly", "no"),
     client_environment={"REDISCLI_AUTH": "{password}"},
     create=("sh", "-c", _CLAIM, "sh", "{host}", "{port}", "{database}"),
+    clone=("sh", "-c", _CLAIM + _COPY, "sh", "{host}", "{port}", "{database}", "{template}"),
     drop=(*_CLIENT, "-n", "{database}", "FLUSHDB"),
+    load=("sh", "-c", _LOAD, "sh", "{host}", "{port}", "{database}", "{file}"),
     numbered_databases=_DATABASES,
     url="redis://{user}:{password}@{host}:{port}/{database}",
     driver_keywords={

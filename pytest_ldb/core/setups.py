@@ -1,0 +1,95 @@
+"""What fills a database before tests get copies of it: migrations, seed data."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from .database import Database
+
+Fill = Callable[["Database"], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """How a database is filled, and what the result depends on.
+
+    Args:
+        run: Called with a new, empty database; connects to it with whatever driver it likes.
+        files: Files run by the database's own client, in this order.
+        depends_on: Files and directories that ``run`` reads, such as a folder of migrations. On a
+            server that is kept the result is used again as long as none of them changes.
+    """
+
+    run: Fill | None = None
+    files: Sequence[Path] = ()
+    depends_on: Sequence[Path] = ()
+
+    @classmethod
+    def of(cls, given: object) -> Setup | None:
+        """Return what a fixture ``ldb_<name>_setup`` means.
+
+        Args:
+            given: None, a callable, a sequence of paths, or a :class:`Setup`.
+
+        Raises:
+            InvalidRequest: It is none of these, or a file is not there.
+        """
+        if given is None or isinstance(given, cls):
+            setup = given
+        elif callable(given):
+            setup = cls(run=given)
+        elif isinstance(given, Iterable) and not isinstance(given, (str, bytes)):
+            setup = cls(files=[Path(path) for path in given])
+        else:
+            raise InvalidRequest(
+                "the setup of a database",
+                f"{given!r} cannot fill a database",
+                remedy="Return a callable that takes a Database, a list of files, or a Setup.",
+            )
+        if setup is not None:
+            setup.digest()
+        return setup
+
+    def digest(self) -> str:
+        """Return a digest of everything that the result depends on, 64 hex digits.
+
+        Raises:
+            InvalidRequest: A file is not there.
+        """
+        digest = hashlib.sha256(_source(self.run).encode())
+        for path in (*self.files, *self.depends_on):
+            for file in _files(Path(path)):
+                digest.update(b"\0" + str(file).encode() + b"\0" + _content(file))
+        return digest.hexdigest()
+
+
+def _source(run: Fill | None) -> str:
+    """Return the source; where there is none, as in a shell, what tells it from others."""
+    if run is None:
+        return ""
+    try:
+        return inspect.getsource(run)
+    except (OSError, TypeError):
+        return f"{getattr(run, '__module__', '')}.{getattr(run, '__qualname__', repr(run))}"
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        yield from sorted(p for p in path.rglob("*") if p.is_file() and p.suffix != ".pyc")
+    else:
+        yield path
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(str(file), "this file cannot be read", evidence=str(error)) from error

@@ -1,0 +1,97 @@
+"""A database filled once, for all processes that use a server, to be copied from then on.
+
+Who fills it is agreed on beside the server, so any number of processes and hosts may ask. The one
+that fills it holds the claim through its shell: if it dies, the next one that asks starts anew. A
+template is known to others only when it is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import SetupFailed, hidden
+from .lease import Lease
+from .setups import Setup
+
+__tracebackhide__ = hidden
+
+VERSION = "1"
+AGAIN_S = 0.05
+PATIENCE_S = 10.0
+LAST_LINES = 30
+
+
+@dataclass(frozen=True)
+class Templates:
+    """Makes and finds the templates on a server.
+
+    Args:
+        lease: The server.
+        run: The id of the run; a setup that failed is not tried again in the same run.
+        say: Takes a line for the user.
+    """
+
+    lease: Lease
+    run: str
+    say: Callable[[str], None]
+
+    def obtain(self, setup: Setup) -> str:
+        """Return the name of the database that ``setup`` has filled, here or elsewhere.
+
+        Raises:
+            SetupFailed: It failed in another process of this run.
+            Exception: It failed here; what it raised.
+        """
+        key = self._key(setup)
+        patience = time.monotonic() + PATIENCE_S
+        while True:
+            word, _, rest = self.lease.shell.run(["template_claim", key, self.run]).partition("\n")
+            if word == "ready":
+                return rest
+            if word == "failed":
+                raise self._failed_elsewhere(rest)
+            if word == "mine":
+                return self._fill(key, setup)
+            if time.monotonic() > patience:
+                self.say(f"{self._kind}: waiting for the setup, which another worker runs")
+                patience = float("inf")
+            time.sleep(AGAIN_S)
+
+    @property
+    def _kind(self) -> str:
+        return self.lease.database_type.name
+
+    def _key(self, setup: Setup) -> str:
+        """The server counts too: another version may understand a setup in another way."""
+        parts = (VERSION, self.lease.fingerprint, setup.digest())
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+    def _fill(self, key: str, setup: Setup) -> str:
+        lease = self.lease
+        try:
+            database = lease.create_template(f"ldb_t_{key}")
+            for file in setup.files:
+                lease.load(database, Path(file))
+            if setup.run is not None:
+                setup.run(database)
+            lease.seal(database)
+        except BaseException as error:
+            lines = traceback.format_exception(error)[-LAST_LINES:]
+            lease.shell.run(["template_failed", key, self.run, "".join(lines)])
+            raise
+        if lease.origin == "external":
+            lease.shell.run(["later", f'rm -f "$home/templates/{key}.ready"'])
+        lease.shell.run(["template_ready", key, database.database])
+        return database.database
+
+    def _failed_elsewhere(self, cause: str) -> SetupFailed:
+        return SetupFailed(
+            self._kind,
+            f"its setup, ldb_{self._kind}_setup, failed in another worker",
+            evidence="\n".join(cause.splitlines()[-LAST_LINES:]),
+        )

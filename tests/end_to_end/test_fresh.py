@@ -1,0 +1,229 @@
+"""A database for each test, filled once for the whole run."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from .conftest import Project, docker
+
+SETUPS = """
+import os, pathlib, time
+import psycopg, pymongo, pymysql, pytest, redis
+
+def note(name):
+    with open("setups.log", "a") as log:
+        log.write(f"{name}\\n")
+
+@pytest.fixture(scope="session")
+def ldb_postgres_setup():
+    def fill(database):
+        note("postgres")
+        with psycopg.connect(database.url) as connection:
+            connection.execute("CREATE TABLE things AS SELECT 1 AS number")
+    return fill
+
+@pytest.fixture(scope="session")
+def ldb_mysql_setup():
+    return ["things.sql"]
+
+@pytest.fixture(scope="session")
+def ldb_mongodb_setup():
+    return ["things.js"]
+
+@pytest.fixture(scope="session")
+def ldb_redis_setup():
+    def fill(database):
+        note("redis")
+        with redis.Redis(**database.keywords) as client:
+            client.rpush("things", 1)
+    return fill
+"""
+
+TESTS = """
+import psycopg, pymongo, pymysql, pytest, redis
+
+@pytest.mark.parametrize("n", range(8))
+def test_postgres(ldb_postgres_db, n):
+    with psycopg.connect(ldb_postgres_db.url) as connection:
+        assert connection.execute("SELECT count(*) FROM things").fetchone() == (1,)
+        connection.execute("INSERT INTO things VALUES (2)")
+
+@pytest.mark.parametrize("n", range(8))
+def test_mysql(ldb_mysql_db, n):
+    with pymysql.connect(**ldb_mysql_db.keywords) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM things")
+        assert cursor.fetchone() == (1,)
+        cursor.execute("INSERT INTO things VALUES (2)")
+        connection.commit()
+
+@pytest.mark.parametrize("n", range(4))
+def test_mongodb(ldb_mongodb_db, n):
+    with pymongo.MongoClient(ldb_mongodb_db.url) as client:
+        things = client.get_default_database().things
+        assert [thing["number"] for thing in things.find()] == [1]
+        assert "number_1" in things.index_information()
+        things.insert_one({"number": 2})
+
+@pytest.mark.parametrize("n", range(8))
+def test_redis(ldb_redis_db, n):
+    with redis.Redis(**ldb_redis_db.keywords) as client:
+        assert client.keys() == [b"things"]
+        assert client.lrange("things", 0, -1) == [b"1"]
+        client.set("more", n)
+
+def test_the_database_of_the_worker_is_filled_too(ldb_postgres, ldb_redis, record):
+    with psycopg.connect(ldb_postgres.url) as connection:
+        assert connection.execute("SELECT count(*) FROM things").fetchone() == (1,)
+    record(server=str(ldb_postgres.instance.id))
+"""
+
+
+@pytest.fixture
+def filled(project: Project) -> Project:
+    """A project whose databases are filled by setups of every kind."""
+    with (project.root / "conftest.py").open("a") as conftest:
+        conftest.write(SETUPS)
+    project.write("things.sql", "CREATE TABLE things (number int); INSERT INTO things VALUES (1);")
+    project.write(
+        "things.js", "db.things.insertOne({number: 1}); db.things.createIndex({number: 1});"
+    )
+    return project
+
+
+def test_every_test_gets_what_the_setup_left_and_nothing_else(filled: Project) -> None:
+    filled.write("test_it.py", TESTS)
+    filled.run("-n4").passed(29)
+    filled.wait_until_gone()
+    assert sorted((filled.root / "setups.log").read_text().split()) == ["postgres", "redis"]
+
+
+def test_a_setup_that_fails_fails_in_every_worker_with_its_cause(project: Project) -> None:
+    project.write(
+        "conftest.py",
+        """
+import pytest
+
+@pytest.fixture(scope="session")
+def ldb_redis_setup():
+    def fill(database):
+        with open("setups.log", "a") as log:
+            log.write("x")
+        raise ValueError("migration 7 is wrong")
+    return fill
+""",
+    )
+    project.write("test_a.py", "import time\ndef test(ldb_redis_db): pass\n")
+    project.write("test_b.py", "import time\ndef test(ldb_redis_db): pass\n")
+    run = project.run("-n2")
+    assert "2 errors" in run.output, run.output
+    assert run.output.count("ValueError: migration 7 is wrong") >= 2
+    assert "redis: its setup, ldb_redis_setup, failed in another worker." in run.output
+    assert (project.root / "setups.log").read_text() == "x"
+    project.wait_until_gone()
+
+
+def test_a_worker_killed_in_its_setup_leaves_it_to_the_next(project: Project) -> None:
+    project.write(
+        "conftest.py",
+        """
+import os, pathlib, psycopg, pytest
+
+@pytest.fixture(scope="session")
+def ldb_postgres_setup():
+    def fill(database):
+        with psycopg.connect(database.url) as connection:
+            connection.execute("CREATE TABLE things AS SELECT 1 AS number")
+            connection.commit()
+            if not pathlib.Path("killed").exists():
+                pathlib.Path("killed").touch()
+                os.kill(os.getpid(), 9)
+            connection.execute("INSERT INTO things VALUES (2)")
+    return fill
+""",
+    )
+    project.write(
+        "test_it.py",
+        """
+import psycopg, pytest
+@pytest.mark.parametrize("n", range(4))
+def test(ldb_postgres_db, n):
+    with psycopg.connect(ldb_postgres_db.url) as connection:
+        assert connection.execute("SELECT count(*) FROM things").fetchone() == (2,)
+""",
+    )
+    run = project.run("-n2")
+    assert "1 failed, 3 passed" in run.output, run.output
+    project.wait_until_gone()
+
+
+def test_a_kept_server_keeps_the_template_until_the_setup_changes(filled: Project) -> None:
+    filled.write("test_it.py", "def test(ldb_postgres, ldb_postgres_db): pass\n")
+    for _ in range(2):
+        filled.run("--ldb-keep", "-n2").passed(1)
+    assert (filled.root / "setups.log").read_text().split() == ["postgres"]
+    conftest = filled.root / "conftest.py"
+    conftest.write_text(conftest.read_text().replace("SELECT 1 AS number", "SELECT 3 AS number"))
+    filled.run("--ldb-keep").passed(1)
+    assert (filled.root / "setups.log").read_text().split() == ["postgres", "postgres"]
+
+
+def test_a_failing_test_leaves_its_database_and_says_where(filled: Project) -> None:
+    filled.write(
+        "test_it.py",
+        """
+import time
+def test_bad(ldb_postgres_db, record):
+    record(a=ldb_postgres_db.database)
+    assert 0
+def test_good(ldb_postgres_db, record):
+    record(a=ldb_postgres_db.database)
+def test_slow(record):
+    record(a="")
+    time.sleep(30)
+""",
+    )
+    process = filled.start()
+    filled.wait_for_record("record-*-test_slow.json")
+    bad, good, _ = (record["a"] for record in filled.records())
+    query = ("psql", "-U", "postgres", "-Atc", "SELECT datname FROM pg_database")
+    databases = docker("exec", *filled.containers(), *query).split()
+    assert bad in databases
+    assert good not in databases
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert f"/{bad}'>" in output.partition("- databases -")[2]
+    filled.wait_until_gone()
+
+
+def test_connections_left_open_do_not_keep_a_database(filled: Project) -> None:
+    filled.write(
+        "test_it.py",
+        """
+import psycopg, pymysql
+left = []
+def test_postgres(ldb_postgres_db):
+    left.append(psycopg.connect(ldb_postgres_db.url))
+    left[-1].execute("INSERT INTO things VALUES (2)")
+def test_mysql(ldb_mysql_db):
+    left.append(pymysql.connect(**ldb_mysql_db.keywords))
+    left[-1].cursor().execute("INSERT INTO things VALUES (2)")
+""",
+    )
+    filled.run("-W", "ignore").passed(2)
+
+
+def test_what_cannot_fill_a_database_is_named(project: Project) -> None:
+    project.write(
+        "conftest.py",
+        "import pytest\n"
+        '@pytest.fixture(scope="session")\n'
+        "def ldb_redis_setup(): return 7\n"
+        '@pytest.fixture(scope="session")\n'
+        'def ldb_postgres_setup(): return ["nowhere.sql"]\n',
+    )
+    project.write("test_it.py", "def test_1(ldb_redis_db): pass\ndef test_2(ldb_postgres): pass\n")
+    run = project.run()
+    assert "the setup of a database: 7 cannot fill a database." in run.output
+    assert "nowhere.sql: this file cannot be read." in run.output
