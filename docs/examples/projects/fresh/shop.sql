@@ -1,0 +1,1 @@
+CREATE TABLE goods (name varchar(20));

@@ -1,0 +1,23 @@
+import psycopg
+import pymysql
+
+
+def users(database):
+    with psycopg.connect(database.url) as connection:
+        return connection.execute("SELECT name FROM users").fetchall()
+
+
+def test_everybody_may_go(ldb_postgres_db):
+    with psycopg.connect(ldb_postgres_db.url) as connection:
+        connection.execute("DELETE FROM users")
+
+    assert users(ldb_postgres_db) == []
+
+
+def test_somebody_is_there_at_first(ldb_postgres_db):
+    assert users(ldb_postgres_db) == [("admin",)]
+
+
+def test_the_shop_is_empty(ldb_mysql_db):
+    with pymysql.connect(**ldb_mysql_db.keywords) as connection, connection.cursor() as cursor:
+        assert cursor.execute("SELECT * FROM goods") == 0
