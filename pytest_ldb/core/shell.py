@@ -1,7 +1,7 @@
 """A shell inside a container, held open: it runs commands, and it is the lease on the server.
 
 The kernel closes the connection of a process however that process ends. What happens then is
-decided inside the container, by the script below: commands left for that moment are run, and
+decided inside the container, by the script in `scripts`: commands left for that moment are run, and
 if no other shell is open the server is switched off. Nobody has to know who is last.
 """
 
@@ -18,126 +18,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from .errors import CommandFailed, EngineFailed, LdbError, ShellLost, hidden
+from .scripts import PROLOGUE
 
 __tracebackhide__ = hidden
-
-# The left side of the pipe only passes its input on, so it sees the end of the connection at
-# once, even while the right side is busy with a command that hangs.
-#
-# The script waits for a word before it says anything: what arrives right behind the answer to the
-# HTTP request that opened the connection could be lost in that request's buffers.
-#
-# Two shells may meet at the end, one leaving and one arriving. The one that arrives registers
-# first and looks for the mark `closing` second; the one that leaves sets the mark first and looks
-# for others second. So at least one of them sees the other.
-_SCRIPT = """
-umask 077
-eval "$LDB_PROFILE"
-home=$LDB_HOME me=$$
-mkdir -p "$home/leases" "$home/farewell" "$home/numbers"
-: >"$home/farewell/$me"
-: >"$home/leases/$me"
-count_others() {
-  others=0
-  for file in "$home"/leases/*; do
-    pid=${file##*/}
-    [ "$pid" = "$me" ] || [ ! -e "$file" ] || ! kill -0 "$pid" 2>/dev/null || others=$((others+1))
-  done
-}
-leave() {
-  exec >/dev/null 2>&1
-  rm -f "$home/leases/$me"
-  count_others
-  if [ "$LDB_EPHEMERAL" ] && [ $others = 0 ]; then
-    sleep 0.3 || sleep 1
-    mkdir "$home/closing"
-    count_others
-    [ $others = 0 ] && switch_off
-    rmdir "$home/closing"
-  fi
-  . "$home/farewell/$me"
-  rm -f "$home/farewell/$me"
-}
-switch_off() {
-  %(switch_off)s
-}
-count_others
-ready=0; [ -e "$home/ready" ] && ready=1
-closing=0; [ -d "$home/closing" ] && closing=1
-read -r go
-echo "ldb-shell $closing $ready $others"
-{ cat; leave; } | LDB_LEASE=$me sh
-"""
-
-# Inside a container the server is process 1, which the kernel shields from SIGKILL and from every
-# signal that it does not handle. While the image initialises itself, process 1 is a script that
-# ignores signals but gives up when its child dies. The servers end at once on one of the first
-# three, except MySQL, which takes a second to write what nobody will read; it heeds the last one.
-SWITCH_OFF_CONTAINER = """while :; do
-    kill -QUIT 1; kill -TERM 1; kill -INT 1
-    sleep 0.3 || sleep 1
-    kill -KILL -1
-    kill -ABRT 1
-  done"""
-
-_PROLOGUE = """
-home=$LDB_HOME
-run() { "$@" </dev/null 2>&1; printf '\\n%s %d\\n' "$LDB_TOKEN" $?; }
-later() {
-  list=$home/farewell/$LDB_LEASE
-  { printf '%s\\n' "$1"; cat "$list"; } >"$list.new" && mv "$list.new" "$list"
-}
-forget() {
-  list=$home/farewell/$LDB_LEASE
-  { grep -vxF -e "$1" "$list"; true; } >"$list.new" && mv "$list.new" "$list"
-}
-mark_ready() { : >"$home/ready"; }
-template_claim() {
-  place=$home/templates/$1
-  mkdir -p "$home/templates"
-  while :; do
-    if [ -e "$place.ready" ]; then echo ready; cat "$place.ready"; return; fi
-    if [ -e "$place.failed.$2" ]; then echo failed; cat "$place.failed.$2"; return; fi
-    if ln -s "$LDB_LEASE" "$place.lock" 2>/dev/null; then echo mine; return; fi
-    if mkdir "$place.stealing" 2>/dev/null; then
-      owner=$(readlink "$place.lock")
-      [ -e "$home/leases/$owner" ] || rm -f "$place.lock"
-      rmdir "$place.stealing"
-    fi
-    if [ -h "$place.lock" ]; then echo wait; return; fi
-  done
-}
-template_ready() {
-  printf %s "$2" >"$home/templates/$1.new"
-  mv "$home/templates/$1.new" "$home/templates/$1.ready"
-  rm -f "$home/templates/$1.lock"
-}
-template_failed() {
-  printf %s "$3" >"$home/templates/$1.new"
-  mv "$home/templates/$1.new" "$home/templates/$1.failed.$2"
-  rm -f "$home/templates/$1.lock"
-}
-file_for() {
-  folder=$(mktemp -d "$home/files.XXXXXX")
-  later "rm -r '$folder'"
-  : >"$folder/$1"
-  echo "$folder/$1"
-}
-put() { printf %s "$2" | base64 -d >>"$1"; }
-take_number() {
-  number=0
-  while [ $number -lt "$1" ]; do
-    if mkdir "$home/numbers/$number" 2>/dev/null; then
-      [ "$2" ] || later "rmdir '$home/numbers/$number'"
-      echo $number
-      return 0
-    fi
-    number=$((number+1))
-  done
-  return 1
-}
-"""
-
 
 CHUNK_BYTES = 65536
 
@@ -156,16 +39,6 @@ class Stream(Protocol):
 
     def close(self) -> None:
         """Close this process's side."""
-
-
-def script(switch_off: str) -> str:
-    """Return the script to run with ``sh -c``.
-
-    It reads ``LDB_HOME`` (a directory that all shells of a server share), ``LDB_EPHEMERAL``
-    (not empty: the last shell that leaves runs ``switch_off``) and ``LDB_PROFILE`` (a line to run
-    first).
-    """
-    return _SCRIPT % {"switch_off": switch_off}
 
 
 class Shell:
@@ -196,7 +69,7 @@ class Shell:
             self.was_ready = bool(ready)
             if closing:
                 raise ShellLost(subject, "its last user has just left, it is being switched off")
-            self._send(f"LDB_TOKEN={self._token}\n{_PROLOGUE}\n")
+            self._send(f"LDB_TOKEN={self._token}\n{PROLOGUE}\n")
         except BaseException:
             stream.close()
             raise

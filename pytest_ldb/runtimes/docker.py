@@ -21,7 +21,7 @@ from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.utils import parse_repository_tag
 
-from ..core import errors, shell
+from ..core import errors, scripts, shell
 from ..core.model import Address
 from ..core.runtime import Container, ContainerSpec, Image
 from .endpoint import Endpoint, knock, own_container
@@ -143,7 +143,7 @@ class DockerRuntime:
         try:
             created = self._api.exec_create(
                 container,
-                ["sh", "-c", shell.script(shell.SWITCH_OFF_CONTAINER)],
+                ["sh", "-c", scripts.script(scripts.SWITCH_OFF_CONTAINER)],
                 stdin=True,
                 environment={**environment, **fixed},
                 user="0",
@@ -167,13 +167,14 @@ class DockerRuntime:
     def _pull(self, reference: str, say: Callable[[str], None]) -> None:
         repository, tag = parse_repository_tag(reference)
         progress = PullProgress(reference, say)
-        try:
-            for event in self._api.pull(repository, tag or "latest", stream=True, decode=True):
-                progress.heard(event)
-        except APIError as error:
-            raise self._image_unavailable(
-                reference, "the image could not be pulled", str(error.explanation)
-            ) from error
+        with _translated(reference):
+            try:
+                for event in self._api.pull(repository, tag or "latest", stream=True, decode=True):
+                    progress.heard(event)
+            except APIError as error:
+                raise self._image_unavailable(
+                    reference, "the image could not be pulled", str(error.explanation)
+                ) from error
         if progress.error:
             raise self._image_unavailable(
                 reference, "the image could not be pulled", progress.error

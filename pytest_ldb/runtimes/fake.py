@@ -20,7 +20,6 @@ import hashlib
 import json
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -31,7 +30,7 @@ from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
 
-from ..core import errors, shell
+from ..core import errors, scripts, shell
 from ..core.runtime import Container, ContainerSpec, Image
 from . import fake_container
 from .fake_files import Directory, FakeWatch
@@ -114,7 +113,7 @@ class FakeRuntime:
             # The kernel arbitrates: it does not replace a directory that has something in it.
             draft.rename(self._directory / "containers" / spec.name)
         except OSError as error:
-            shutil.rmtree(draft)
+            fake_container.delete(draft)
             raise errors.NameTaken(
                 spec.name, "this container name is taken", evidence=str(error)
             ) from error
@@ -174,7 +173,7 @@ class FakeRuntime:
             # Nobody else may start it or remove it now; its keeper has, if there was one.
             if directory.is_there():
                 garbage = directory.path.rename(self._directory / "removed" / uuid4().hex)
-                shutil.rmtree(garbage, ignore_errors=True)
+                fake_container.delete(garbage)
 
     def shell(
         self, container: str, *, environment: Mapping[str, str], ephemeral: bool
@@ -193,7 +192,7 @@ class FakeRuntime:
             "LDB_PROFILE": f"{enter}; {environment.get('LDB_PROFILE', '')}",
             "PATH": self._search_path(),
         }
-        stream = ProcessStream(shell.script(switch_off), {**environment, **fixed})
+        stream = ProcessStream(scripts.script(switch_off), {**environment, **fixed})
         opened = shell.Shell(stream, container)
         # A shell that is there when the container ends is ended by the keeper; this one came later.
         if not directory.is_running():

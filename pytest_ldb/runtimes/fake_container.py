@@ -14,6 +14,7 @@ import socket
 import socketserver
 import subprocess
 import sys
+import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -81,7 +82,16 @@ def _clean_up(directory: Path) -> None:
         garbage = directory / "home"
     for lease in (directory / "home" / "leases").glob("*"):
         _kill(int(lease.name))
-    shutil.rmtree(garbage, ignore_errors=True)
+    delete(garbage)
+
+
+def delete(directory: Path) -> None:
+    """Delete a directory, even one in which processes that are being killed still write."""
+    for _ in range(100):
+        shutil.rmtree(directory, ignore_errors=True)
+        if not directory.exists():
+            return
+        time.sleep(0.01)
 
 
 def _kill(group: int) -> None:

@@ -37,6 +37,8 @@ class Directory:
         state = "exited" if code else "created"
         if running:
             state = "paused" if (self.path / "paused").exists() else "running"
+        elif not code and self._read("running") and not self.is_running():
+            state = "dead"  # Somebody killed its keeper.
         return Container(
             id=self.spec["id"],
             name=self.path.name,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from ..core import shell
+from ..core import scripts, shell
 
 _HEADER_BYTES = 8
 
@@ -148,5 +148,5 @@ def local_shell(subject: str, *, home: str, environment: Mapping[str, str]) -> s
         environment: What lets the clients log in.
     """
     fixed = {"LDB_HOME": home, "LDB_EPHEMERAL": "", "LDB_PROFILE": ""}
-    stream = ProcessStream(shell.script(":"), {**environment, **fixed})
+    stream = ProcessStream(scripts.script(":"), {**environment, **fixed})
     return shell.Shell(stream, subject)

@@ -99,7 +99,6 @@ class TestMySQL(DatabaseTypeContract):
                 cursor.execute("DROP VIEW seen")
                 cursor.execute("DROP FUNCTION answer")
 
-
     def test_a_clone_that_is_not_complete_is_an_error(self, durable: Lease, name: str) -> None:
         template = Database(durable.instance, MYSQL.initial_database, MYSQL)
         with _mysql(**template.keywords) as connection:

@@ -29,7 +29,9 @@ KIND = replace(REDIS, image=os.environ.get("LDB_REDIS_IMAGE", REDIS.image), alia
 class Servers(Lifecycle):
     """The seven commands, and what tests do behind their back."""
 
-    def __init__(self, runtime: Any, root: Path, kinds: list[DatabaseType], **settings: Any) -> None:
+    def __init__(
+        self, runtime: Any, root: Path, kinds: list[DatabaseType], **settings: Any
+    ) -> None:
         self.runtime = runtime
         self.said: list[str] = []
         scope = Scope.of(root, uuid4().hex[:8], SECRET)
@@ -37,7 +39,7 @@ class Servers(Lifecycle):
         super().__init__(runtime, planner, kinds, SECRET)
 
     def container(self, instance: Instance) -> Container:
-        found = self.runtime.find(f"ldb-{instance.name}")
+        found: Container | None = self.runtime.find(f"ldb-{instance.name}")
         assert found is not None
         return found
 
@@ -51,7 +53,7 @@ class Servers(Lifecycle):
     def run(self, instance: Instance, command: str) -> str:
         shell = self.runtime.shell(self.container(instance).id, environment={}, ephemeral=False)
         try:
-            return shell.run(["sh", "-c", command])
+            return str(shell.run(["sh", "-c", command]))
         finally:
             shell.close()
 
@@ -181,6 +183,15 @@ def test_a_server_that_is_being_made_is_creating(
     server = servers.create("redis")
     (young,) = seen
     assert (young.id, young.status, young.address) == (server.id, InstanceStatus.CREATING, None)
+
+
+def test_a_server_of_another_process_can_be_started(make: Callable[..., Servers]) -> None:
+    server = make().create("redis")
+    other = make()
+    other.stop(server.name)
+    assert other.start(server.name).id == server.id
+    other.close()
+    assert other.status(server) is InstanceStatus.RUNNING
 
 
 def test_data_survives_stop(servers: Servers) -> None:

@@ -75,7 +75,8 @@ def _environment() -> dict[str, str]:
 
 
 def _remove_kept(folder: Path) -> None:
-    label = f"label=pytest-ldb.project={Scope.of(folder, '', user_secret(state_directory())).project}"
+    scope = Scope.of(folder, "", user_secret(state_directory()))
+    label = f"label=pytest-ldb.project={scope.project}"
     listed = subprocess.run(
         ["docker", "ps", "--all", "--quiet", "--filter", label],
         capture_output=True,

@@ -59,6 +59,18 @@ def test_processes_that_make_the_secret_at_once_get_the_same(tmp_path: Path) -> 
     assert secrets == {user_secret(tmp_path / "state").hex()}
 
 
+def test_the_first_one_that_links_its_secret_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def somebody_else_was_faster(_: str, path: Path) -> None:
+        path.write_bytes(b"x" * 32)
+        raise FileExistsError
+
+    monkeypatch.setattr("os.link", somebody_else_was_faster)
+    assert user_secret(tmp_path) == b"x" * 32
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+
+
 def test_a_damaged_secret_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"short")
     secret = user_secret(tmp_path)

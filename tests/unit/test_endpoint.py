@@ -86,6 +86,6 @@ def test_a_process_in_a_container_knows_its_name(
         (tmp_path / mark).touch()
     here = {"/.dockerenv": "docker", "/run/.containerenv": "podman"}
     monkeypatch.setattr(endpoint, "Path", lambda path: tmp_path / here[path])
-    monkeypatch.setattr(endpoint.socket, "gethostname", lambda: "the-host")
+    monkeypatch.setattr("socket.gethostname", lambda: "the-host")
     monkeypatch.setenv("HOSTNAME", variable)
     assert own_container() == name

@@ -11,7 +11,9 @@ import pytest
 from pytest_ldb.core import errors
 from pytest_ldb.core.errors import LdbError
 
-CLASSES = inspect.getmembers(errors, lambda it: inspect.isclass(it) and it.__module__ == errors.__name__)
+CLASSES = inspect.getmembers(
+    errors, lambda it: inspect.isclass(it) and it.__module__ == errors.__name__
+)
 ALL = [kind for _, kind in CLASSES]
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from pytest_ldb.core.database import Database
 from pytest_ldb.core.errors import CommandFailed, InvalidRequest
 from pytest_ldb.core.external import external_lease
 from pytest_ldb.core.lease import Lease
@@ -29,7 +31,7 @@ class Clients:
         self.subject, self.environment = subject, environment
         return self
 
-    def run(self, argv: Sequence[str]) -> str:
+    def run(self, argv: Sequence[str], *, timeout_s: float = 0.0) -> str:
         self.commands.append(tuple(argv))
         if self.missing:
             raise CommandFailed("here", "`command` ended with status 127", status=127)
@@ -95,8 +97,6 @@ def test_databases_there_have_addresses_of_the_same_form(
     if unnumbered:
         assert lease.create_database("n").url == expected
     else:
-        from pytest_ldb.core.database import Database
-
         assert Database(lease.instance, "n", lease.database_type).url == expected
 
 
@@ -117,8 +117,6 @@ def test_databases_are_dropped_even_if_creating_them_is_interrupted() -> None:
 
 
 def test_init_scripts_are_for_servers_of_ours(tmp_path: Any) -> None:
-    from dataclasses import replace
-
     lease, clients = lease_on(
         replace(POSTGRES, init_scripts=(tmp_path / "fill.sql",)), "postgresql://db"
     )
@@ -157,6 +155,13 @@ def test_what_is_no_address_is_an_error_that_shows_the_form_and_no_password(url:
     assert caught.value.subject == "LDB_POSTGRES_URL"
     assert caught.value.remedy == "Write it like postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_type_that_drops_nothing_needs_no_client() -> None:
+    clients = Clients(missing=True)
+    lease = external_lease(replace(MONGODB, drop=()), "mongodb://db", clients)
+    assert lease.create_database("shop").database == "shop"
+    assert clients.commands == []
 
 
 def test_a_missing_client_is_said_before_anything_is_created() -> None:

@@ -30,12 +30,8 @@ NAMES = [kind.name for kind in BUILTIN]
 def test_a_secret_is_its_text_for_everybody_but_repr() -> None:
     secret = Secret("hunter2")
     assert secret == "hunter2"
-    assert (str(secret), f"{secret}", "%s" % secret, secret + "!") == (
-        "hunter2",
-        "hunter2",
-        "hunter2",
-        "hunter2!",
-    )
+    assert str(secret) == f"{secret}" == secret[:] == "hunter2"
+    assert secret + "!" == "hunter2!"
     assert (repr(secret), f"{secret!r}", repr([secret])) == (
         "'********'",
         "'********'",
@@ -43,7 +39,9 @@ def test_a_secret_is_its_text_for_everybody_but_repr() -> None:
     )
 
 
-@pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
+@pytest.mark.parametrize(
+    "twin", [copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))]
+)
 def test_a_copied_secret_stays_one(twin: object) -> None:
     assert callable(twin)
     secret = twin(Secret("hunter2", "redis://***"))
@@ -190,8 +188,7 @@ def test_an_unknown_type_is_an_error_that_lists_the_known() -> None:
     with pytest.raises(InvalidRequest) as caught:
         type_named("oracle", BUILTIN)
     assert str(caught.value) == (
-        "'oracle': no database type has this name.\n"
-        "There are: postgres, mysql, mongodb, redis."
+        "'oracle': no database type has this name.\nThere are: postgres, mysql, mongodb, redis."
     )
 
 

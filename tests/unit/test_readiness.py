@@ -25,7 +25,12 @@ class Evidence:
     """A watch that says that the container ended when it was asked often enough."""
 
     def __init__(
-        self, log: str = "", *, ended: Exit | None = None, after: int = 0, clock: Clock | None = None
+        self,
+        log: str = "",
+        *,
+        ended: Exit | None = None,
+        after: int = 0,
+        clock: Clock | None = None,
     ) -> None:
         self.text = log
         self.end = ended
@@ -126,10 +131,14 @@ def test_a_server_may_speak_first() -> None:
 
 
 def test_a_server_that_never_answers_is_given_up_soon() -> None:
-    silent = threading.Event()
-    with server(lambda _: silent.wait(10) and None) as address:
+    enough = threading.Event()
+
+    def keep_silent(_: socket.socket) -> None:
+        enough.wait(10)
+
+    with server(keep_silent) as address:
         assert ask(address, PING, timeout_s=0.05) == b""
-        silent.set()
+        enough.set()
 
 
 def test_nobody_listening_is_no_answer() -> None:

@@ -16,11 +16,13 @@ import pytest
 from pytest_ldb.core import sharing
 from pytest_ldb.core.containers import container_spec, credentials_for
 from pytest_ldb.core.errors import (
+    CommandFailed,
     EngineFailed,
     ForeignContainer,
     InstanceDied,
     InvalidRequest,
     NotReady,
+    ShellLost,
 )
 from pytest_ldb.core.lease import Lease
 from pytest_ldb.core.model import InstanceStatus
@@ -81,7 +83,7 @@ class Run:
 
     def create(self, request: CreateInstanceRequest, **changes: Any) -> str:
         """Create a container for a request, and leave it at that."""
-        image = self.fake.image(request.image, pull="missing", say=str)
+        image = self.fake.image(request.image, pull="missing", say=self.said.append)
         spec = container_spec(request, image, credentials_for(request, SECRET), uuid4())
         return self.fake.create(replace(spec, **changes))
 
@@ -150,17 +152,6 @@ def test_the_last_one_who_leaves_ends_the_server(run: Run) -> None:
     assert second.shell.run(["echo", "still here"]) == "still here\n"
     second.shell.close()
     wait_until(lambda: run.fake.find(name) is None, GONE_WITHIN_S, "it is still there")
-
-
-@pytest.mark.parametrize("after_s", [0.0, 0.28, 0.3, 0.32, 0.4])
-def test_whoever_comes_while_the_last_leaves_has_a_server(run: Run, after_s: float) -> None:
-    run.obtain().shell.close()
-    time.sleep(after_s)  # This is about moments: the last one looks again after 0.3 s.
-    lease = run.obtain()
-    container = run.fake.find(f"ldb-{lease.instance.name}")
-    assert container is not None
-    assert run.fake.watch(container.id).ended(0.8) is None
-    assert lease.shell.run(["echo", "usable"]) == "usable\n"
 
 
 def test_a_kept_server_is_attached_to_by_the_next_run(make_run: Callable[..., Run]) -> None:
@@ -309,9 +300,7 @@ def test_a_kept_server_that_does_not_answer_any_more_is_replaced(
 
 
 @pytest.mark.parametrize("labels", [{}, {f"{LABEL}schema": "0"}], ids=["nobody's", "older"])
-def test_a_container_that_is_not_ours_is_never_touched(
-    run: Run, labels: dict[str, str]
-) -> None:
+def test_a_container_that_is_not_ours_is_never_touched(run: Run, labels: dict[str, str]) -> None:
     identity = run.create(run.request(), labels=labels)
     with pytest.raises(ForeignContainer) as caught:
         run.obtain()
@@ -374,9 +363,7 @@ SECRETIVE = {"credential_environment": {"SECRET": "{password}"}}
 
 @pytest.mark.parametrize("kept", [True, False])
 @pytest.mark.parametrize("delay", ["", "sleep 0.3;"])
-def test_a_server_that_dies_says_why_and_leaves_nothing(
-    run: Run, kept: bool, delay: str
-) -> None:
+def test_a_server_that_dies_says_why_and_leaves_nothing(run: Run, kept: bool, delay: str) -> None:
     kind = running(f'{delay} echo "no luck with $SECRET"; exit 3', **SECRETIVE)
     with pytest.raises(InstanceDied) as caught:
         run.obtain(kind, kept=kept)
@@ -412,9 +399,55 @@ def test_a_command_that_does_not_exist_is_an_error_and_leaves_nothing(run: Run) 
     assert run.fake.containers({}) == []
 
 
-def test_an_interrupted_start_leaves_nothing(
+def test_a_server_that_vanishes_while_it_is_started_says_so(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It ended between the shell and the next look at it."""
+    open_shell = run.fake.shell
+
+    def vanishing(container: str, **options: Any) -> object:
+        shell = open_shell(container, **options)
+        run.fake.remove(container)
+        return shell
+
+    monkeypatch.setattr(run.fake, "shell", vanishing)
+    with pytest.raises(InstanceDied, match="exit code 137"):
+        run.obtain()
+    assert run.fake.containers({}) == []
+
+
+def test_no_shell_in_a_server_that_goes_on_is_an_error_of_the_shell(
+    make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(container: str, **_: object) -> None:
+        raise ShellLost(container, "no shell")
+
+    run = make_run(timeout_s=0.1)
+    monkeypatch.setattr(run.fake, "shell", refused)
+    with pytest.raises(ShellLost, match="no shell"):
+        run.obtain()
+    assert run.fake.containers({}) == []
+
+
+def test_a_predecessor_that_is_ending_is_in_nobodys_use(
+    make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = make_run(), make_run()
+    first = before.obtain(kept=True)
+    shell = before.fake.shell
+
+    def ending(container: str, **options: Any) -> object:
+        if container == only_id:
+            raise ShellLost(container, "it is ending")
+        return shell(container, **options)
+
+    only_id = only(before.fake).id
+    monkeypatch.setattr(after.fake, "shell", ending)
+    assert after.obtain(kept=True, image="fake:2").instance.id != first.instance.id
+    assert len(after.fake.containers({})) == 1
+
+
+def test_an_interrupted_start_leaves_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -440,7 +473,10 @@ def test_a_process_that_holds_no_server_any_more_can_obtain_again(run: Run) -> N
 
 def test_each_takes_a_number_and_gives_it_back(run: Run) -> None:
     one, other = run.obtain(), run.obtain()
-    assert [one.create_database("any").database, other.create_database("any").database] == ["0", "1"]
+    assert [one.create_database("any").database, other.create_database("any").database] == [
+        "0",
+        "1",
+    ]
     one.shell.close()
     wait_until(lambda: other.shell.take_number(2) == 0, 5.0, "the number is still taken")
 
@@ -465,8 +501,6 @@ def test_numbers_run_out(run: Run) -> None:
 
 
 def test_a_client_that_is_missing_is_not_a_full_server(run: Run) -> None:
-    from pytest_ldb.core.errors import CommandFailed
-
     lease = run.obtain(replace(FAKE, create=("absent-cli",)))
     with pytest.raises(CommandFailed, match="Install `absent-cli` there"):
         lease.create_database("any")

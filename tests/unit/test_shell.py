@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -157,14 +156,11 @@ INTERPRETERS = [path for path in map(shutil.which, ("dash", "bash", "busybox", "
 
 
 @pytest.fixture(params=INTERPRETERS, ids=lambda path: Path(path).name)
-def any_sh(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+def any_sh(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make `sh` one of the programs that images have under this name."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "sh").symlink_to(request.param)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
-    yield
 
 
 def local(tmp_path: Path) -> Shell:
@@ -175,7 +171,10 @@ def local(tmp_path: Path) -> Shell:
 def test_the_script_works_in_every_sh(tmp_path: Path) -> None:
     one, other = local(tmp_path), local(tmp_path)
     assert (one.others, other.others) == (0, 1)
-    assert one.run(["sh", "-c", 'echo "$WORD"; printf "%s" "$1"', "sh", "it's\n*"]) == "secret\nit's\n*"
+    assert (
+        one.run(["sh", "-c", 'echo "$WORD"; printf "%s" "$1"', "sh", "it's\n*"])
+        == "secret\nit's\n*"
+    )
     with pytest.raises(CommandFailed, match="status 7"):
         one.run(["sh", "-c", "exit 7"])
     assert (one.take_number(2), other.take_number(2), one.take_number(2)) == (0, 1, None)

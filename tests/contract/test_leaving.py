@@ -1,0 +1,39 @@
+"""Whoever comes while the last one leaves: the moment that matters most to xdist's workers."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_ldb import REDIS
+from pytest_ldb.core.runtime import Runtime
+from pytest_ldb.runtimes.docker import DockerRuntime
+from pytest_ldb.runtimes.fake import FakeRuntime
+from pytest_ldb.testing.databases import Servers
+
+STAYS_S = 0.8
+
+
+@pytest.fixture(params=["fake", "docker"])
+def servers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Servers]:
+    runtime: Runtime = FakeRuntime(tmp_path) if request.param == "fake" else DockerRuntime()
+    started = Servers(runtime, tmp_path)
+    yield started
+    started.close()
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.28, 0.3, 0.32, 0.5])
+def test_whoever_comes_while_the_last_leaves_has_a_server(servers: Servers, after_s: float) -> None:
+    kind = replace(REDIS, image=os.environ.get("LDB_REDIS_IMAGE", REDIS.image))
+    servers.obtain(kind).shell.close()
+    time.sleep(after_s)  # After 0.3 s the last one looks again, and switches off.
+    lease = servers.obtain(kind)
+    watch = servers.runtime.watch(f"ldb-{lease.instance.name}")
+    assert watch.ended(STAYS_S if lease.origin == "attached" else 0.0) is None
+    watch.close()
+    assert lease.shell.run(["echo", "usable"]) == "usable\n"

@@ -1,0 +1,32 @@
+"""The public names have the types that users' checkers expect."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CHECKERS = [
+    ("mypy", "--strict"),
+    *([("pyright", "--warnings")] if find_spec("pyright") else []),
+]
+
+
+@pytest.mark.parametrize("checker", CHECKERS, ids=lambda checker: checker[0])
+def test_user_code_is_correct(checker: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", *checker, "tests/typing/api.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (ROOT / "pytest_ldb" / "py.typed").exists()

@@ -1,0 +1,154 @@
+"""Ordinary user code. Nobody runs it, type checkers read it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pymongo
+import pytest
+import redis
+import sqlalchemy
+from typing_extensions import assert_type
+
+from pytest_ldb import (
+    MONGODB,
+    MYSQL,
+    POSTGRES,
+    REDIS,
+    Address,
+    Credentials,
+    Database,
+    DatabaseType,
+    Exchange,
+    Instance,
+    InstanceStatus,
+    LdbError,
+    Lifecycle,
+)
+from pytest_ldb.core.runtime import Runtime
+from pytest_ldb.runtimes.docker import DockerRuntime
+from pytest_ldb.runtimes.fake import FakeRuntime
+from pytest_ldb.testing import DatabaseTypeContract, RuntimeContract
+
+VALKEY = DatabaseType(
+    name="valkey",
+    image="valkey/valkey:8",
+    port=6379,
+    ready=Exchange(send=b"PING\r\n", ready=rb"\+PONG"),
+    user="default",
+    drop=("valkey-cli", "-n", "{database}", "FLUSHDB"),
+    numbered_databases=16,
+    url="redis://{host}:{port}/{database}",
+    driver_keywords={"host": "{host}", "port": "{port}", "db": "{database}"},
+)
+
+
+def pytest_ldb_database_types() -> Iterable[DatabaseType]:
+    yield replace(
+        POSTGRES,
+        image="postgis/postgis:17-3.5",
+        command=("-c", "shared_preload_libraries=pg_stat_statements"),
+        environment={**POSTGRES.environment, "TZ": "UTC"},
+        init_scripts=(Path(__file__).with_name("schema.sql"),),
+        memory_mib=2048,
+    )
+    yield VALKEY
+
+
+def pytest_ldb_runtime(config: pytest.Config) -> Runtime | None:
+    return FakeRuntime(config.rootpath / "fake") if os.environ.get("FAKE") else DockerRuntime()
+
+
+def pytest_ldb_instance_ready(config: pytest.Config, instance: Instance) -> None:
+    config.rootpath.joinpath("server.json").write_text(instance.to_json())
+
+
+@pytest.fixture(scope="session")
+def migrated(ldb_postgres: Database) -> Database:
+    environment = {**os.environ, **ldb_postgres.environment}
+    subprocess.run(["alembic", "upgrade", "head"], env=environment, check=True)
+    return ldb_postgres
+
+
+def test_drivers(migrated: Database, ldb_redis: Database, ldb_mongodb: Database) -> None:
+    with psycopg.connect(migrated.url) as connection:
+        connection.execute("SELECT 1")
+    with psycopg.connect(**migrated.libpq) as connection:
+        connection.execute("SELECT 1")
+    sqlalchemy.create_engine(migrated.sqlalchemy_url("psycopg")).dispose()
+    redis.Redis(**ldb_redis.keywords).close()
+    redis.Redis.from_url(ldb_redis.url).close()
+    client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(ldb_mongodb.url)
+    client.close()
+
+
+def test_a_database(ldb_mysql: Database) -> None:
+    assert_type(ldb_mysql.instance, Instance)
+    assert_type(ldb_mysql.database_type, DatabaseType)
+    assert_type(ldb_mysql.address, Address)
+    assert_type(ldb_mysql.host, str)
+    assert_type(ldb_mysql.port, int)
+    assert_type(ldb_mysql.user, str)
+    assert_type(ldb_mysql.password, str)
+    assert_type(ldb_mysql.database, str)
+    assert_type(ldb_mysql.url, str)
+    assert_type(ldb_mysql.sqlalchemy_url("pymysql"), str)
+    assert_type(ldb_mysql.keywords, dict[str, Any])
+    assert_type(ldb_mysql.environment, dict[str, str])
+    _ = repr(ldb_mysql) + str(hash(ldb_mysql.host))
+
+
+def test_an_instance(ldb_redis: Database) -> None:
+    instance = ldb_redis.instance
+    assert_type(instance.id, UUID)
+    assert_type(instance.status, InstanceStatus)
+    assert_type(instance.address, Address | None)
+    assert_type(instance.credentials, Credentials)
+    assert_type(instance.to_json(), str)
+    assert_type(Instance.from_json("{}", [REDIS, MYSQL, MONGODB]), Instance)
+
+
+def test_the_seven_commands(ldb: Lifecycle) -> None:
+    server = ldb.create("postgres", image="postgres:17")
+    server = ldb.start(ldb.stop(ldb.create(VALKEY)))
+    server = ldb.restart(server.name)
+    assert ldb.status(server) is InstanceStatus.RUNNING
+    assert server.status.value == "running"
+    assert_type(ldb.list(), tuple[Instance, ...])
+    assert_type(ldb.database(server), Database)
+    try:
+        ldb.delete(server)
+    except LdbError as error:
+        assert_type(
+            (error.subject, error.fact, error.evidence, error.remedy), tuple[str, str, str, str]
+        )
+
+
+class TestMyRuntime(RuntimeContract):
+    image = "redis:8"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def make_runtime(cls) -> Callable[[], Runtime]:
+        return DockerRuntime
+
+    def pause(self, runtime: Any, container: str) -> None:
+        subprocess.run(["docker", "pause", container], check=True)
+
+
+class TestValkey(DatabaseTypeContract):
+    database_type = VALKEY
+    refused = redis.AuthenticationError
+
+    def add(self, database: Database, name: str) -> None:
+        redis.Redis.from_url(database.url).set(name, "value")
+
+    def things(self, database: Database) -> set[str]:
+        return {key.decode() for key in redis.Redis.from_url(database.url).scan_iter()}

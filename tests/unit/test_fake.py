@@ -1,0 +1,141 @@
+"""The fake runtime, where it is more than the contract for all runtimes asks."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pytest_ldb.core.errors import EngineFailed, NameTaken, ShellLost
+from pytest_ldb.core.runtime import ContainerSpec
+from pytest_ldb.runtimes.fake import FakeRuntime
+from pytest_ldb.testing.containers import Containers
+from pytest_ldb.testing.processes import wait_until
+
+
+def processes(directory: Path) -> list[int]:
+    """Return the processes that have something to do with a directory."""
+    listed = subprocess.check_output(["ps", "-ewwo", "pid=,args="], text=True)
+    found = [line.split(maxsplit=1) for line in listed.splitlines()]
+    return [int(pid) for pid, arguments in found if str(directory) in arguments]
+
+
+@pytest.fixture
+def containers(fake: FakeRuntime) -> Containers:
+    return Containers(fake, "fake:1")
+
+
+def spec(containers: Containers, **changes: object) -> ContainerSpec:
+    return containers.spec(name="ldb-one", **changes)
+
+
+def test_any_number_of_processes_may_share_a_directory(
+    containers: Containers, tmp_path: Path
+) -> None:
+    def use(runtime: FakeRuntime) -> int:
+        created = 0
+        for _ in range(8):
+            try:
+                identity = runtime.create(spec(containers, auto_remove=True))
+                created += 1
+                runtime.start(identity).close()
+                runtime.shell(identity, environment={}, ephemeral=False).close()
+            except (NameTaken, EngineFailed, ShellLost):
+                pass
+            runtime.stop("ldb-one")
+            runtime.remove("ldb-one")
+        return created
+
+    runtimes = [FakeRuntime(tmp_path / "fake") for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        created = sum(pool.map(use, runtimes))
+    assert created >= 8
+    assert containers.runtime.containers({}) == []
+    assert list((tmp_path / "fake" / "removed").iterdir()) == []
+    wait_until(lambda: not processes(tmp_path), 2.0, "processes are left")
+
+
+def test_nothing_is_left_of_a_container(containers: Containers, tmp_path: Path) -> None:
+    identity = containers.create()
+    assert [path.name for path in (tmp_path / "fake" / "containers").iterdir()]
+    containers.runtime.start(identity).close()
+    assert processes(tmp_path)
+    shell = containers.runtime.shell(identity, environment={}, ephemeral=False)
+    containers.runtime.remove(identity)
+    shell.close()
+    assert list((tmp_path / "fake" / "containers").iterdir()) == []
+    assert list((tmp_path / "fake" / "removed").iterdir()) == []
+    wait_until(lambda: not processes(tmp_path), 2.0, "processes are left")
+
+
+def test_a_container_outlives_the_process_that_started_it(
+    containers: Containers, tmp_path: Path
+) -> None:
+    identity = containers.create()
+    program = (
+        "import sys; from pytest_ldb.runtimes.fake import FakeRuntime\n"
+        "FakeRuntime(sys.argv[1]).start(sys.argv[2])"
+    )
+    subprocess.run([sys.executable, "-c", program, tmp_path / "fake", identity], check=True)
+    assert containers.existing(identity).state == "running"
+
+
+def test_whoever_creates_is_killed_and_the_name_is_free(
+    containers: Containers, tmp_path: Path
+) -> None:
+    (tmp_path / "fake" / "removed" / "half-made" / "root").mkdir(parents=True)
+    assert containers.runtime.find("ldb-one") is None
+    assert containers.runtime.create(spec(containers))
+
+
+def test_a_container_whose_keeper_was_killed_is_dead(
+    containers: Containers, tmp_path: Path
+) -> None:
+    identity, watch = containers.run("echo $$ >pid; exec sleep 60")
+    pid = tmp_path / "fake" / "containers" / containers.existing(identity).name / "root" / "pid"
+    wait_until(lambda: pid.exists() and pid.read_text() != "", 5.0, "it did not begin")
+    (keeper,) = processes(tmp_path / "fake" / "containers")
+    os.kill(keeper, signal.SIGKILL)
+    wait_until(lambda: containers.existing(identity).state == "dead", 5.0, "it is not dead")
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    containers.runtime.remove(identity)
+    watch.close()
+
+
+def test_the_client_knows_keys(containers: Containers) -> None:
+    shell = containers.runtime.shell(containers.serve().id, environment={}, ephemeral=False)
+    ask = partial(_ask, shell.run)
+    assert ask("DBSIZE") == "0"
+    shell.run(["mkdir", "-p", "db/3/a", "db/3/b"])
+    assert ask("DBSIZE") == "2"
+    assert ask("FLUSHDB") == "OK"
+    assert ask("DBSIZE") == "0"
+    shell.close()
+
+
+def _ask(run: object, command: str) -> str:
+    assert callable(run)
+    output = run(["redis-cli", "-h", "localhost", "-p", "1", "-n", "3", command])
+    return str(output).strip()
+
+
+def test_pulling_says_so_once(fake: FakeRuntime) -> None:
+    said: list[str] = []
+    for pull in ("missing", "missing", "never", "always"):
+        fake.image("fake:9", pull=pull, say=said.append)
+    assert said == ["pulling fake:9", "pulling fake:9"]
+
+
+def test_a_moved_tag_is_another_image(fake: FakeRuntime, tmp_path: Path) -> None:
+    before = fake.image("fake:9", pull="missing", say=print)
+    (tmp_path / "fake" / "images" / "fake%3A9").write_text("moved")
+    after = fake.image("fake:9", pull="missing", say=print)
+    assert before.id != after.id
+    assert re.fullmatch("sha256:[0-9a-f]{64}", after.id)

@@ -1,0 +1,261 @@
+"""Whole runs of pytest on the fake runtime: what needs no real database to be seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_ldb.runtimes.fake import FakeRuntime
+from pytest_ldb.testing.processes import wait_until
+
+GONE_WITHIN_S = 2.0
+
+CONFTEST = """
+import json, os
+from dataclasses import replace
+from pathlib import Path
+import pytest
+from pytest_ldb import REDIS
+from pytest_ldb.runtimes.fake import FakeRuntime
+
+HERE = Path(__file__).parent
+KIND = replace(REDIS, name="fake", image="fake:1", arguments=(), tuning=())
+
+def pytest_ldb_database_types():
+    return [KIND]
+
+def pytest_ldb_runtime():
+    return FakeRuntime(HERE / "fake")
+
+def pytest_ldb_instance_ready(instance):
+    (HERE / f"ready-{os.getpid()}").write_text(instance.to_json())
+
+@pytest.fixture
+def record(ldb_fake, request):
+    values = {"pid": os.getpid(), "url": ldb_fake.url, "server": str(ldb_fake.instance.id)}
+    draft = HERE / f"draft-{os.getpid()}"
+    draft.write_text(json.dumps(values))
+    draft.rename(HERE / f"record-{request.node.name}.json")
+"""
+
+
+@pytest.fixture
+def project(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[pytest.Pytester]:
+    for name in os.environ:
+        if name.startswith("LDB_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", str(pytester.path / "state"))
+    pytester.makeconftest(CONFTEST)
+    yield pytester
+    runtime = FakeRuntime(pytester.path / "fake")
+    for container in runtime.containers({}):
+        runtime.remove(container.id)
+
+
+@pytest.fixture
+def servers(project: pytest.Pytester) -> Callable[[], list[str]]:
+    """Returns the names of the servers that there are."""
+    runtime = FakeRuntime(project.path / "fake")
+    return lambda: [container.name for container in runtime.containers({})]
+
+
+def records(project: pytest.Pytester) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(project.path.glob("record-*.json"))]
+
+
+def run(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    return project.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+
+
+def start(project: pytest.Pytester, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+        cwd=project.path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def wait_for(path: Path) -> None:
+    wait_until(path.exists, 20.0, f"no {path.name}")
+
+
+def test_a_test_names_a_fixture_and_gets_a_database(
+    project: pytest.Pytester, servers: Callable[[], list[str]]
+) -> None:
+    project.makepyfile(
+        """
+        import socket
+        def test_it(ldb_fake, record):
+            with socket.create_connection((ldb_fake.host, ldb_fake.port)) as connection:
+                connection.sendall(b"PING\\r\\n")
+                assert connection.recv(100) == b"+PONG\\r\\n"
+        def test_same(ldb_fake, record):
+            pass
+        """
+    )
+    result = run(project)
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["fake: fake:1 created in * s"])
+    one, other = records(project)
+    assert one["url"] == other["url"]
+    assert len(list(project.path.glob("ready-*"))) == 1
+    wait_until(lambda: not servers(), GONE_WITHIN_S, "the server is still there")
+
+
+def test_workers_share_one_server_and_have_a_database_each(
+    project: pytest.Pytester, servers: Callable[[], list[str]]
+) -> None:
+    project.makepyfile("\n".join(f"def test_{n}(record): pass" for n in range(8)))
+    result = run(project, "-n", "3")
+    result.assert_outcomes(passed=8)
+    result.stdout.fnmatch_lines(["fake: fake:1 created in * s"])
+    found = records(project)
+    workers = {record["pid"] for record in found}
+    assert len({record["server"] for record in found}) == 1
+    assert len({record["url"] for record in found}) == len(workers)
+    wait_until(lambda: not servers(), GONE_WITHIN_S, "the server is still there")
+
+
+@pytest.mark.parametrize("arguments", [[], ["-n", "2"]], ids=["alone", "workers"])
+def test_a_killed_run_leaves_nothing(
+    project: pytest.Pytester, servers: Callable[[], list[str]], arguments: list[str]
+) -> None:
+    project.makepyfile("import time\ndef test_it(record): time.sleep(60)")
+    process = start(project, *arguments)
+    wait_for(project.path / "record-test_it.json")
+    assert len(servers()) == 1
+    process.kill()
+    process.wait()
+    wait_until(lambda: not servers(), GONE_WITHIN_S, "the server is still there")
+
+
+def test_a_killed_worker_takes_nothing_from_the_others(
+    project: pytest.Pytester, servers: Callable[[], list[str]]
+) -> None:
+    project.makepyfile(
+        """
+        import os, signal
+        def test_a(record): pass
+        def test_dies(record): os.kill(os.getpid(), signal.SIGKILL)
+        def test_b(record): pass
+        def test_c(record): pass
+        """
+    )
+    result = run(project, "-n", "2")
+    result.assert_outcomes(passed=3, failed=1)
+    assert len({record["server"] for record in records(project)}) == 1
+    wait_until(lambda: not servers(), GONE_WITHIN_S, "the server is still there")
+
+
+def test_an_interrupted_run_leaves_nothing(
+    project: pytest.Pytester, servers: Callable[[], list[str]]
+) -> None:
+    project.makepyfile("import time\ndef test_it(record): time.sleep(60)")
+    process = start(project)
+    wait_for(project.path / "record-test_it.json")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == pytest.ExitCode.INTERRUPTED
+    wait_until(lambda: not servers(), GONE_WITHIN_S, "the server is still there")
+
+
+def test_a_kept_server_is_there_for_the_next_run(
+    project: pytest.Pytester, servers: Callable[[], list[str]]
+) -> None:
+    project.makepyfile("def test_it(record): pass")
+    first, second = run(project, "--ldb-keep"), run(project, "--ldb-keep")
+    first.stdout.fnmatch_lines(["fake: fake:1 created in * s; kept as ldb-*"])
+    second.stdout.fnmatch_lines(["fake: fake:1 attached in * s; kept as ldb-*"])
+    assert len(servers()) == 1
+    third = run(project, "--ldb-keep", "--ldb-image=fake=fake:2")
+    third.stderr.fnmatch_lines(
+        ["ldb: fake: the kept server is replaced: image was fake:1, is fake:2*"]
+    )
+    assert len(servers()) == 1
+
+
+def test_a_server_that_dies_fails_its_tests_in_a_sentence(project: pytest.Pytester) -> None:
+    project.makeconftest(
+        CONFTEST.replace("tuning=()", "tuning=(), command=('sh', '-c', 'echo bad luck; exit 3')")
+    )
+    project.makepyfile("def test_it(ldb_fake): pass\ndef test_more(ldb_fake): pass")
+    result = run(project)
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(
+        [
+            "fake: the server ended with exit code 3.",
+            "    bad luck",
+            "Its last log lines, above, say why; *",
+        ],
+        consecutive=True,
+    )
+    assert "Traceback" not in result.stdout.str()
+    assert "site-packages" not in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "outcomes"),
+    [([], {"errors": 1}), (["--ldb-missing=skip"], {"skipped": 1})],
+    ids=["error", "skip"],
+)
+def test_without_an_engine_tests_fail_or_are_skipped(
+    project: pytest.Pytester, arguments: list[str], outcomes: dict[str, int]
+) -> None:
+    project.makeconftest(
+        CONFTEST.replace(
+            "    return FakeRuntime",
+            "    from pytest_ldb.core.errors import EngineUnavailable\n"
+            "    raise EngineUnavailable('the engine', 'nobody is there')\n"
+            "    return FakeRuntime",
+        )
+    )
+    project.makepyfile("def test_it(ldb_fake): pass\ndef test_other(): pass")
+    result = run(project, "-rs", *arguments)
+    result.assert_outcomes(**outcomes, passed=1)
+    result.stdout.fnmatch_lines(["*the engine: nobody is there.*"])
+
+
+def test_a_server_of_ones_own_comes_from_a_fixture(
+    project: pytest.Pytester, servers: Callable[[], list[str]]
+) -> None:
+    project.makepyfile(
+        """
+        from pytest_ldb import InstanceStatus
+        def test_it(ldb):
+            server = ldb.create("fake")
+            assert ldb.stop(server).status is InstanceStatus.STOPPED
+            assert ldb.restart(server).address is not None
+        """
+    )
+    run(project).assert_outcomes(passed=1)
+    assert servers() == []
+
+
+def test_fixtures_have_manuals(project: pytest.Pytester) -> None:
+    result = run(project, "--fixtures")
+    result.stdout.fnmatch_lines(
+        [
+            "ldb_postgres [[]session scope[]] -- *",
+            "*A database on a real postgres server, private to this process.",
+        ]
+    )
+    result.stdout.fnmatch_lines(["ldb_fake [[]session scope[]] -- *"])
+    result.stdout.fnmatch_lines(["ldb [[]session scope[]] -- *"])
+
+
+def test_a_run_that_uses_no_database_makes_nothing(project: pytest.Pytester) -> None:
+    project.makepyfile("def test_it(): pass")
+    run(project).assert_outcomes(passed=1)
+    assert not (project.path / "fake").exists()
+    assert not (project.path / "state").exists()
