@@ -149,8 +149,8 @@ def add_options(parser: pytest.Parser) -> None:
     """Declare all options; their defaults are None, so that "not given" can be told."""
     group = parser.getgroup(
         "ldb",
-        "pytest-ldb: real databases. LDB_<NAME>_IMAGE chooses the image of one type, "
-        "LDB_<NAME>_URL a server that exists already.",
+        "pytest-ldb: real databases (LDB_<NAME>_IMAGE chooses the image of one type, "
+        "LDB_<NAME>_URL a server that exists already)",
     )
     for option in OPTIONS:
         also = f" Environment: {option.variable}, ini: {option.ini}."

@@ -135,7 +135,8 @@ class Session:
         url = self.settings.urls.get(kind.name)
         if url is not None:
             return external_lease(kind, url, self._open_local_shell)
-        request, image = self._planner.shared(kind)
+        with self._sharing.alone(f"{self._scope.project}-{kind.name}-image"):  # one pull for all
+            request, image = self._planner.shared(kind)
         return self._sharing.obtain(request, image)
 
     def _open_local_shell(self, subject: str, environment: Mapping[str, str]) -> Shell:

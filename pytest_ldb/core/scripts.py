@@ -79,7 +79,12 @@ template_claim() {
   while :; do
     if [ -e "$place.ready" ]; then echo ready; cat "$place.ready"; return; fi
     if [ -e "$place.failed.$2" ]; then echo failed; cat "$place.failed.$2"; return; fi
-    if ln -s "$LDB_LEASE" "$place.lock" 2>/dev/null; then echo mine; return; fi
+    if ln -s "$LDB_LEASE" "$place.lock" 2>/dev/null; then
+      # It may have been finished, and the claim given up, since we looked.
+      if [ -e "$place.ready" ] || [ -e "$place.failed.$2" ]; then rm -f "$place.lock"; continue; fi
+      echo mine
+      return
+    fi
     if mkdir "$place.stealing" 2>/dev/null; then
       owner=$(readlink "$place.lock")
       [ -e "$home/leases/$owner" ] || rm -f "$place.lock"

@@ -70,7 +70,7 @@ class Sharing:
             ForeignContainer: A container that is not ours has its name.
         """
         began = time.monotonic()
-        with self._lock(request.family):
+        with self.alone(request.family):
             held = self._hold(request, image)
         started = time.monotonic()
         try:
@@ -226,7 +226,8 @@ class Sharing:
         self._say(f"{request.database_type.name}: {what}")
 
     @contextmanager
-    def _lock(self, name: str) -> Iterator[None]:
+    def alone(self, name: str) -> Iterator[None]:
+        """Let one process of this user at a time do something."""
         from filelock import FileLock
 
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)

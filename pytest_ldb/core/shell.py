@@ -101,11 +101,11 @@ class Shell:
 
     def later(self, argv: Sequence[str]) -> None:
         """Have a command run when this shell ends, in whatever way; the last one comes first."""
-        self.run(["later", shlex.join(argv)])
+        self.run(["later", _line(argv)])
 
     def forget(self, argv: Sequence[str]) -> None:
         """Do not run a command that was left for the end."""
-        self.run(["forget", shlex.join(argv)])
+        self.run(["forget", _line(argv)])
 
     def take_number(self, count: int, *, keep: bool = False) -> int | None:
         """Return a number below ``count`` that no other shell of the server has, if any is left.
@@ -198,6 +198,15 @@ class Shell:
             raise
         except OSError:
             return b""
+
+
+def _line(argv: Sequence[str]) -> str:
+    """Return a command in one line, so that lists of commands can be searched line by line."""
+    command = shlex.join(argv)
+    if "\n" not in command:
+        return command
+    escaped = command.replace("\\", "\\\\").replace("\n", "\\n")
+    return f'eval "$(printf %b {shlex.quote(escaped)})"'
 
 
 def _close_in_children(stream: Stream) -> None:

@@ -11,10 +11,11 @@ import hashlib
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import SetupFailed, hidden
+from .errors import LdbError, SetupFailed, hidden
 from .lease import Lease
 from .setups import Setup
 
@@ -82,7 +83,8 @@ class Templates:
             lease.seal(database)
         except BaseException as error:
             lines = traceback.format_exception(error)[-LAST_LINES:]
-            lease.shell.run(["template_failed", key, self.run, "".join(lines)])
+            with suppress(LdbError):  # What was raised here counts, not what follows from it.
+                lease.shell.run(["template_failed", key, self.run, "".join(lines)])
             raise
         if lease.origin == "external":
             lease.shell.run(["later", f'rm -f "$home/templates/{key}.ready"'])

@@ -10,17 +10,23 @@ _CLIENT = ("--host={host}", "--port={port}", "--user={user}")
 
 # Positional parameters keep names out of the script.
 _DUMP = """
-options="--host=$1 --port=$2 --user=$3" dump=$LDB_HOME/$4.sql
-[ -e "$dump" ] || {
+options="--host=$1 --port=$2 --user=$3"
+dump() {
   mysqldump $options --single-transaction --routines --triggers --events --no-tablespaces \
-    --set-gtid-purged=OFF "$4" >"$dump.$$" && mv "$dump.$$" "$dump"
+    --set-gtid-purged=OFF "$1"
 }
 """
+# The dump of a database that will not change any more is kept beside the shells.
+_SEAL = _DUMP + 'dump "$4" >"$LDB_HOME/$4.new" && mv "$LDB_HOME/$4.new" "$LDB_HOME/$4.sql"'
 _CLONE = (
     _DUMP
     + """
 mysql $options --execute="CREATE DATABASE \\`$5\\`"
-mysql $options "$5" <"$dump"
+if [ -e "$LDB_HOME/$4.sql" ]; then
+  mysql $options "$5" <"$LDB_HOME/$4.sql"
+else
+  { dump "$4" || echo "mysqldump failed, so this is no SQL;"; } | mysql $options "$5"
+fi
 """
 )
 # A connection in the middle of a transaction would keep the database from being dropped.
@@ -58,7 +64,7 @@ MYSQL = DatabaseType(
     clone=("sh", "-ec", _CLONE, *_PLACE, "{template}", "{database}"),
     drop=("sh", "-ec", _DROP, *_PLACE, "{database}"),
     load=("sh", "-ec", _LOAD, *_PLACE, "{database}", "{file}"),
-    seal=("sh", "-ec", _DUMP, *_PLACE, "{database}"),
+    seal=("sh", "-ec", _SEAL, *_PLACE, "{database}"),
     longest_database_name=64,
     url="mysql://{user}:{password}@{host}:{port}/{database}",
     dialect="mysql",

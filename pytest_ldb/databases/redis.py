@@ -21,7 +21,8 @@ redis-cli -h "$1" -p "$2" -n "$4" EVAL "
   for _, key in ipairs(redis.call('KEYS', '*')) do redis.call('COPY', key, key, 'DB', ARGV[1]) end
 " 0 "$3"
 """
-_LOAD = 'redis-cli -e -h "$1" -p "$2" -n "$3" <"$4"'
+# Only in this mode does it say with its exit status that a command failed.
+_LOAD = 'redis-cli -h "$1" -p "$2" -n "$3" --pipe <"$4"'
 
 REDIS = DatabaseType(
     name="redis",

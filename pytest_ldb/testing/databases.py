@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ..core.database import Database
-from ..core.errors import InstanceDied, InvalidRequest
+from ..core.errors import CommandFailed, InstanceDied, InvalidRequest
+from ..core.fresh import FreshDatabases
 from ..core.lease import Lease
 from ..core.lifecycle import Lifecycle
 from ..core.model import Credentials, InstanceStatus
@@ -88,7 +89,7 @@ class DatabaseTypeContract:
 
         class TestMyDatabase(DatabaseTypeContract):
             database_type = MY_DATABASE
-            init_script = ("fill.sql", "CREATE TABLE filled (x int)")
+            script = ("fill.sql", "CREATE TABLE filled (x int)")
 
             def add(self, database, name):
                 ...  # connect with the usual driver, create a table, a collection or a key
@@ -98,13 +99,13 @@ class DatabaseTypeContract:
 
     Attributes:
         database_type: What is tested.
-        init_script: The name and the text of a script that creates ``filled``; None where the image
-            runs none.
+        script: The name and the text of a script that creates ``filled``, for ``load`` and as an
+            init script; None where there is neither.
         refused: What the driver raises when the password is wrong.
     """
 
     database_type: DatabaseType
-    init_script: tuple[str, str] | None = None
+    script: tuple[str, str] | None = None
     refused: type[Exception] | tuple[type[Exception], ...] = Exception
 
     def add(self, database: Database, name: str) -> None:
@@ -196,12 +197,59 @@ class DatabaseTypeContract:
         assert attached.shell.others > 0
 
     def test_init_scripts_fill_every_database(self, durable: Lease, name: str) -> None:
-        if self.init_script is None:
+        if not durable.database_type.init_scripts:
             return
         one, other = durable.create_database(name), durable.create_database(f"{name}_other")
         self.add(one, "thing")
         assert self.things(one) == {"filled", "thing"}
         assert self.things(other) == {"filled"}
+
+    @pytest.mark.parametrize("storage", ["lease", "durable"])
+    def test_a_template_is_copied_again_and_again(
+        self, request: pytest.FixtureRequest, storage: str, name: str
+    ) -> None:
+        lease: Lease = request.getfixturevalue(storage)
+        template = lease.create_template(f"{name}_t")
+        before = self.things(template)
+        self.add(template, "thing")
+        lease.seal(template)
+        one, other = (
+            lease.create_database(f"{name}_{number}", template.database) for number in range(2)
+        )
+        self.add(one, "more")
+        assert self.things(one) == {*before, "thing", "more"}
+        assert self.things(other) == {*before, "thing"}
+
+    def test_what_a_dead_process_left_of_a_template_is_dropped(
+        self, lease: Lease, name: str
+    ) -> None:
+        self.add(lease.create_template(f"{name}_t"), "half")
+        assert self.things(lease.create_template(f"{name}_t")) == set()
+
+    def test_a_script_fills_a_database(self, lease: Lease, name: str, tmp_path: Path) -> None:
+        if self.script is None or not self.database_type.load:
+            return
+        file = tmp_path / f"it's {self.script[0]}"
+        file.write_text(self.script[1])
+        database = lease.create_template(name)
+        lease.load(database, file)
+        assert self.things(database) == {"filled"}
+
+    def test_a_script_that_fails_is_an_error(self, lease: Lease, name: str, tmp_path: Path) -> None:
+        if self.script is None or not self.database_type.load:
+            return
+        file = tmp_path / self.script[0]
+        file.write_text("this is ( no statement;\n")
+        with pytest.raises(CommandFailed):
+            lease.load(lease.create_template(name), file)
+
+    def test_no_test_sees_what_another_left(self, lease: Lease, name: str) -> None:
+        databases = FreshDatabases(lease, name, None)
+        for _ in range(3):
+            database = databases.next()
+            assert self.things(database) == set()
+            self.add(database, "thing")
+            databases.take_back(database)
 
     def test_data_is_in_memory_unless_it_must_be_durable(
         self, servers: Servers, lease: Lease, durable: Lease
@@ -241,9 +289,9 @@ class DatabaseTypeContract:
 
     @classmethod
     def _filled(cls, directory: Path) -> DatabaseType:
-        if cls.init_script is None:
+        if cls.script is None or not cls.database_type.init_directory:
             return cls.database_type
-        name, text = cls.init_script
+        name, text = cls.script
         script = directory / name
         script.write_text(text)
         return replace(cls.database_type, init_scripts=(script,))

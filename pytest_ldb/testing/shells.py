@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -114,6 +115,31 @@ class ShellContract:
         leaving.close()
         wait_until(lambda: "first" in _content(shell, path), ENDS_S, "nothing was done later")
         assert _content(shell, path) == "it's second\nfirst\n"
+
+    def test_what_was_left_for_later_can_be_taken_back(
+        self, containers: Containers, server: Container, shell: Shell
+    ) -> None:
+        path = f"{self.root}/ldb-contract-forgotten"
+        script = '\nfile=$1\n\nprintf "%s," "$2" >>"$file"\n'
+        commands = [["sh", "-c", script, "sh", path, word] for word in ("a", "b", "c\\n")]
+        leaving = _open(containers, server.id)
+        for command in commands:
+            leaving.later(command)
+        leaving.forget(commands[1])
+        leaving.forget(["never", "left"])
+        leaving.close()
+        wait_until(lambda: "a" in _content(shell, path), ENDS_S, "nothing was done later")
+        assert _content(shell, path) == "c\\n,a,"
+
+    def test_a_file_is_placed_as_it_is(self, shell: Shell) -> None:
+        content = bytes(range(256)) * 700
+        path = shell.put("it's a file.sql", content)
+        assert path.endswith("/it's a file.sql")
+        checksum = shell.run(["cksum", path]).split()[1]
+        assert int(checksum) == len(content)
+        encoded = shell.run(["sh", "-c", 'head -c 300 "$1" | base64', "sh", path])
+        assert b64decode(encoded) == content[:300]
+        assert shell.put("it's a file.sql", b"") != path
 
     def test_what_was_left_for_later_runs_for_the_killed_too(
         self,

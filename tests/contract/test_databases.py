@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import datetime, timezone
 from typing import Any
 
 import psycopg
@@ -24,7 +25,7 @@ from pytest_ldb.testing import DatabaseTypeContract
 
 class TestPostgres(DatabaseTypeContract):
     database_type = POSTGRES
-    init_script = ("fill.sql", "CREATE TABLE filled (x int)")
+    script = ("fill.sql", "CREATE TABLE filled (x int)")
     refused = psycopg.OperationalError
 
     def add(self, database: Database, name: str) -> None:
@@ -50,15 +51,30 @@ class TestPostgres(DatabaseTypeContract):
         database = lease.create_database(name)
         assert _printed(program, database.environment) == name
 
-    def test_a_database_with_connections_can_be_dropped(self, lease: Lease, name: str) -> None:
+    def test_a_database_in_a_transaction_can_be_dropped(self, lease: Lease, name: str) -> None:
         database = lease.create_database(name)
-        with psycopg.connect(database.url):
-            lease.shell.run([part.format(database=name) for part in POSTGRES.drop])
+        self.add(database, "thing")
+        connection = psycopg.connect(database.url)
+        connection.execute("SELECT * FROM thing")
+        lease.drop_database(database)
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+        connection.close()
+
+    def test_a_template_that_somebody_is_connected_to_can_be_copied(
+        self, lease: Lease, name: str
+    ) -> None:
+        template = lease.create_template(f"{name}_t")
+        connection = psycopg.connect(template.url)
+        connection.execute("SELECT 1")
+        lease.seal(template)
+        lease.create_database(name, template.database)
+        connection.close()
 
 
 class TestMySQL(DatabaseTypeContract):
     database_type = MYSQL
-    init_script = ("fill.sql", "CREATE TABLE filled (x int);")
+    script = ("fill.sql", "CREATE TABLE filled (x int);")
     refused = pymysql.err.OperationalError
 
     def add(self, database: Database, name: str) -> None:
@@ -86,37 +102,50 @@ class TestMySQL(DatabaseTypeContract):
         ) as connection:
             connection.ping()
 
-    def test_clones_have_routines_views_and_triggers(self, durable: Lease, name: str) -> None:
-        template = Database(durable.instance, MYSQL.initial_database, MYSQL)
+    def test_copies_have_routines_views_and_triggers(self, lease: Lease, name: str) -> None:
+        template = lease.create_template(f"{name}_t")
         with _mysql(**template.keywords) as connection:
             cursor = connection.cursor()
-            cursor.execute("CREATE VIEW seen AS SELECT 42 AS answer")
+            cursor.execute("CREATE TABLE numbers (x int)")
+            cursor.execute("CREATE VIEW seen AS SELECT x FROM numbers")
             cursor.execute("CREATE FUNCTION answer() RETURNS int DETERMINISTIC RETURN 42")
-            try:
-                url = durable.create_database(name).sqlalchemy_url("pymysql")
-                assert _selected(url, "SELECT answer + answer() FROM seen") == 84
-            finally:
-                cursor.execute("DROP VIEW seen")
-                cursor.execute("DROP FUNCTION answer")
+            cursor.execute(
+                "CREATE TRIGGER t BEFORE INSERT ON numbers FOR EACH ROW SET NEW.x = answer()"
+            )
+        with _mysql(**lease.create_database(name, template.database).keywords) as connection:
+            cursor = connection.cursor()
+            cursor.execute("INSERT INTO numbers VALUES (1)")
+            cursor.execute("SELECT x FROM seen")
+            assert cursor.fetchone() == (42,)
 
-    def test_a_clone_that_is_not_complete_is_an_error(self, durable: Lease, name: str) -> None:
-        template = Database(durable.instance, MYSQL.initial_database, MYSQL)
+    def test_a_copy_that_is_not_complete_is_an_error(self, lease: Lease, name: str) -> None:
+        template = lease.create_template(f"{name}_t")
         with _mysql(**template.keywords) as connection:
             cursor = connection.cursor()
             cursor.execute("CREATE TABLE short_lived (x int)")
             cursor.execute("CREATE VIEW broken AS SELECT x FROM short_lived")
             cursor.execute("DROP TABLE short_lived")
-            try:
-                with pytest.raises(CommandFailed, match="ended with status") as caught:
-                    durable.create_database(name)
-            finally:
-                cursor.execute("DROP VIEW broken")
-        assert "broken" in caught.value.evidence
+        for make in (
+            lambda: lease.seal(template),
+            lambda: lease.create_database(name, template.database),
+        ):
+            with pytest.raises(CommandFailed, match="ended with status") as caught:
+                make()
+            assert "broken" in caught.value.evidence
+
+    def test_a_database_in_a_transaction_can_be_dropped(self, lease: Lease, name: str) -> None:
+        database = lease.create_database(name)
+        self.add(database, "thing")
+        connection = _mysql(**database.keywords)
+        connection.cursor().execute("SELECT * FROM thing")
+        lease.drop_database(database)
+        with pytest.raises(pymysql.err.OperationalError):
+            connection.ping(reconnect=False)
 
 
 class TestMongoDB(DatabaseTypeContract):
     database_type = MONGODB
-    init_script = ("fill.js", "db.filled.insertOne({ x: 1 }); db.filled.createIndex({ x: 1 })")
+    script = ("fill.js", "db.filled.insertOne({ x: 1 }); db.filled.createIndex({ x: 1 })")
     refused = pymongo.errors.OperationFailure
 
     def add(self, database: Database, name: str) -> None:
@@ -136,15 +165,33 @@ class TestMongoDB(DatabaseTypeContract):
         with _mongodb(lease.create_database(name).environment["MONGODB_URI"]) as client:
             assert client.get_default_database().name == name
 
-    def test_clones_have_documents_and_indexes(self, durable: Lease, name: str) -> None:
-        with _mongodb(durable.create_database(name).url) as client:
-            filled = client[name]["filled"]
-            assert filled.count_documents({"x": 1}) == 1
-            assert set(filled.index_information()) == {"_id_", "x_1"}
+    def test_copies_have_documents_indexes_and_collections_of_all_kinds(
+        self, lease: Lease, name: str
+    ) -> None:
+        template = lease.create_template(f"{name}_t")
+        with _mongodb(template.url) as client:
+            database = client[template.database]
+            database.plain.insert_many([{"x": number} for number in range(200)])
+            database.plain.create_index("x", unique=True)
+            database.create_collection("capped", capped=True, size=4096).insert_one({"x": 1})
+            series = database.create_collection("series", timeseries={"timeField": "at"})
+            series.insert_one({"at": datetime.now(timezone.utc), "x": 1})
+            database.create_collection("seen", viewOn="plain", pipeline=[{"$match": {"x": 7}}])
+            database.create_collection("empty")
+        with _mongodb(lease.create_database(name, template.database).url) as client:
+            database = client[name]
+            assert database.plain.count_documents({}) == 200
+            assert database.plain.index_information()["x_1"]["unique"]
+            assert database.capped.options()["capped"]
+            assert [found["x"] for found in database.seen.find()] == [7]
+            assert database.series.count_documents({}) == database.capped.count_documents({}) == 1
+            names = {"plain", "capped", "series", "seen", "empty"}
+            assert names <= set(database.list_collection_names())
 
 
 class TestRedis(DatabaseTypeContract):
     database_type = REDIS
+    script = ("fill.redis", "SET filled 1\n")
     refused = (redis.AuthenticationError, redis.ResponseError)
 
     def add(self, database: Database, name: str) -> None:
@@ -170,6 +217,22 @@ class TestRedis(DatabaseTypeContract):
         self.add(mine, "mine")
         assert int(lease.create_database(name).database) == first + 2
         assert self.things(mine) == {"mine"}
+
+    def test_copies_have_values_of_all_kinds(self, lease: Lease, name: str) -> None:
+        template = lease.create_template(name)
+        with redis.Redis.from_url(template.url) as client:
+            client.set("text", b"\x00\xff it's")
+            client.rpush("list", 1, 2)
+            client.hset("hash", "a", "b")
+            client.zadd("sorted", {"a": 1.5})
+            client.set("short", "x", ex=1000)
+        with redis.Redis.from_url(lease.create_database(name, template.database).url) as client:
+            assert client.get("text") == b"\x00\xff it's"
+            assert client.lrange("list", 0, -1) == [b"1", b"2"]
+            assert client.hgetall("hash") == {b"a": b"b"}
+            assert client.zscore("sorted", "a") == 1.5
+            ttl: Any = client.ttl("short")
+            assert 0 < ttl <= 1000
 
 
 def _mysql(**keywords: Any) -> Any:

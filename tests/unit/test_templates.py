@@ -1,0 +1,222 @@
+"""A database filled once for all who use a server, and copies of it, on the fake runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_ldb.core import templates
+from pytest_ldb.core.database import Database
+from pytest_ldb.core.errors import CommandFailed, InvalidRequest, SetupFailed
+from pytest_ldb.core.fresh import FreshDatabases
+from pytest_ldb.core.lease import Lease
+from pytest_ldb.core.setups import Setup
+from pytest_ldb.core.templates import Templates
+from pytest_ldb.core.types import DatabaseType
+from pytest_ldb.runtimes.fake import FakeRuntime
+from pytest_ldb.testing.databases import Servers
+from pytest_ldb.testing.processes import wait_until
+
+from .conftest import FAKE
+
+FOLDERS = replace(
+    *(FAKE,),
+    numbered_databases=0,
+    create=("mkdir", "{database}"),
+    clone=("cp", "-r", "{template}", "{database}"),
+    drop=("rm", "-rf", "{database}"),
+    load=("cp", "{file}", "{database}"),
+    seal=("touch", "{database}/sealed"),
+)
+"""A type whose databases are folders."""
+
+
+@pytest.fixture
+def servers(fake: FakeRuntime, tmp_path: Path) -> Iterator[Servers]:
+    started = Servers(fake, tmp_path)
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def lease(servers: Servers) -> Lease:
+    return servers.obtain(FOLDERS)
+
+
+@pytest.fixture
+def colleague(servers: Servers, lease: Lease) -> Lease:  # noqa: ARG001 - it comes second
+    """Another process's lease on the same server."""
+    return servers.obtain(FOLDERS)
+
+
+def obtain(lease: Lease, setup: Setup, run: str = "cafe0123") -> str:
+    return Templates(lease, run, print).obtain(setup)
+
+
+def things(lease: Lease, database: str) -> list[str]:
+    return lease.shell.run(["ls", database]).split()
+
+
+def adding(name: str, lease: Lease, log: list[str] | None = None) -> Callable[[Database], None]:
+    def fill(database: Database) -> None:
+        lease.shell.run(["touch", f"{database.database}/{name}"])
+        if log is not None:
+            log.append(name)
+
+    return fill
+
+
+def test_a_template_is_filled_once_for_everybody(lease: Lease, colleague: Lease) -> None:
+    log: list[str] = []
+    setup = Setup(run=adding("thing", lease, log))
+    names = {obtain(lease, setup), obtain(colleague, setup), obtain(lease, setup)}
+    assert log == ["thing"]
+    (name,) = names
+    assert things(lease, name) == ["sealed", "thing"]
+
+
+def test_another_setup_is_another_template(lease: Lease, tmp_path: Path) -> None:
+    (tmp_path / "one").touch()
+    (tmp_path / "other").touch()
+    one, other = (obtain(lease, Setup(files=[tmp_path / name])) for name in ("one", "other"))
+    assert (things(lease, one), things(lease, other)) == (["one", "sealed"], ["other", "sealed"])
+
+
+def test_files_come_before_the_function(lease: Lease, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    seen: list[str] = []
+
+    def look(database: Database) -> None:
+        seen.extend(things(lease, database.database))
+
+    obtain(lease, Setup(run=look, files=[tmp_path / "file"]))
+    assert seen == ["file"]
+
+
+def failing(database: Database) -> None:
+    raise ValueError(f"migration 7 of {database.database} is wrong")
+
+
+def test_a_setup_that_fails_raises_here_and_says_why_elsewhere(
+    lease: Lease, colleague: Lease
+) -> None:
+    with pytest.raises(ValueError, match="migration 7"):
+        obtain(lease, Setup(run=failing))
+    for other in (colleague, lease):
+        with pytest.raises(SetupFailed) as caught:
+            obtain(other, Setup(run=failing))
+        assert caught.value.fact == "its setup, ldb_fake_setup, failed in another worker"
+        assert "ValueError: migration 7 of ldb_t_" in caught.value.evidence
+
+
+def test_the_next_run_tries_again(lease: Lease) -> None:
+    for run in ("first", "second"):
+        with pytest.raises(ValueError, match="migration 7"):
+            obtain(lease, Setup(run=failing), run)
+
+
+def test_an_interruption_is_not_hidden_by_what_follows(lease: Lease) -> None:
+    def interrupted(_: Database) -> None:
+        lease.shell.close()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        obtain(lease, Setup(run=interrupted))
+
+
+def test_whoever_dies_while_filling_leaves_it_to_the_next(
+    lease: Lease, colleague: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(templates, "PATIENCE_S", 0.0)
+    setup, said = Setup(run=adding("thing", colleague)), list[str]()
+    key = Templates(lease, "cafe0123", print)._key(setup)
+    assert lease.shell.run(["template_claim", key, "cafe0123"]) == "mine\n"
+    lease.create_template(f"ldb_t_{key}")
+    lease.shell.run(["touch", f"ldb_t_{key}/half"])
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(Templates(colleague, "cafe0123", said.append).obtain, setup)
+        wait_until(lambda: bool(said), 5.0, "it does not wait")
+        lease.shell.close()
+        name = waiting.result(10.0)
+    assert things(colleague, name) == ["sealed", "thing"]
+    assert said == ["fake: waiting for the setup, which another worker runs"]
+
+
+@pytest.mark.parametrize("_", range(3))
+def test_many_who_ask_at_once_agree(servers: Servers, _: int) -> None:
+    leases = [servers.obtain(FOLDERS) for _ in range(4)]
+    log: list[str] = []
+    setup = Setup(run=adding("thing", leases[0], log))
+    with ThreadPoolExecutor(4) as pool:
+        names = set(pool.map(lambda lease: obtain(lease, setup), leases))
+    assert (len(names), log) == (1, ["thing"])
+
+
+def test_a_type_that_loads_nothing_says_so(servers: Servers, tmp_path: Path) -> None:
+    lease = servers.obtain(replace(FOLDERS, load=()))
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidRequest, match="nobody said how it loads files"):
+        obtain(lease, Setup(files=[tmp_path / "file"]))
+
+
+def test_each_test_gets_a_copy(lease: Lease) -> None:
+    databases = FreshDatabases(lease, "ldb_x", obtain(lease, Setup(run=adding("thing", lease))))
+    first, second = databases.next(), databases.next()
+    assert (first.database, second.database) == ("ldb_x_0", "ldb_x_1")
+    assert things(lease, "ldb_x_0") == things(lease, "ldb_x_1") == ["sealed", "thing"]
+    databases.take_back(first)
+    with pytest.raises(CommandFailed):
+        things(lease, "ldb_x_0")
+    assert databases.next().database == "ldb_x_2"
+
+
+def numbered() -> DatabaseType:
+    return replace(
+        FAKE,
+        numbered_databases=4,
+        clone=("sh", "-c", 'cp -r "db/$1" "db/$2"', "sh", "{template}", "{database}"),
+    )
+
+
+def test_numbers_are_used_again_and_those_of_templates_are_not(servers: Servers) -> None:
+    lease = servers.obtain(numbered())
+
+    def fill(database: Database) -> None:
+        lease.shell.run(["mkdir", "-p", f"db/{database.database}/thing"])
+
+    template = obtain(lease, Setup(run=fill))
+    databases = FreshDatabases(lease, "any", template)
+    for _ in range(8):
+        one, other = databases.next(), databases.next()
+        assert (template, {one.database, other.database}) == ("0", {"1", "2"})
+        assert things(lease, f"db/{one.database}") == ["thing"]
+        databases.take_back(one)
+        databases.take_back(other)
+
+
+def test_the_number_of_a_template_stays_taken_when_its_maker_leaves(
+    servers: Servers,
+) -> None:
+    leaving, staying = servers.obtain(numbered()), servers.obtain(numbered())
+    assert leaving.create_template("any").database == "0"
+    assert leaving.create_database("any").database == "1"
+    leaving.shell.close()
+    wait_until(lambda: staying.shell.take_number(4) == 1, 5.0, "the number is still taken")
+
+
+def test_kept_servers_forget_what_was_dropped(servers: Servers, lease: Lease) -> None:
+    kept = replace(lease, outlives_run=True)
+    databases = FreshDatabases(kept, "ldb_x", None)
+    first, second = databases.next(), databases.next()
+    databases.take_back(first)
+    staying = servers.obtain(FOLDERS)
+    staying.shell.run(["mkdir", first.database])  # Now somebody else's.
+    kept.shell.close()
+    wait_until(
+        lambda: second.database not in things(staying, "."), 5.0, "the database is still there"
+    )
+    assert first.database in things(staying, ".")
