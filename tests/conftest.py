@@ -1,7 +1,7 @@
 """What all tests share.
 
-The real engine is the norm: tests that need one fail without it. ``LDB_<NAME>_IMAGE`` names the image
-of a type of database, as it does for the plugin.
+The real engine is the norm: tests that need one fail without it. ``LDB_<NAME>_IMAGE`` names the
+image of a type of database, as it does for the plugin.
 """
 
 from __future__ import annotations
