@@ -154,7 +154,7 @@ class DockerRuntime:
         return shell.Shell(MultiplexedStream(connection), _short(container))
 
     def guard(self, container: str) -> ProcessGuard:
-        return ProcessGuard(container)
+        return ProcessGuard(container, type(self))
 
     def _image(self, reference: str) -> Image:
         with _translated(reference):

@@ -34,6 +34,7 @@ from ..core import errors, scripts, shell
 from ..core.runtime import Container, ContainerSpec, Image
 from . import fake_container
 from .fake_files import Directory, FakeWatch
+from .guard import ProcessGuard
 from .streams import ProcessStream
 
 UNREACHABLE = "localhost:1/"
@@ -49,14 +50,6 @@ case $1 in
 DBSIZE) set -- "db/$number"/*; [ -e "$1" ] && echo $# || echo 0;;
 FLUSHDB) rm -rf "db/$number"; echo OK;;
 esac
-"""
-
-_GUARD = """
-import sys
-if not sys.stdin.read():
-    from pytest_ldb.runtimes.fake import FakeRuntime
-    from pytest_ldb.runtimes.guard import remove_whatever_appears
-    remove_whatever_appears(FakeRuntime(sys.argv[1]), sys.argv[2])
 """
 
 
@@ -200,8 +193,8 @@ class FakeRuntime:
             raise errors.ShellLost(container, "it has just ended")
         return opened
 
-    def guard(self, container: str) -> FakeGuard:
-        return FakeGuard(self._directory, container)
+    def guard(self, container: str) -> ProcessGuard:
+        return ProcessGuard(container, type(self), str(self._directory))
 
     def _watch(self, directory: Directory, *, from_start: bool) -> FakeWatch:
         try:
@@ -234,25 +227,6 @@ class FakeRuntime:
             draft.write_text(text)
             draft.chmod(0o700)
             draft.replace(path)
-
-
-class FakeGuard:
-    """A process that removes a container, should this process end before it is released."""
-
-    def __init__(self, directory: Path, container: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _GUARD, directory, container],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            start_new_session=True,
-        )
-
-    def release(self) -> None:
-        """End the guard; the container stays."""
-        if self._process.poll() is None:
-            self._process.communicate(b"released")
 
 
 def _carries(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:

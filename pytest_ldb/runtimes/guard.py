@@ -16,9 +16,10 @@ PAUSE_S = 0.25
 _SCRIPT = """
 import sys
 if not sys.stdin.read():
-    from pytest_ldb.runtimes.docker import DockerRuntime
+    from importlib import import_module
     from pytest_ldb.runtimes.guard import remove_whatever_appears
-    remove_whatever_appears(DockerRuntime(), sys.argv[1])
+    container, module, name, *arguments = sys.argv[1:]
+    remove_whatever_appears(getattr(import_module(module), name)(*arguments), container)
 """
 
 
@@ -28,11 +29,17 @@ class ProcessGuard:
     Between the engine's "created" and the first open shell nothing inside the container could
     notice that we are gone. The guard reads its standard input, which the kernel closes when this
     process ends; only then does it import anything.
+
+    Args:
+        container: The name of the container.
+        runtime: The class of the runtime that it is in.
+        arguments: What that class is made with.
     """
 
-    def __init__(self, container: str) -> None:
+    def __init__(self, container: str, runtime: type[Runtime], *arguments: str) -> None:
+        again = (container, runtime.__module__, runtime.__name__, *arguments)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _SCRIPT, container],
+            [sys.executable, "-c", _SCRIPT, *again],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
