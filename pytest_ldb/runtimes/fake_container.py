@@ -48,7 +48,7 @@ def keep(directory: Path) -> int:
 def _run(directory: Path, news: int) -> int:
     """Run the container's command to its end and return its exit code."""
     spec = json.loads((directory / "spec.json").read_text())
-    with socket.create_server((spec["bind"], 0)) as port, (directory / "log").open("ab") as log:
+    with socket.create_server((spec["bind"], 0)) as port, (directory / "log").open("ab", 0) as log:
         try:
             process = subprocess.Popen(
                 spec["command"] or ["redis-server"],

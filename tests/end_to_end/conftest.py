@@ -130,8 +130,9 @@ import json, os, pytest
 def record(request):
     def write(**values):
         name = f"record-{os.getpid()}-{request.node.name}.json".replace("/", "-")
-        with open(name, "w") as file:
+        with open(f"{name}.new", "w") as file:
             json.dump({"pid": str(os.getpid()), **values}, file)
+        os.rename(f"{name}.new", name)
     return write
 """
 

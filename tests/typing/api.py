@@ -31,6 +31,7 @@ from pytest_ldb import (
     InstanceStatus,
     LdbError,
     Lifecycle,
+    Setup,
 )
 from pytest_ldb.core.runtime import Runtime
 from pytest_ldb.runtimes.docker import DockerRuntime
@@ -75,6 +76,19 @@ def migrated(ldb_postgres: Database) -> Database:
     environment = {**os.environ, **ldb_postgres.environment}
     subprocess.run(["alembic", "upgrade", "head"], env=environment, check=True)
     return ldb_postgres
+
+
+@pytest.fixture(scope="session")
+def ldb_mysql_setup() -> list[Path]:
+    return [Path("schema.sql"), Path("seed.sql")]
+
+
+@pytest.fixture(scope="session")
+def ldb_postgres_setup() -> Setup:
+    def migrate(database: Database) -> None:
+        subprocess.run(["alembic", "upgrade", "head"], env=database.environment, check=True)
+
+    return Setup(run=migrate, depends_on=[Path("migrations")])
 
 
 def test_drivers(migrated: Database, ldb_redis: Database, ldb_mongodb: Database) -> None:

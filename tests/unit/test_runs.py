@@ -27,7 +27,14 @@ from pytest_ldb import REDIS
 from pytest_ldb.runtimes.fake import FakeRuntime
 
 HERE = Path(__file__).parent
-KIND = replace(REDIS, name="fake", image="fake:1", arguments=(), tuning=())
+KIND = replace(
+    *(REDIS,),
+    name="fake",
+    image="fake:1",
+    arguments=(),
+    tuning=(),
+    clone=("cp", "-r", "db/{template}", "db/{database}"),
+)
 
 def pytest_ldb_database_types():
     return [KIND]
@@ -125,6 +132,46 @@ def test_workers_share_one_server_and_have_a_database_each(
     workers = {record["pid"] for record in found}
     assert len({record["server"] for record in found}) == 1
     assert len({record["url"] for record in found}) == len(workers)
+    wait_until(lambda: not servers(), GONE_WITHIN_S, "the server is still there")
+
+
+SETUP = """
+def folder(database):
+    container = HERE / "fake" / "containers" / f"ldb-{database.instance.name}"
+    return container / "root" / "db" / database.database
+
+@pytest.fixture(scope="session")
+def ldb_fake_setup():
+    def fill(database):
+        (folder(database) / "thing").mkdir(parents=True)
+        with (HERE / "setups.log").open("a") as log:
+            log.write("x")
+    return fill
+
+@pytest.fixture
+def things(ldb_fake_db):
+    return folder(ldb_fake_db)
+"""
+
+
+@pytest.mark.parametrize("arguments", [[], ["-n", "2"]], ids=["alone", "workers"])
+def test_each_test_gets_a_database_that_was_filled_once(
+    project: pytest.Pytester, servers: Callable[[], list[str]], arguments: list[str]
+) -> None:
+    project.makeconftest(CONFTEST + SETUP)
+    project.makepyfile(
+        """
+        import pytest
+        @pytest.mark.parametrize("n", range(6))
+        def test_it(things, n):
+            assert [thing.name for thing in things.iterdir()] == ["thing"]
+            (things / "more").mkdir()
+            assert n != 5
+        """
+    )
+    result = run(project, *arguments)
+    result.assert_outcomes(passed=5, failed=1)
+    assert (project.path / "setups.log").read_text() == "x"
     wait_until(lambda: not servers(), GONE_WITHIN_S, "the server is still there")
 
 

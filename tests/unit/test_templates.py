@@ -12,12 +12,14 @@ import pytest
 from pytest_ldb.core import templates
 from pytest_ldb.core.database import Database
 from pytest_ldb.core.errors import CommandFailed, InvalidRequest, SetupFailed
+from pytest_ldb.core.external import external_lease
 from pytest_ldb.core.fresh import FreshDatabases
 from pytest_ldb.core.lease import Lease
 from pytest_ldb.core.setups import Setup
 from pytest_ldb.core.templates import Templates
 from pytest_ldb.core.types import DatabaseType
 from pytest_ldb.runtimes.fake import FakeRuntime
+from pytest_ldb.runtimes.streams import local_shell
 from pytest_ldb.testing.databases import Servers
 from pytest_ldb.testing.processes import wait_until
 
@@ -154,6 +156,35 @@ def test_many_who_ask_at_once_agree(servers: Servers, _: int) -> None:
     with ThreadPoolExecutor(4) as pool:
         names = set(pool.map(lambda lease: obtain(lease, setup), leases))
     assert (len(names), log) == (1, ["thing"])
+
+
+def test_on_a_server_that_exists_already_nothing_is_left(tmp_path: Path) -> None:
+    databases = tmp_path / "databases"
+    databases.mkdir()
+    kind = replace(
+        *(FOLDERS,),
+        create=("mkdir", f"{databases}/{{database}}"),
+        clone=("cp", "-r", f"{databases}/{{template}}", f"{databases}/{{database}}"),
+        drop=("rm", "-rf", f"{databases}/{{database}}"),
+        seal=(),
+    )
+    lease = external_lease(
+        *(kind, "redis://db"),
+        lambda subject, environment: local_shell(
+            subject, home=str(tmp_path / "home"), environment=environment
+        ),
+    )
+
+    def fill(database: Database) -> None:
+        (databases / database.database / "thing").touch()
+
+    template = obtain(lease, Setup(run=fill))
+    lease.create_database("ldb_x", template)
+    assert (databases / "ldb_x" / "thing").exists()
+    lease.shell.close()
+    wait_until(lambda: not list(databases.iterdir()), 5.0, "something is left")
+    ready = tmp_path / "home" / "templates"
+    wait_until(lambda: not list(ready.glob("*.ready")), 5.0, "the template is still known")
 
 
 def test_a_type_that_loads_nothing_says_so(servers: Servers, tmp_path: Path) -> None:
