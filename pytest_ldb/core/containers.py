@@ -78,6 +78,7 @@ def labels_for(request: CreateInstanceRequest, identity: UUID) -> dict[str, str]
         f"{LABEL}fingerprint": request.fingerprint,
         f"{LABEL}run": request.scope.run,
         f"{LABEL}kept": str(request.kept).lower(),
+        f"{LABEL}shared": str(request.shared).lower(),
         f"{LABEL}created": datetime.now(timezone.utc).isoformat(),
         f"{LABEL}facts": json.dumps(request.facts),
     }

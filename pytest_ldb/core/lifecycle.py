@@ -67,7 +67,7 @@ class Lifecycle:
         identity = uuid4()
         request, found = self._planner.private(kind, suffix=identity.hex[:8], image=image)
         spec = container_spec(request, found, credentials_for(request, self._secret), identity)
-        self._made[spec.name] = (kind, self._runtime.guard(spec.name))
+        self._made[spec.name] = (kind, self._runtime.guard(str(identity)))
         try:
             self._runtime.create(spec)
             instance = self._started(spec.name, kind)

@@ -107,7 +107,7 @@ class Watch(Protocol):
 
 
 class Guard(Protocol):
-    """Removes a container when this process ends in whatever way, until it is released."""
+    """Ends a container when this process ends in whatever way, until it is released."""
 
     def release(self) -> None:
         """The container has another keeper now, or is gone."""
@@ -169,5 +169,8 @@ class Runtime(Protocol):
             ShellLost: The container is ending.
         """
 
-    def guard(self, container: str) -> Guard:
-        """Have the container of this name removed, should this process end."""
+    def guard(self, identity: str) -> Guard:
+        """Have the container with this ``pytest-ldb.id`` ended, should this process end.
+
+        One that other processes may use already is left to the last of them.
+        """

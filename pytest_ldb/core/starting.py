@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from .containers import container_spec, credentials_for, values_inside
-from .errors import EngineFailed, ShellLost, StartFailed, hidden
+from .errors import EngineFailed, LdbError, ShellLost, StartFailed, hidden
 from .model import Credentials
 from .readiness import LOG_LINES, died
-from .request import CreateInstanceRequest
+from .request import LABEL, CreateInstanceRequest
 from .runtime import Container, Exit, Image, Runtime, Watch
 from .shell import Shell
 from .types import render
@@ -57,15 +57,17 @@ class Starter:
             NameTaken: The engine has one of this name already.
             StartFailed: It ended at once.
         """
-        spec = container_spec(request, image, self.credentials(request), uuid4())
-        guard = self.runtime.guard(spec.name)
+        identity = uuid4()
+        spec = container_spec(request, image, self.credentials(request), identity)
+        guard = self.runtime.guard(str(identity))
         try:
-            identity = self.runtime.create(spec)
-            try:
-                return self.start(request, "created")
-            except BaseException:
-                self.discard(identity)
-                raise
+            self.runtime.create(spec)
+            return self.start(request, "created")
+        except BaseException:
+            with suppress(LdbError):
+                for container in self.runtime.containers({f"{LABEL}id": str(identity)}):
+                    self.discard(container.id)
+            raise
         finally:
             guard.release()
 

@@ -35,6 +35,7 @@ __tracebackhide__ = errors.hidden
 
 HOME_IN_CONTAINER = "/dev/shm/ldb"  # noqa: S108 - inside the container, for its shells
 REQUEST_TIMEOUT_S = 60
+UNKNOWN_EXIT = 255
 
 
 class DockerRuntime:
@@ -153,8 +154,8 @@ class DockerRuntime:
             raise shell_refused(_short(container), error) from error
         return shell.Shell(MultiplexedStream(connection), _short(container))
 
-    def guard(self, container: str) -> ProcessGuard:
-        return ProcessGuard(container, type(self))
+    def guard(self, identity: str) -> ProcessGuard:
+        return ProcessGuard(identity, type(self))
 
     def _image(self, reference: str) -> Image:
         with _translated(reference):
@@ -246,11 +247,18 @@ class DockerRuntime:
             )
         return LogWatch(
             _Log(lines),
-            wait=lambda: self._api.wait(container, condition="next-exit")["StatusCode"],
+            wait=lambda: self._exit_code(container),
             out_of_memory=lambda: bool(
                 self._api.inspect_container(container)["State"]["OOMKilled"]
             ),
         )
+
+    def _exit_code(self, container: str) -> int:
+        """Wait for the next end; one that removed itself before we could ask tells nothing."""
+        try:
+            return int(self._api.wait(container, condition="next-exit")["StatusCode"])
+        except NotFound:
+            return UNKNOWN_EXIT
 
     def _wait_until_gone(self, container: str) -> None:
         """Wait until the name is free again; removal goes on after the engine has answered."""

@@ -193,8 +193,8 @@ class FakeRuntime:
             raise errors.ShellLost(container, "it has just ended")
         return opened
 
-    def guard(self, container: str) -> ProcessGuard:
-        return ProcessGuard(container, type(self), str(self._directory))
+    def guard(self, identity: str) -> ProcessGuard:
+        return ProcessGuard(identity, type(self), str(self._directory))
 
     def _watch(self, directory: Directory, *, from_start: bool) -> FakeWatch:
         try:

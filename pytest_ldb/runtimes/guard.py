@@ -1,4 +1,4 @@
-"""A process that outlives this one just long enough to remove a container."""
+"""A process that outlives this one just long enough to end a container."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
+from ..core.errors import EngineFailed, ShellLost
 from ..core.request import LABEL
-from ..core.runtime import Runtime
+from ..core.runtime import Container, Runtime
 
 TRIES = 20
 PAUSE_S = 0.25
@@ -17,27 +19,27 @@ _SCRIPT = """
 import sys
 if not sys.stdin.read():
     from importlib import import_module
-    from pytest_ldb.runtimes.guard import remove_whatever_appears
-    container, module, name, *arguments = sys.argv[1:]
-    remove_whatever_appears(getattr(import_module(module), name)(*arguments), container)
+    from pytest_ldb.runtimes.guard import end_whatever_appears
+    identity, module, name, *arguments = sys.argv[1:]
+    end_whatever_appears(getattr(import_module(module), name)(*arguments), identity)
 """
 
 
 class ProcessGuard:
-    """Has a container removed, should this process end before the guard is released.
+    """Has a container ended, should this process end before the guard is released.
 
     Between the engine's "created" and the first open shell nothing inside the container could
     notice that we are gone. The guard reads its standard input, which the kernel closes when this
     process ends; only then does it import anything.
 
     Args:
-        container: The name of the container.
+        identity: What the container's label says, the same for no other container.
         runtime: The class of the runtime that it is in.
         arguments: What that class is made with.
     """
 
-    def __init__(self, container: str, runtime: type[Runtime], *arguments: str) -> None:
-        again = (container, runtime.__module__, runtime.__name__, *arguments)
+    def __init__(self, identity: str, runtime: type[Runtime], *arguments: str) -> None:
+        again = (identity, runtime.__module__, runtime.__name__, *arguments)
         self._process = subprocess.Popen(
             [sys.executable, "-c", _SCRIPT, *again],
             stdin=subprocess.PIPE,
@@ -53,11 +55,19 @@ class ProcessGuard:
             self._process.communicate(b"released")
 
 
-def remove_whatever_appears(runtime: Runtime, container: str) -> None:
-    """Remove a container of this name if it is ours, even one only just being created."""
+def end_whatever_appears(runtime: Runtime, identity: str) -> None:
+    """End the container with this id of ours, even one only just being created."""
     for _ in range(TRIES):
-        found = runtime.find(container)
-        if found is not None and f"{LABEL}id" in found.labels:
-            runtime.remove(found.id)
+        for container in runtime.containers({f"{LABEL}id": identity}):
+            _end(runtime, container)
             return
         time.sleep(PAUSE_S)
+
+
+def _end(runtime: Runtime, container: Container) -> None:
+    """Others may have found a shared server meanwhile: then the last of them ends it."""
+    if container.state != "running" or container.labels.get(f"{LABEL}shared") != "true":
+        runtime.remove(container.id)
+    elif container.labels[f"{LABEL}kept"] != "true":
+        with suppress(ShellLost, EngineFailed):
+            runtime.shell(container.id, environment={}, ephemeral=True).close()

@@ -12,6 +12,9 @@ from ..core.runtime import Container, ContainerSpec, Runtime, Watch
 from ..databases import REDIS
 from .processes import wait_until
 
+BATCH = "pytest-ldb-contract.batch"
+"""The label of all containers of one test class."""
+
 ENDS_S = 10.0
 """The most time that the end of a container may take to be known."""
 
@@ -42,7 +45,8 @@ class Containers:
             "files": {},
             **changes,
         }
-        values["labels"] = {**values["labels"], f"{LABEL}id": self.batch}
+        labels = {f"{LABEL}id": uuid.uuid4().hex, BATCH: self.batch}
+        values["labels"] = {**labels, **values["labels"]}
         return ContainerSpec(**values)
 
     def create(self, **changes: Any) -> str:
@@ -82,5 +86,5 @@ class Containers:
 
     def close(self) -> None:
         """Remove them all."""
-        for container in self.runtime.containers({f"{LABEL}id": self.batch}):
+        for container in self.runtime.containers({BATCH: self.batch}):
             self.runtime.remove(container.id)

@@ -29,8 +29,8 @@ sys.stdin.read()
 
 _GUARDING = """
 import pickle, sys
-make_runtime, container = pickle.load(sys.stdin.buffer)
-guard = make_runtime().guard(container)
+make_runtime, identity = pickle.load(sys.stdin.buffer)
+guard = make_runtime().guard(identity)
 print(1, flush=True)
 sys.stdin.read()
 """
@@ -86,9 +86,9 @@ def holding(
     return OtherProcess(_HOLDING, make_runtime, container, later, forks)
 
 
-def guarding(make_runtime: Callable[[], Runtime], container: str) -> OtherProcess:
-    """Return a process that guards a container."""
-    return OtherProcess(_GUARDING, make_runtime, container)
+def guarding(make_runtime: Callable[[], Runtime], identity: str) -> OtherProcess:
+    """Return a process that guards the container with this id of ours."""
+    return OtherProcess(_GUARDING, make_runtime, identity)
 
 
 def wait_until(happened: Callable[[], bool], timeout_s: float, otherwise: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,9 +16,13 @@ from ..core.readiness import ask
 from ..core.request import LABEL
 from ..core.runtime import Container, Exit, Runtime
 from ..databases import REDIS
-from .containers import ENDS_S, Containers
-from .processes import guarding, wait_until
+from .containers import BATCH, ENDS_S, Containers
+from .processes import guarding, holding, wait_until
 from .shells import ShellContract
+
+SHARED = {f"{LABEL}shared": "true", f"{LABEL}kept": "false"}
+GUARDED_S = 2.0
+"""Longer than a guard takes to act."""
 
 UNREACHABLE = "localhost:1/ldb/absent:1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - for a moment
@@ -126,7 +131,7 @@ class RuntimeContract(ShellContract):
         other = containers.create(labels={"colour": "reddish", "size": "one"})
 
         def found(**labels: str) -> set[str]:
-            wanted = {f"{LABEL}id": containers.batch, **labels}
+            wanted = {BATCH: containers.batch, **labels}
             return {container.id for container in containers.runtime.containers(wanted)}
 
         assert found(size="one") == {one, other}
@@ -251,28 +256,62 @@ class RuntimeContract(ShellContract):
         assert watch.log(10).splitlines() == lines
         watch.close()
 
-    def test_a_released_guard_removes_nothing(self, containers: Containers) -> None:
-        name = containers.spec().name
-        guard = containers.runtime.guard(name)
-        identity = containers.create(name=name)
-        guard.release()
-        assert containers.existing(name).id == identity
-
-    def test_a_guard_removes_what_its_killed_process_left(
-        self, containers: Containers, make_runtime: Callable[[], Runtime]
-    ) -> None:
+    def test_a_released_guard_ends_nothing(self, containers: Containers) -> None:
         spec = containers.spec()
-        process = guarding(make_runtime, spec.name)
-        containers.runtime.create(spec)
+        guard = containers.runtime.guard(spec.labels[f"{LABEL}id"])
+        identity = containers.runtime.create(spec)
+        guard.release()
+        assert containers.existing(spec.name).id == identity
+
+    @pytest.mark.parametrize("state", ["absent", "created", "running", "exited"])
+    def test_a_guard_removes_what_its_killed_process_left(
+        self, containers: Containers, make_runtime: Callable[[], Runtime], state: str
+    ) -> None:
+        spec, runtime = containers.spec(), containers.runtime
+        process = guarding(make_runtime, spec.labels[f"{LABEL}id"])
+        if state == "absent":  # It is only just being created.
+            process.kill()
+        runtime.create(spec)
+        if state in ("running", "exited"):
+            runtime.start(spec.name).close()
+        if state == "exited":
+            runtime.stop(spec.name)
         process.kill()
         containers.wait_until_gone(spec.name)
 
-    def test_a_guard_waits_for_what_is_only_just_being_created(
+    def test_a_guard_leaves_alone_what_another_process_created(
         self, containers: Containers, make_runtime: Callable[[], Runtime]
     ) -> None:
-        spec = containers.spec()
-        guarding(make_runtime, spec.name).kill()
+        """It has the same name: it is the server that both wanted."""
+        ours, theirs = containers.spec(), containers.spec(labels=SHARED, auto_remove=True)
+        guarding(make_runtime, ours.labels[f"{LABEL}id"]).kill()
+        containers.runtime.create(replace(theirs, name=ours.name))
+        watch = containers.runtime.start(ours.name)
+        assert watch.ended(GUARDED_S) is None
+        watch.close()
+
+    def test_a_guard_leaves_a_shared_server_to_its_last_user(
+        self, containers: Containers, make_runtime: Callable[[], Runtime]
+    ) -> None:
+        spec = containers.spec(labels=SHARED, auto_remove=True)
+        process = guarding(make_runtime, spec.labels[f"{LABEL}id"])
         containers.runtime.create(spec)
+        watch = containers.runtime.start(spec.name)
+        user = holding(make_runtime, spec.name)
+        process.kill()
+        assert watch.ended(GUARDED_S) is None
+        user.kill()
+        containers.wait_until_gone(spec.name)
+        watch.close()
+
+    def test_a_guard_ends_a_shared_server_that_nobody_uses(
+        self, containers: Containers, make_runtime: Callable[[], Runtime]
+    ) -> None:
+        spec = containers.spec(labels=SHARED, auto_remove=True)
+        process = guarding(make_runtime, spec.labels[f"{LABEL}id"])
+        containers.runtime.create(spec)
+        containers.runtime.start(spec.name).close()
+        process.kill()
         containers.wait_until_gone(spec.name)
 
 

@@ -28,7 +28,7 @@ from pytest_ldb.core.lease import Lease
 from pytest_ldb.core.model import InstanceStatus
 from pytest_ldb.core.readiness import ask
 from pytest_ldb.core.request import LABEL, CreateInstanceRequest, Scope
-from pytest_ldb.core.runtime import Container
+from pytest_ldb.core.runtime import Container, ContainerSpec
 from pytest_ldb.core.sharing import Sharing
 from pytest_ldb.core.types import DatabaseType
 from pytest_ldb.runtimes.fake import FakeRuntime
@@ -445,6 +445,19 @@ def test_a_predecessor_that_is_ending_is_in_nobodys_use(
     monkeypatch.setattr(after.fake, "shell", ending)
     assert after.obtain(kept=True, image="fake:2").instance.id != first.instance.id
     assert len(after.fake.containers({})) == 1
+
+
+def test_an_interrupted_creation_leaves_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = run.fake.create
+
+    def interrupted(spec: ContainerSpec) -> str:
+        create(spec)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run.fake, "create", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run.obtain()
+    assert run.fake.containers({}) == []
 
 
 def test_an_interrupted_start_leaves_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
