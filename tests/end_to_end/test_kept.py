@@ -90,7 +90,7 @@ def test_an_image_that_changed_under_its_tag_gets_another_server(kept: Project) 
         first = server(kept)
         container = docker("create", tag).strip()
         docker("commit", "--change", "LABEL moved=yes", container, tag)
-        docker("rm", container)
+        docker("rm", "--volumes", container)
         run = kept.run("--ldb-keep", f"--ldb-image=redis={tag}")
         run.passed(1)
         assert server(kept) != first
