@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ class CreateInstanceRequest:
             return (kind.command[0], *ours, *kind.command[1:])
         return (*filter(None, (kind.program,)), *ours, *kind.command)
 
-    @property
+    @cached_property
     def facts(self) -> dict[str, Any]:
         """Everything that changes how the server behaves, by name; holds no secret of ours."""
         kind = self.database_type
@@ -125,7 +126,7 @@ class CreateInstanceRequest:
             "limits": [kind.data_mib, kind.memory_mib, kind.shm_mib],
         }
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """A digest of :attr:`facts`, 64 hex digits."""
         return hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode()).hexdigest()
