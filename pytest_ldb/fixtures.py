@@ -67,15 +67,19 @@ def _fresh_fixture(name: str, session: Callable[[], Session]) -> object:
     def fresh(request: pytest.FixtureRequest) -> Iterator[Database]:
         setup = request.getfixturevalue(f"ldb_{name}_setup")
         with failing_in_a_sentence(session()):
-            databases = session().fresh(name, setup)
-            database = databases.next()
+            pool = session().fresh(name, setup, lambda: _users(request, f"ldb_{name}_db"))
+            database = pool.take()
         yield database
-        if not request.node.stash.get(FAILED, False):
-            with failing_in_a_sentence(session()):
-                databases.take_back(database)
+        (pool.keep if request.node.stash.get(FAILED, False) else pool.give_back)(database)
 
     fresh.__doc__ = _FRESH_MANUAL.format(name=name)
     return pytest.fixture(name=f"ldb_{name}_db")(fresh)
+
+
+def _users(request: pytest.FixtureRequest, fixture: str) -> int:
+    """Return how many tests use a fixture; any may if none says so (`getfixturevalue`)."""
+    items = request.session.items
+    return sum(fixture in getattr(item, "fixturenames", ()) for item in items) or len(items)
 
 
 def _setup_fixture(name: str) -> object:

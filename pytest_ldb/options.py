@@ -104,6 +104,11 @@ def _text(text: str) -> str:
 
 OPTIONS = (
     Option("keep", _switch, "Keep the servers after the run; the next run attaches to them."),
+    Option(
+        "keep_failed",
+        _switch,
+        "Keep the servers that failed tests used, with the databases of those tests.",
+    ),
     Option("recreate", _switch, "Replace kept servers by new ones."),
     Option(
         "image",

@@ -74,6 +74,12 @@ def pytest_ldb_runtime() -> Runtime:
     return DockerRuntime()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    if nextitem is None and SESSION in item.config.stash:
+        item.config.stash[SESSION].expect_no_more()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
@@ -84,8 +90,9 @@ def pytest_runtest_makereport(
         from .reporting import show_databases
 
         item.stash[FAILED] = True
-        show_databases(item, report)
-        mask_report(report, item.config.stash[SESSION].secrets)
+        session = item.config.stash[SESSION]
+        show_databases(item, report, session)
+        mask_report(report, session.secrets)
     return report
 
 

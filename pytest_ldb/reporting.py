@@ -25,12 +25,19 @@ def printer(config: pytest.Config) -> Callable[[str], None]:
     return say
 
 
-def show_databases(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Name the databases of a failing test in its report."""
+def show_databases(item: pytest.Item, report: pytest.TestReport, session: Session) -> None:
+    """Name the databases of a failing test in its report, and keep them if that was asked for."""
     from .core.database import Database
+    from .core.errors import LdbError
 
     values = getattr(item, "funcargs", {}).values()
-    lines = [f"{value!r}" for value in values if isinstance(value, Database)]
+    databases = [value for value in values if isinstance(value, Database)]
+    lines = [repr(database) for database in databases]
+    try:
+        for database in databases:
+            session.keep_failed(database)
+    except LdbError as error:
+        lines.append(f"They could not be kept. {error}")
     if lines:
         report.sections.append(("databases", "\n".join(lines)))
 
@@ -58,6 +65,7 @@ def used_servers(session: Session) -> list[dict[str, Any]]:
             "start_s": lease.start_s,
             "ready_s": lease.ready_s,
             "kept": session.settings.keep and lease.origin != "external",
+            "kept_failed": lease.instance.name in session.kept_failed,
         }
         for lease in session.leases.values()
     ]
@@ -66,17 +74,22 @@ def used_servers(session: Session) -> list[dict[str, Any]]:
 def summary_lines(servers: Iterable[dict[str, Any]]) -> list[str]:
     """Return a line for each server; what its creator knows beats what others know."""
     by_name: dict[str, dict[str, Any]] = {}
+    kept_failed = set()
     for server in servers:
         if server["origin"] == "created" or server["name"] not in by_name:
             by_name[server["name"]] = server
-    return [_line(server) for _, server in sorted(by_name.items())]
+        if server["kept_failed"]:
+            kept_failed.add(server["name"])
+    return [_line(server, name in kept_failed) for name, server in sorted(by_name.items())]
 
 
-def _line(server: dict[str, Any]) -> str:
+def _line(server: dict[str, Any], kept_failed: bool) -> str:  # noqa: FBT001
     if server["origin"] == "external":
         return f"{server['type']}: existing server, {server['name']}"
     took = f"{server['start_s'] + server['ready_s']:.2f} s"
     text = f"{server['type']}: {server['image']} {server['origin']} in {took}"
-    if server["kept"]:
-        text += f"; kept as ldb-{server['name']}, `docker rm -fv ldb-{server['name']}` ends it"
+    if server["kept"] or kept_failed:
+        reason = "" if server["kept"] else " for the tests that failed"
+        container = f"ldb-{server['name']}"
+        text += f"; kept{reason} as {container}, `docker rm -fv {container}` ends it"
     return text

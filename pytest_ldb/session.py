@@ -18,6 +18,7 @@ from .core.lease import Lease
 from .core.lifecycle import Lifecycle
 from .core.model import Instance, type_named
 from .core.planning import Planner
+from .core.pool import Pool
 from .core.request import Scope
 from .core.runtime import Runtime
 from .core.settings import Settings
@@ -56,7 +57,8 @@ class Session:
     say: Callable[[str], None]
     on_ready: Callable[[Instance], None]
     leases: dict[str, Lease] = field(default_factory=dict)
-    _fresh: dict[str, FreshDatabases] = field(default_factory=dict)
+    kept_failed: set[str] = field(default_factory=set)
+    _pools: dict[str, Pool[Database]] = field(default_factory=dict)
 
     def database(self, name: str, setup: object = None) -> Database:
         """Return a new database of this process on the server that the run shares.
@@ -72,13 +74,33 @@ class Session:
         template = self._template(name, setup)
         return self.lease(name).create_database(self.database_name, template)
 
-    def fresh(self, name: str, setup: object = None) -> FreshDatabases:
-        """Return what makes databases for single tests; arguments and errors as above."""
-        kind = self.lease(name).database_type.name
-        if kind not in self._fresh:
-            template = self._template(name, setup)
-            self._fresh[kind] = FreshDatabases(self.lease(name), self.database_name, template)
-        return self._fresh[kind]
+    def fresh(self, name: str, setup: object, expected: Callable[[], int]) -> Pool[Database]:
+        """Return what hands out databases for single tests; arguments and errors as above.
+
+        Args:
+            name: Of a type of database.
+            setup: What fills them, see :meth:`Setup.of`.
+            expected: Tells how many tests there are that use them.
+        """
+        lease = self.lease(name)
+        kind = lease.database_type.name
+        if kind not in self._pools:
+            maker = FreshDatabases(lease, self.database_name, self._template(name, setup))
+            self._pools[kind] = Pool(maker, expected(), lambda line: self.say(f"{kind}: {line}"))
+        return self._pools[kind]
+
+    def expect_no_more(self) -> None:
+        """Make no databases ahead of need any more, as the last test has begun."""
+        for pool in self._pools.values():
+            pool.expect_no_more()
+
+    def keep_failed(self, database: Database) -> None:
+        """Keep the database of a test that failed, and its server, if that was asked for."""
+        lease = self.leases.get(database.database_type.name)
+        if self.settings.keep_failed and lease and lease.instance == database.instance:
+            lease.keep_database(database)
+            lease.shell.keep()
+            self.kept_failed.add(lease.instance.name)
 
     def _template(self, name: str, given: object) -> str | None:
         setup = Setup.of(given)
@@ -107,10 +129,12 @@ class Session:
 
     def close(self) -> None:
         """End all leases; what is left to do happens in the containers."""
+        for pool in self._pools.values():
+            pool.close()
         for lease in self.leases.values():
             lease.shell.close()
         self.leases.clear()
-        self._fresh.clear()
+        self._pools.clear()
 
     def close_lifecycle(self) -> None:
         """Delete the servers that tests had to themselves."""

@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 from urllib.parse import quote
+from uuid import UUID
 
 from .errors import InvalidRequest, hidden
 from .model import Address, Instance, Secret
 from .types import DatabaseType, render
 
 __tracebackhide__ = hidden
+
+
+class Keeper(Protocol):
+    """Copies databases on one server."""
+
+    def snapshot(self, database: Database) -> str:
+        """Copy a database and return the name of the copy."""
+
+    def restore(self, database: Database, snapshot: str) -> None:
+        """Make a database equal to a copy."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a database held at one moment; it is gone with that database.
+
+    Args:
+        instance: The id of the server.
+        name: The name of the copy on that server.
+    """
+
+    instance: UUID
+    name: str
 
 
 @dataclass(frozen=True)
@@ -27,6 +51,44 @@ class Database:
     instance: Instance
     database: str
     database_type: DatabaseType
+    _keeper: Keeper | None = field(default=None, compare=False, repr=False)
+
+    def snapshot(self) -> Snapshot:
+        """Remember what the database holds now. The server ends all connections to it.
+
+        Raises:
+            InvalidRequest: This object came from another process, or from the fixture ``ldb``.
+            CommandFailed: The server refused.
+        """
+        return Snapshot(self.instance.id, self._kept_by.snapshot(self))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Make the database hold what it, or another one on this server, held at the snapshot.
+
+        The server ends all connections to it; the address stays the same. A snapshot can be
+        restored any number of times.
+
+        Raises:
+            InvalidRequest: The snapshot is of another server, or as above.
+            CommandFailed: The server refused.
+        """
+        if snapshot.instance != self.instance.id:
+            raise InvalidRequest(repr(self), f"{snapshot} is of another server")
+        self._kept_by.restore(self, snapshot.name)
+
+    @property
+    def _kept_by(self) -> Keeper:
+        if self._keeper is None:
+            raise InvalidRequest(
+                repr(self),
+                "snapshots are made by the process that made the database",
+                remedy="Use the object that the fixture returned, in its own process.",
+            )
+        return self._keeper
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Other processes get the address; the connection to the server stays here."""
+        return {**self.__dict__, "_keeper": None}
 
     def __repr__(self) -> str:
         if self.instance.address is None:

@@ -55,15 +55,16 @@ def external_lease(
 
 def _check_client(kind: DatabaseType, shell: Shell) -> None:
     """Databases are dropped when nobody listens any more, so look before the first is created."""
-    if not kind.drop:
+    program = kind.client[:1] if isinstance(kind.drop, str) else kind.drop[:1]
+    if not program:
         return
     try:
-        shell.run(["command", "-v", kind.drop[0]])
+        shell.run(["command", "-v", *program])
     except CommandFailed:
         shell.close()
         raise InvalidRequest(
             f"LDB_{kind.name.upper()}_URL",
-            f"databases on an existing server are made with `{kind.drop[0]}`, which is not here",
+            f"databases on an existing server are made with `{program[0]}`, which is not here",
             remedy=f"Install the client programs of {kind.name} on this machine.",
         ) from None
 

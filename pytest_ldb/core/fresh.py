@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 
 from .database import Database
 from .lease import Lease
+from .resets import Resets
+
+MOST_SPACE = 0.5
+"""The part of the room for data that may be taken before as few databases as possible are made."""
 
 
 @dataclass
 class FreshDatabases:
-    """Makes databases on one server, and takes them back.
+    """Makes databases on one server, and puts them back or drops them.
 
     Args:
         lease: The server.
@@ -23,17 +28,35 @@ class FreshDatabases:
     prefix: str
     template: str | None
     _numbers: count[int] = field(default_factory=count)
-    _spare: list[str] = field(default_factory=list)
 
-    def next(self) -> Database:
+    @cached_property
+    def resets(self) -> Resets | None:
+        """What puts used databases back, where that is faster than a copy."""
+        if self.template is None or not self.lease.database_type.repair:
+            return None
+        return Resets(self.lease.hands, self.template)
+
+    def make(self) -> Database:
         """Return a database that holds what the template holds, and nothing else."""
-        if self._spare:
-            return self.lease.refill_database(self._spare.pop(), self.template)
         name = f"{self.prefix}_{next(self._numbers)}"
-        return self.lease.create_database(name, self.template)
+        database = self.lease.create_database(name, self.template)
+        if self.resets:
+            self.resets.remember(database)
+        return database
 
-    def take_back(self, database: Database) -> None:
-        """Drop a database; where databases have numbers, its number is used again."""
+    def put_back(self, database: Database) -> bool:
+        """Make a used database as good as new, or drop it; return whether it can be used again."""
+        if self.resets:
+            if self.resets.put_back(database):
+                return True
+            self.resets.forget(database)
         self.lease.drop_database(database)
-        if database.database_type.numbered_databases:
-            self._spare.append(database.database)
+        return False
+
+    def keep(self, database: Database) -> None:
+        """Leave a database on the server, even one that outlives the run."""
+        self.lease.keep_database(database)
+
+    def is_short_of_space(self) -> bool:
+        """Whether much of the room for data is taken."""
+        return self.lease.used_space() > MOST_SPACE

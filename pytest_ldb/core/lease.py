@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from .database import Database
 from .errors import CommandFailed, InvalidRequest, LdbError, hidden
+from .hands import Hands
 from .model import Instance
 from .shell import Shell
-from .types import DatabaseType, render
+from .types import DatabaseType
 
 __tracebackhide__ = hidden
-
-COMMAND_TIMEOUT_S = 600.0
 
 IN_USE = 3
 """With this status `create` says that a numbered database is in use."""
@@ -32,6 +33,7 @@ class Lease:
         outlives_run: Whether databases must be dropped, since the server does not go.
         fingerprint: Of what the server was made from.
         origin: How it came: ``created``, ``attached``, ``restarted`` or ``external``.
+        data_paths: Where the server holds its data in memory.
         start_s: How long it took until the container ran.
         ready_s: How long it took from there until the server answered.
     """
@@ -43,8 +45,12 @@ class Lease:
     outlives_run: bool
     origin: str
     fingerprint: str
+    data_paths: tuple[str, ...] = ()
     start_s: float = 0.0
     ready_s: float = 0.0
+    _spare: deque[str] = field(default_factory=deque, repr=False)
+    _exported: set[str] = field(default_factory=set, repr=False)
+    _snapshots: dict[str, list[str]] = field(default_factory=dict, repr=False)
 
     def create_database(self, name: str, template: str | None = None) -> Database:
         """Create a database that is gone when this process, or the server, is gone.
@@ -58,36 +64,50 @@ class Lease:
             CommandFailed: The server refused.
         """
         if self.database_type.numbered_databases:
-            name = self._claim_number(template)
+            name = self._number(template)
         else:
             self._check(name)
             if self.outlives_run:
-                self._run_later(self.database_type.drop, name)
+                self.hands.later(self.database_type.drop, name)
             self._create(name, template)
-        return Database(self.instance, name, self.database_type)
-
-    def refill_database(self, number: str, template: str | None) -> Database:
-        """Return the database with this number, which is this process's and empty, filled again."""
-        self._create(number, template)
-        return Database(self.instance, number, self.database_type)
+        return Database(self.instance, name, self.database_type, self)
 
     def drop_database(self, database: Database) -> None:
-        """Drop a database, and end all connections to it."""
-        self._run(self.database_type.drop, database.database)
-        if self.outlives_run and not self.database_type.numbered_databases:
-            self.shell.forget(self._rendered(self.database_type.drop, database.database, {}))
+        """Drop a database and its snapshots, and end all connections to it."""
+        self._drop(database.database)
+        for snapshot in self._snapshots.pop(database.database, ()):
+            self._unseal(snapshot)
+            self._drop(snapshot)
+
+    def used_space(self) -> float:
+        """Return which part of the room for data is taken, from 0 to 1; 0 if it is not limited."""
+        if not self.data_paths:
+            return 0.0
+        lines = self.shell.run(["df", "-Pk", *self.data_paths]).splitlines()[1:]
+        sizes = [(int(size), int(used)) for _, size, used, *_ in map(str.split, lines)]
+        return max(used / self._room(size) for size, used in sizes)
+
+    def _room(self, size_kib: int) -> int:
+        """Data in memory counts as memory of the container too."""
+        limit = self.database_type.memory_mib
+        return size_kib if limit is None else min(size_kib, limit * 1024)
+
+    def keep_database(self, database: Database) -> None:
+        """Do not drop a database when this process ends."""
+        if self.outlives_run:
+            self.hands.not_later(self.database_type.drop, database.database)
 
     def create_template(self, name: str) -> Database:
         """Create a database to be filled and copied; what a process that died left is dropped."""
         if self.database_type.numbered_databases:
-            name = self._claim_number(None, keep=True)
+            name = self._claim_number(keep=True)
         else:
             self._check(name)
             if self.origin == "external":
-                self._run_later(self.database_type.drop, name)
-            self._run(self.database_type.drop, name)
+                self.hands.later(self.database_type.drop, name)
+            self.hands.do(self.database_type.drop, name)
             self._create(name, None)
-        return Database(self.instance, name, self.database_type)
+        return Database(self.instance, name, self.database_type, self)
 
     def load(self, database: Database, file: Path) -> None:
         """Run the statements in a file with the database's own client.
@@ -101,36 +121,109 @@ class Lease:
                 self.database_type.name, "nobody said how it loads files", remedy="Set `load`."
             )
         path = self.shell.put(file.name, file.read_bytes())
-        self._run(self.database_type.load, database.database, file=path)
+        self.hands.do(self.database_type.load, database.database, file=path)
 
     def seal(self, database: Database) -> None:
         """Make a filled database ready to be copied again and again."""
-        self._run(self.database_type.seal, database.database)
+        self._seal(database.database)
+
+    def snapshot(self, database: Database) -> str:
+        """Copy a database, and return the name of the copy; connections to it are ended.
+
+        Raises:
+            CommandFailed: The server refused.
+        """
+        original = database.database
+        names = self._snapshots.setdefault(original, [])
+        try:
+            self._seal(original)
+            copy = self.create_database(f"{original}_s{len(names)}", original).database
+        finally:
+            self._unseal(original)
+        names.append(copy)
+        self._seal(copy)
+        return copy
+
+    def restore(self, database: Database, snapshot: str) -> None:
+        """Make a database equal to a snapshot; connections to it are ended.
+
+        Raises:
+            CommandFailed: The server refused.
+        """
+        self.hands.disconnect(database.database)
+        self.hands.do(self.database_type.drop, database.database)
+        self._clone(snapshot, database.database)
+
+    @cached_property
+    def hands(self) -> Hands:
+        """What does the work."""
+        return Hands(self.database_type, self.shell, self.values)
+
+    def _seal(self, database: str) -> None:
+        self.hands.do(self.database_type.seal, database)
+        self.hands.disconnect(database)
+        self._export(database)
+
+    def _unseal(self, database: str) -> None:
+        self.hands.do(self.database_type.unseal, database)
+        self._exported.discard(database)
+
+    def _drop(self, database: str) -> None:
+        self.hands.disconnect(database)
+        self.hands.do(self.database_type.drop, database)
+        if self.database_type.numbered_databases:
+            self._spare.append(database)
+        elif self.outlives_run:
+            self.hands.not_later(self.database_type.drop, database)
 
     def _create(self, name: str, template: str | None) -> None:
         filled = self.database_type.init_scripts and self.origin != "external"
         if template is None and filled:
             template = self.database_type.initial_database
         if template is None:
-            self._run(self.database_type.create, name)
+            self.hands.do(self.database_type.create, name)
         else:
-            self._run(self.database_type.clone, name, template=template)
+            self._clone(template, name)
 
-    def _claim_number(self, template: str | None, *, keep: bool = False) -> str:
+    def _clone(self, template: str, name: str) -> None:
+        self._export(template)
+        self.hands.do(self.database_type.clone, name, template=template)
+
+    def _export(self, database: str) -> None:
+        if database not in self._exported:
+            if self.origin == "external":
+                self.hands.later(self.database_type.unseal, database)
+            self.hands.do(self.database_type.export, database)
+            self._exported.add(database)
+
+    def _number(self, template: str | None) -> str:
+        """Take the number that was dropped longest ago, else a new one, and fill it."""
+        try:
+            number = self._spare.popleft()
+        except IndexError:
+            number = self._claim_number()
+        else:
+            # A program that an earlier test left behind may have written to it.
+            self.hands.do(self.database_type.drop, number)
+        if template is not None:
+            self._clone(template, number)
+        return number
+
+    def _claim_number(self, *, keep: bool = False) -> str:
         """Take numbers until one is free; those that are not stay taken, so nobody tries again."""
         count = self.database_type.numbered_databases
         refusal: LdbError | None = None
         while (number := self.shell.take_number(count, keep=keep)) is not None:
             name = str(number)
             try:
-                self._create(name, template)
+                self.hands.do(self.database_type.create, name)
             except CommandFailed as error:
                 if error.status != IN_USE:
                     raise
                 refusal = error
                 continue
             if not keep:
-                self._run_later(self.database_type.drop, name)
+                self.hands.later(self.database_type.drop, name)
             return name
         raise InvalidRequest(
             self.instance.name,
@@ -148,17 +241,3 @@ class Lease:
                 f"{self.database_type.name} takes {longest}",
                 remedy="Give the xdist workers shorter ids (--tx ID).",
             )
-
-    def _run(self, command: tuple[str, ...], database: str, **more: str) -> None:
-        if command:
-            self.shell.run(self._rendered(command, database, more), timeout_s=COMMAND_TIMEOUT_S)
-
-    def _run_later(self, command: tuple[str, ...], database: str) -> None:
-        if command:
-            self.shell.later(self._rendered(command, database, {}))
-
-    def _rendered(
-        self, command: tuple[str, ...], database: str, more: Mapping[str, str]
-    ) -> list[str]:
-        values = {**self.values, "database": database, **more}
-        return [render(argument, values) for argument in command]

@@ -15,8 +15,9 @@ _SCRIPT = """
 umask 077
 eval "$LDB_PROFILE"
 home=$LDB_HOME me=$$
-mkdir -p "$home/leases" "$home/farewell" "$home/numbers"
+mkdir -p "$home/leases" "$home/farewell" "$home/numbers" "$home/busy"
 : >"$home/farewell/$me"
+: >"$home/busy/$me"
 : >"$home/leases/$me"
 count_others() {
   others=0
@@ -29,15 +30,21 @@ leave() {
   exec >/dev/null 2>&1
   rm -f "$home/leases/$me"
   count_others
-  if [ "$LDB_EPHEMERAL" ] && [ $others = 0 ]; then
+  if [ "$LDB_EPHEMERAL" ] && [ ! -e "$home/keep" ] && [ $others = 0 ]; then
     sleep 0.3 || sleep 1
     mkdir "$home/closing"
     count_others
     [ $others = 0 ] && switch_off
     rmdir "$home/closing"
   fi
+  # A command that still runs may be making what is to be dropped.
+  turns=0
+  while [ -e "$home/busy/$me" ] && [ $turns -lt 100 ]; do
+    sleep 0.1 || sleep 1
+    turns=$((turns+1))
+  done
   . "$home/farewell/$me"
-  rm -f "$home/farewell/$me"
+  rm -f "$home/farewell/$me" "$home/farewell/$me".*
 }
 switch_off() {
   %(switch_off)s
@@ -47,7 +54,7 @@ ready=0; [ -e "$home/ready" ] && ready=1
 closing=0; [ -d "$home/closing" ] && closing=1
 read -r go
 echo "ldb-shell $closing $ready $others"
-{ cat; leave; } | LDB_LEASE=$me sh
+{ cat; leave; } | { LDB_LEASE=$me sh; rm -f "$home/busy/$me"; }
 """
 
 # Inside a container the server is process 1, which the kernel shields from SIGKILL and from every
@@ -65,14 +72,43 @@ PROLOGUE = """
 home=$LDB_HOME
 run() { "$@" </dev/null 2>&1; printf '\\n%s %d\\n' "$LDB_TOKEN" $?; }
 later() {
-  list=$home/farewell/$LDB_LEASE
+  list=$home/farewell/$LDB_LEASE$2
+  : >>"$list"
   { printf '%s\\n' "$1"; cat "$list"; } >"$list.new" && mv "$list.new" "$list"
 }
 forget() {
-  list=$home/farewell/$LDB_LEASE
+  list=$home/farewell/$LDB_LEASE$2
   { grep -vxF -e "$1" "$list"; true; } >"$list.new" && mv "$list.new" "$list"
 }
+# A client that stays open, between two pipes. What it says when it opens is no answer to anything.
+open_client() {
+  channel=$(mktemp -d "$home/client.XXXXXX") && mkfifo "$channel/in" "$channel/out" || return
+  exec 8<>"$channel/in"
+  (cd "$home" && exec "$@") <"$channel/in" >"$channel/out" 2>&1 8>&- &
+  exec 9<"$channel/out"
+  rm -r "$channel"
+  printf '%s\n' "$mark_statement" >&8
+  greeting=$(answer) && client=open && return
+  printf '%s\n' "$greeting"
+  return 69
+}
+answer() {
+  while IFS= read -r line <&9; do
+    [ "$line" != "$mark" ] || return 0
+    printf '%s\n' "$line"
+  done
+  client=
+  return 69
+}
+feed() {
+  text=$1 mark_statement=$2 mark=$3
+  shift 3
+  [ "$client" ] || open_client "$@" || return
+  printf '%s\n' "$text" "$mark_statement" >&8
+  answer
+}
 mark_ready() { : >"$home/ready"; }
+keep() { : >"$home/keep"; }
 template_claim() {
   place=$home/templates/$1
   mkdir -p "$home/templates"

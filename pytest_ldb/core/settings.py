@@ -12,6 +12,7 @@ class Settings:
 
     Args:
         keep: Whether servers outlive the run.
+        keep_failed: Whether servers outlive the run on which a test failed.
         recreate: Whether kept servers of earlier runs are replaced.
         images: References that replace the declared ones, by type.
         image_prefix: Set before references that name no registry.
@@ -24,6 +25,7 @@ class Settings:
     """
 
     keep: bool = False
+    keep_failed: bool = False
     recreate: bool = False
     images: Mapping[str, str] = field(default_factory=dict)
     image_prefix: str = ""

@@ -88,6 +88,7 @@ class Sharing:
             outlives_run=request.kept,
             origin=held.origin,
             fingerprint=request.fingerprint,
+            data_paths=image.volumes if request.in_memory else (),
             start_s=started - began,
             ready_s=time.monotonic() - started,
         )

@@ -15,6 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from .errors import CommandFailed, EngineFailed, LdbError, ShellLost, hidden
@@ -26,6 +27,22 @@ CHUNK_BYTES = 65536
 
 NOT_FOUND = 127
 """The status of a command that there is not (POSIX, "Exit Status for Commands")."""
+
+CLIENT_ENDED = 69
+"""With this status the script says that the client which is kept open has ended."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """A program that takes statements from its standard input.
+
+    Args:
+        argv: How it is started.
+        marking: The statement that makes it write a line that is ``{mark}``.
+    """
+
+    argv: tuple[str, ...]
+    marking: str
 
 
 class Stream(Protocol):
@@ -59,9 +76,10 @@ class Shell:
 
     def __init__(self, stream: Stream, subject: str) -> None:
         self._stream = stream
-        self._subject = subject
+        self.subject = subject
         self._lock = threading.Lock()
         self._token = secrets.token_hex(8)
+        self._client_comes_later = False
         _close_in_children(stream)
         try:
             self._send("go\n")
@@ -81,31 +99,57 @@ class Shell:
             CommandFailed: It ended with another status than 0, or not in time.
             ShellLost: The connection ended; the server is probably gone.
         """
+        return self._run(argv, argv[0], timeout_s)
+
+    def feed(self, client: Client, statements: str, *, timeout_s: float = 60.0) -> str:
+        """Give statements to a client that is kept open, and return what it wrote.
+
+        Raises:
+            CommandFailed: It did not answer in time, or, with the status ``CLIENT_ENDED``, it is
+                not there, could not log in, or lost its connection.
+            ShellLost: The connection ended; the server is probably gone.
+        """
+        mark = f"{self._token}-done"
+        request = ["feed", statements, client.marking.replace("{mark}", mark), mark, *client.argv]
+        return self._run(request, client.argv[0], timeout_s)
+
+    def later(self, argv: Sequence[str]) -> None:
+        """Have a command run when this shell ends, in whatever way; the last one comes first."""
+        self.run(["later", _line(argv)])
+
+    def feed_later(self, client: Client, statements: str) -> None:
+        """Have statements given to a client, one started for that, when this shell ends."""
+        if not self._client_comes_later:
+            self.run(["later", f'{shlex.join(client.argv)} <"$home/farewell/$me.client"'])
+            self._client_comes_later = True
+        self.run(["later", statements, ".client"])
+
+    def forget_to_feed(self, statements: str) -> None:
+        """Do not give a client statements that were left for the end."""
+        self.run(["forget", statements, ".client"])
+
+    def forget(self, argv: Sequence[str]) -> None:
+        """Do not run a command that was left for the end."""
+        self.run(["forget", _line(argv)])
+
+    def _run(self, argv: Sequence[str], name: str, timeout_s: float) -> str:
         with self._lock:
             try:
                 self._send(f"run {shlex.join(argv)}\n")
-                output, status = self._answer(argv, time.monotonic() + timeout_s)
+                output, status = self._answer(name, time.monotonic() + timeout_s)
             except BaseException:
                 # Its answer may still come, and must not be taken for the next command's.
                 self.close()
                 raise
         if status:
             raise CommandFailed(
-                self._subject,
-                f"`{argv[0]}` ended with status {status}",
+                self.subject,
+                f"`{name}` ended with status {status}",
                 evidence=output,
-                remedy=f"Install `{argv[0]}` there." if status == NOT_FOUND else "",
+                remedy=f"Install `{name}` there." if status == NOT_FOUND else "",
                 status=status,
             )
         return output
-
-    def later(self, argv: Sequence[str]) -> None:
-        """Have a command run when this shell ends, in whatever way; the last one comes first."""
-        self.run(["later", _line(argv)])
-
-    def forget(self, argv: Sequence[str]) -> None:
-        """Do not run a command that was left for the end."""
-        self.run(["forget", _line(argv)])
 
     def take_number(self, count: int, *, keep: bool = False) -> int | None:
         """Return a number below ``count`` that no other shell of the server has, if any is left.
@@ -122,6 +166,10 @@ class Shell:
     def mark_ready(self) -> None:
         """Tell those who come later that the server has been ready."""
         self.run(["mark_ready"])
+
+    def keep(self) -> None:
+        """Do not switch the server off when the last shell leaves."""
+        self.run(["keep"])
 
     def put(self, name: str, content: bytes) -> str:
         """Place a file where commands can read it, and return its path there."""
@@ -158,10 +206,10 @@ class Shell:
         fact, evidence = "no shell could be opened beside the server", text.decode(errors="replace")
         if b"executable file" in text:
             remedy = "pytest-ldb holds servers through `sh`: the image must have it."
-            return EngineFailed(self._subject, fact, evidence=evidence, remedy=remedy)
-        return ShellLost(self._subject, fact, evidence=evidence)
+            return EngineFailed(self.subject, fact, evidence=evidence, remedy=remedy)
+        return ShellLost(self.subject, fact, evidence=evidence)
 
-    def _answer(self, argv: Sequence[str], deadline: float) -> tuple[str, int]:
+    def _answer(self, name: str, deadline: float) -> tuple[str, int]:
         mark = f"\n{self._token} ".encode()
         text = b""
         while mark not in text or not text.endswith(b"\n"):
@@ -169,14 +217,14 @@ class Shell:
                 chunk = self._receive(deadline)
             except TimeoutError:
                 raise CommandFailed(
-                    self._subject,
-                    f"`{argv[0]}` did not end in time",
+                    self.subject,
+                    f"`{name}` did not end in time",
                     evidence=text.decode(errors="replace"),
                 ) from None
             if not chunk:
                 raise ShellLost(
-                    self._subject,
-                    f"the server's container ended while `{argv[0]}` ran",
+                    self.subject,
+                    f"the server's container ended while `{name}` ran",
                     evidence=text.decode(errors="replace"),
                 )
             text += chunk
@@ -188,7 +236,7 @@ class Shell:
             self._stream.send(text.encode())
         except OSError as error:
             raise ShellLost(
-                self._subject, "the connection into its container ended", evidence=str(error)
+                self.subject, "the connection into its container ended", evidence=str(error)
             ) from error
 
     def _receive(self, deadline: float) -> bytes:

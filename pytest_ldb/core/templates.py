@@ -94,6 +94,6 @@ class Templates:
     def _failed_elsewhere(self, cause: str) -> SetupFailed:
         return SetupFailed(
             self._kind,
-            f"its setup, ldb_{self._kind}_setup, failed in another worker",
+            f"its setup, ldb_{self._kind}_setup, has failed before in this run",
             evidence="\n".join(cause.splitlines()[-LAST_LINES:]),
         )

@@ -9,12 +9,16 @@ from pathlib import Path
 
 from .errors import InvalidRequest
 
-_PLACEHOLDER = re.compile(r"\{(user|password|database|template|host|port|file)\}")
+_PLACEHOLDER = re.compile(r"\{(user|password|database|template|host|port|file|mark|thing)\}")
+
+Command = tuple[str, ...] | str
+"""A tuple: a program and its arguments. A string: statements for the type's ``client``."""
 
 
 def render(template: str, values: Mapping[str, str]) -> str:
-    """Fill the placeholders ``{user} {password} {database} {template} {host} {port} {file}``.
+    """Fill the placeholders ``{user} {password} {database} {template} {host} {port}``.
 
+    And, where they mean something, ``{file} {mark} {thing}``.
     Other braces stay as they are, so that JavaScript and JSON need no escaping.
     """
     return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
@@ -69,14 +73,36 @@ class DatabaseType:
     Its clients, run inside the container, where ``{host}`` is ``localhost``:
         client_profile: A line of POSIX shell run before the first command (sets ``PATH``).
         client_environment: Variables that let the clients log in (template).
-        create: The command that creates ``{database}``, empty where the first write does. Where
-            databases have numbers, it ends with status 3 if this one is in use by somebody.
-        clone: The command that creates ``{database}`` as a copy of ``{template}``; used where
-            init scripts have filled the initial database, or a setup has made a template.
-        drop: The command that drops ``{database}`` and all connections to it.
-        load: The command that runs the statements in ``{file}`` on ``{database}``.
-        seal: The command that makes ``{database}``, which nobody uses any more, ready to be cloned
-            again and again.
+        client: A program that takes statements from its standard input and writes nothing when
+            they succeed. It is kept open, since starting it often takes longer than the statement.
+            Its directory is ``$LDB_HOME``, which all shells of a server share.
+        client_mark: The statement that makes it write a line that is ``{mark}``.
+
+    What is done to databases: a tuple is a command, a string is statements for ``client``, on one
+    line; empty where there is nothing to do.
+        create: Creates ``{database}``; empty where the first write does. Where databases have
+            numbers it is a command that ends with status 3 if this one is in use by somebody.
+        clone: Creates ``{database}`` as a copy of ``{template}``; used where init scripts have
+            filled the initial database, a setup has made a template, and for snapshots. Where
+            databases have numbers it fills one that is empty.
+        drop: Drops ``{database}``, if it is there.
+        disconnect: Ends all connections to ``{database}``. What ``client`` writes is given to it
+            as statements in turn.
+        load: Runs the statements in ``{file}`` on ``{database}``.
+        seal: Makes ``{database}``, which nobody uses any more, ready to be cloned again and again.
+        unseal: Undoes ``seal`` and ``export``.
+        export: Writes down what ``{database}`` holds, where copies are made from that; each process
+            does it before it clones a database for the first time.
+
+    Putting a used database back, where that is faster than a copy; for ``client``, empty where a
+    copy is always made:
+        inspect: Writes a line for each thing in ``{database}``: its name, a tab, what it is and
+            holds. Databases for which the lines are the same are the same for a test.
+        survey: Writes the statements of ``inspect``, where these depend on what is in
+            ``{database}``, which is the template.
+        repair: Makes ``{thing}`` in ``{database}`` what it is in ``{template}``. It may fail.
+
+    Names:
         numbered_databases: How many databases there are where they have numbers instead of names.
         longest_database_name: In bytes.
 
@@ -109,11 +135,19 @@ class DatabaseType:
 
     client_profile: str = ""
     client_environment: Mapping[str, str] = field(default_factory=dict)
-    create: tuple[str, ...] = ()
-    clone: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
-    load: tuple[str, ...] = ()
-    seal: tuple[str, ...] = ()
+    client: tuple[str, ...] = ()
+    client_mark: str = ""
+    create: Command = ()
+    clone: Command = ()
+    drop: Command = ()
+    disconnect: Command = ()
+    load: Command = ()
+    seal: Command = ()
+    unseal: Command = ()
+    export: Command = ()
+    inspect: str = ""
+    survey: str = ""
+    repair: str = ""
     numbered_databases: int = 0
     longest_database_name: int = 63
 
@@ -126,9 +160,14 @@ class DatabaseType:
     def __post_init__(self) -> None:
         if not re.fullmatch("[a-z][a-z0-9_]*", self.name):
             raise self._invalid("its name must be lower-case letters, digits and underscores")
-        for name in ("command", "arguments", "tuning", "init_scripts", "aliases"):
+        for name in ("command", "arguments", "tuning", "init_scripts", "aliases", "client"):
             if isinstance(getattr(self, name), (str, Path)):
                 raise self._invalid(f"{name} must be a tuple, with a comma if it has one part")
+        for name in ("create", "clone", "drop", "disconnect", "load", "seal", "unseal", "export"):
+            if isinstance(getattr(self, name), str) and not (self.client and self.client_mark):
+                raise self._invalid(
+                    f"{name} is a string, which is for a client, and there is no client with a mark"
+                )
         scripts = tuple(Path(script) for script in self.init_scripts)
         names = [script.name for script in scripts]
         for name in names:

@@ -16,20 +16,60 @@ _CONNECT = """
 const server = new Mongo("mongodb://" + encodeURIComponent(process.env.LDB_USER) + ":" +
   encodeURIComponent(process.env.LDB_PASSWORD) + "@{host}:{port}/?authSource=admin");
 """
-_CLONE = """
-const source = server.getDB("{template}"), target = server.getDB("{database}");
-for (const { name, type, options } of source.getCollectionInfos()) {
-  if (name.startsWith("system.")) continue;
-  target.createCollection(name, options);
-  if (type === "view") continue;
-  if (options.capped || type === "timeseries") {  // $out refuses these
-    const documents = source.getCollection(name).find().toArray();
-    if (documents.length) target.getCollection(name).insertMany(documents);
-  } else {
-    source.getCollection(name).aggregate([{ $out: { db: "{database}", coll: name } }]);
+# What is kept open: it takes a verb and names of databases a line.
+_VERBS = """
+const verbs = {
+  clone(from, to) {
+    const source = server.getDB(from), target = server.getDB(to);
+    for (const { name, type, options } of source.getCollectionInfos()) {
+      if (name.startsWith("system.")) continue;
+      const collection = source.getCollection(name);
+      target.createCollection(name, options);
+      if (type === "view") continue;
+      const indexes = collection.getIndexes().filter((index) => index.name !== "_id_");
+      if (indexes.length) target.runCommand({ createIndexes: name, indexes: indexes });
+      if (options.capped || type === "timeseries") {  // $merge refuses these
+        const documents = collection.find().toArray();
+        if (documents.length) target.getCollection(name).insertMany(documents);
+      } else {
+        collection.aggregate([{ $merge: { into: { db: to, coll: name } } }]);
+      }
+    }
+  },
+  inspect(name) {
+    const hashes = server.getDB(name).runCommand({ dbHash: 1 }).collections;
+    const catalog = [{ $listCatalog: {} }, { $match: { db: name } }];
+    for (const { name, type, md, ...rest } of server.getDB("admin").aggregate(catalog).toArray()) {
+      const indexes = md && md.indexes.map(({ spec, ready }) => [spec, ready]);
+      const kind = md ? [type, md.options, indexes] : [type, rest];
+      print([name, hashes[name], JSON.stringify(kind)].join("\t"));
+    }
+  },
+  repair(from, to, name) {
+    const target = { db: to, coll: name };
+    server.getDB(to).getCollection(name).deleteMany({});
+    server.getDB(from).getCollection(name).aggregate([{ $merge: { into: target } }]);
+  },
+  drop(name) { server.getDB(name).dropDatabase(); },
+  mark(text) { print(text); },
+};
+"""
+_SERVE = """
+const fs = require("fs"), input = fs.openSync("/dev/stdin"), chunk = Buffer.alloc(4096);
+for (let text = "", size = -1; size !== 0; ) {
+  try {
+    size = fs.readSync(input, chunk);
+  } catch (error) {
+    if (error.code !== "EAGAIN") throw error;
+    sleep(10);
+    continue;
   }
-  const indexes = source.getCollection(name).getIndexes().filter((index) => index.name !== "_id_");
-  if (indexes.length) target.runCommand({ createIndexes: name, indexes: indexes });
+  const lines = (text + chunk.toString("latin1", 0, size)).split("\\n");
+  text = lines.pop();
+  for (const line of lines) {
+    const [verb, ...names] = line.split(" ");
+    try { verbs[verb](...names); } catch (error) { print(String(error)); }
+  }
 }
 """
 _SHELL = ("mongosh", "--quiet", "--norc", "--nodb", "--eval")
@@ -54,10 +94,14 @@ MONGODB = DatabaseType(
     },
     init_directory="/docker-entrypoint-initdb.d",
     client_environment={"LDB_USER": "{user}", "LDB_PASSWORD": "{password}"},
+    client=(*_SHELL, _CONNECT + _VERBS + _SERVE),
+    client_mark="mark {mark}",
     # The first write creates a database.
     create=(),
-    clone=(*_SHELL, _CONNECT + _CLONE),
-    drop=(*_SHELL, _CONNECT + 'server.getDB("{database}").dropDatabase()'),
+    clone="clone {template} {database}",
+    drop="drop {database}",
+    inspect="inspect {database}",
+    repair="repair {template} {database} {thing}",
     load=(*_SHELL, _CONNECT + 'db = server.getDB("{database}"); load("{file}")'),
     url="mongodb://{user}:{password}@{host}:{port}/{database}?authSource=admin",
     driver_keywords={

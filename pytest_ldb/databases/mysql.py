@@ -6,37 +6,33 @@ from ..core.types import DatabaseType, Exchange
 # protocol's version, 10 (MySQL internals, "Protocol::HandshakeV10"). 0xff there is an error.
 _GREETING = rb".{3}\x00\x0a"
 
-_CLIENT = ("--host={host}", "--port={port}", "--user={user}")
-
-# Positional parameters keep names out of the script.
-_DUMP = """
-options="--host=$1 --port=$2 --user=$3"
-dump() {
-  mysqldump $options --single-transaction --routines --triggers --events --no-tablespaces \
-    --set-gtid-purged=OFF "$1"
-}
+# Written once for all processes, in whatever order they come.
+_EXPORT = """
+[ -e "$LDB_HOME/$4.sql" ] ||
+  { mysqldump --host="$1" --port="$2" --user="$3" --single-transaction --routines --triggers \\
+    --events --no-tablespaces --skip-comments --set-gtid-purged=OFF "$4" >"$LDB_HOME/$4.$$" &&
+    mv "$LDB_HOME/$4.$$" "$LDB_HOME/$4.sql"; }
 """
-# The dump of a database that will not change any more is kept beside the shells.
-_SEAL = _DUMP + 'dump "$4" >"$LDB_HOME/$4.new" && mv "$LDB_HOME/$4.new" "$LDB_HOME/$4.sql"'
-_CLONE = (
-    _DUMP
-    + """
-mysql $options --execute="CREATE DATABASE \\`$5\\`"
-if [ -e "$LDB_HOME/$4.sql" ]; then
-  mysql $options "$5" <"$LDB_HOME/$4.sql"
-else
-  { dump "$4" || echo "mysqldump failed, so this is no SQL;"; } | mysql $options "$5"
-fi
-"""
-)
-# A connection in the middle of a transaction would keep the database from being dropped.
-_DROP = """
-options="--host=$1 --port=$2 --user=$3"
-mysql $options --skip-column-names --execute="SELECT CONCAT('KILL ', id, ';')
-  FROM information_schema.processlist WHERE db = '$4'" | mysql $options --force
-mysql $options --execute="DROP DATABASE IF EXISTS \\`$4\\`"
+# The digest of a table does not depend on the order of its rows. `CHECKSUM TABLE` would miss many
+# changes that exchange bits between rows. The split braces are for the database to be inspected.
+_SURVEY = """
+SET group_concat_max_len = 1000000000;
+SELECT CONCAT(IF(table_type = 'VIEW', 'SHOW CREATE VIEW', 'SHOW CREATE TABLE'),
+    ' `{', 'database}`.`', table_name, '`;')
+  FROM information_schema.tables WHERE table_schema = '{database}';
+SELECT COALESCE(CONCAT(GROUP_CONCAT(digest SEPARATOR ' UNION ALL '), ';'), '') FROM (
+  SELECT CONCAT('SELECT ''', table_name, ''', COUNT(*), SUM(CAST(CONV(LEFT(SHA2(CONCAT_WS('','',',
+    GROUP_CONCAT(CONCAT('QUOTE(CAST(`', column_name, '` AS BINARY))')),
+    '), 256), 15), 16, 10) AS UNSIGNED)) FROM `{', 'database}`.`', table_name, '`') AS digest
+  FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
+  WHERE table_schema = '{database}' AND table_type = 'BASE TABLE' GROUP BY table_name) AS digests;
+SELECT CONCAT('SHOW CREATE DATABASE `{', 'database}`; SHOW FULL TABLES FROM `{', 'database}`; ',
+  'SHOW TRIGGERS FROM `{', 'database}`; SHOW EVENTS FROM `{', 'database}`; ',
+  'SELECT routine_name, last_altered, SHA2(routine_definition, 256) ',
+  'FROM information_schema.routines WHERE routine_schema = ''{', 'database}'';');
 """
 _LOAD = 'mysql --host="$1" --port="$2" --user="$3" "$4" <"$5"'
+# Positional parameters keep names out of the script.
 _PLACE = ("sh", "{host}", "{port}", "{user}")
 
 MYSQL = DatabaseType(
@@ -60,11 +56,28 @@ MYSQL = DatabaseType(
     environment={"MYSQL_INITDB_SKIP_TZINFO": "1"},
     init_directory="/docker-entrypoint-initdb.d",
     client_environment={"MYSQL_PWD": "{password}"},
-    create=("mysql", *_CLIENT, "--execute=CREATE DATABASE `{database}`"),
-    clone=("sh", "-ec", _CLONE, *_PLACE, "{template}", "{database}"),
-    drop=("sh", "-ec", _DROP, *_PLACE, "{database}"),
+    # From 9.7 on `source` must be allowed; older clients only warn of the option.
+    client=(
+        *("mysql", "--host={host}", "--port={port}", "--user={user}"),
+        *("--batch", "--skip-column-names", "--unbuffered", "--loose-commands"),
+    ),
+    client_mark="SELECT '{mark}';",
+    create="CREATE DATABASE `{database}`;",
+    clone="CREATE DATABASE `{database}`; USE `{database}`;\nsource {template}.sql",
+    # A connection in the middle of a transaction would keep the database from being dropped.
+    disconnect=(
+        "SELECT CONCAT('KILL ', id, ';') FROM information_schema.processlist "
+        "WHERE db = '{database}' AND id <> CONNECTION_ID();"
+    ),
+    drop="SET lock_wait_timeout = 10; DROP DATABASE IF EXISTS `{database}`;",
     load=("sh", "-ec", _LOAD, *_PLACE, "{database}", "{file}"),
-    seal=("sh", "-ec", _SEAL, *_PLACE, "{database}"),
+    export=("sh", "-ec", _EXPORT, *_PLACE, "{database}"),
+    unseal=("sh", "-ec", 'rm -f "$LDB_HOME/$1.sql"', "sh", "{database}"),
+    survey=_SURVEY,
+    repair=(
+        "SET foreign_key_checks = 0; TRUNCATE `{database}`.`{thing}`; "
+        "INSERT INTO `{database}`.`{thing}` SELECT * FROM `{template}`.`{thing}`;"
+    ),
     longest_database_name=64,
     url="mysql://{user}:{password}@{host}:{port}/{database}",
     dialect="mysql",

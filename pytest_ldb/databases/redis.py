@@ -15,12 +15,12 @@ case $size in
 esac
 """
 
-# COPY keeps values of every kind and their time to live (Redis 6.2); one call copies them all.
-_COPY = """
-redis-cli -h "$1" -p "$2" -n "$4" EVAL "
-  for _, key in ipairs(redis.call('KEYS', '*')) do redis.call('COPY', key, key, 'DB', ARGV[1]) end
-" 0 "$3"
-"""
+# In a script `SELECT` lasts as long as the script. COPY keeps values of every kind, and how long
+# they have to live (Redis 6.2).
+_COPY = (
+    "redis.call('SELECT', ARGV[1]) for _, key in ipairs(redis.call('KEYS', '*')) do "
+    "redis.call('COPY', key, key, 'DB', ARGV[2]) end"
+)
 # Only in this mode does it say with its exit status that a command failed.
 _LOAD = 'redis-cli -h "$1" -p "$2" -n "$3" --pipe <"$4"'
 
@@ -36,9 +36,11 @@ REDIS = DatabaseType(
     arguments=("--requirepass", "{password}", "--databases", str(_DATABASES)),
     tuning=("--save", "", "--appendonly", "no"),
     client_environment={"REDISCLI_AUTH": "{password}"},
+    client=_CLIENT,
+    client_mark="ECHO {mark}",
     create=("sh", "-c", _CLAIM, "sh", "{host}", "{port}", "{database}"),
-    clone=("sh", "-c", _CLAIM + _COPY, "sh", "{host}", "{port}", "{database}", "{template}"),
-    drop=(*_CLIENT, "-n", "{database}", "FLUSHDB"),
+    clone=f'EVAL "{_COPY}" 0 {{template}} {{database}}',
+    drop="EVAL \"redis.call('SELECT', ARGV[1]) redis.call('FLUSHDB')\" 0 {database}",
     load=("sh", "-c", _LOAD, "sh", "{host}", "{port}", "{database}", "{file}"),
     numbered_databases=_DATABASES,
     url="redis://{user}:{password}@{host}:{port}/{database}",

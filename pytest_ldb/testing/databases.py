@@ -21,7 +21,7 @@ from ..core.request import Scope
 from ..core.runtime import Runtime
 from ..core.settings import Settings
 from ..core.sharing import Sharing
-from ..core.types import DatabaseType, render
+from ..core.types import DatabaseType
 from .processes import wait_until
 
 SECRET = bytes(32)
@@ -161,8 +161,7 @@ class DatabaseTypeContract:
     def test_a_dropped_database_is_empty_or_gone(self, lease: Lease, name: str) -> None:
         database = lease.create_database(name)
         self.add(database, "thing")
-        values = {**lease.values, "database": database.database}
-        lease.shell.run([render(argument, values) for argument in self.database_type.drop])
+        lease.hands.do(self.database_type.drop, database.database)
         try:
             left = self.things(database)
         except self.refused:
@@ -171,8 +170,7 @@ class DatabaseTypeContract:
 
     def test_dropping_what_is_not_there_is_no_error(self, lease: Lease) -> None:
         absent = str(self.database_type.numbered_databases - 1 if self._numbered else "ldb_absent")
-        values = {**lease.values, "database": absent}
-        lease.shell.run([render(argument, values) for argument in self.database_type.drop])
+        lease.hands.do(self.database_type.drop, absent)
 
     def test_a_name_may_be_as_long_as_declared(self, lease: Lease) -> None:
         if self._numbered:
@@ -220,6 +218,23 @@ class DatabaseTypeContract:
         assert self.things(one) == {*before, "thing", "more"}
         assert self.things(other) == {*before, "thing"}
 
+    def test_a_snapshot_is_restored_again_and_again(self, lease: Lease, name: str) -> None:
+        database = lease.create_database(name)
+        self.add(database, "early")
+        snapshot = database.snapshot()
+        for _ in range(2):
+            self.add(database, "late")
+            assert self.things(database) == {"early", "late"}
+            database.restore(snapshot)
+            assert self.things(database) == {"early"}
+        self.add(database, "latest")
+        later = database.snapshot()
+        database.restore(snapshot)
+        assert self.things(database) == {"early"}
+        database.restore(later)
+        assert self.things(database) == {"early", "latest"}
+        lease.drop_database(database)
+
     def test_what_a_dead_process_left_of_a_template_is_dropped(
         self, lease: Lease, name: str
     ) -> None:
@@ -246,10 +261,23 @@ class DatabaseTypeContract:
     def test_no_test_sees_what_another_left(self, lease: Lease, name: str) -> None:
         databases = FreshDatabases(lease, name, None)
         for _ in range(3):
-            database = databases.next()
+            database = databases.make()
             assert self.things(database) == set()
             self.add(database, "thing")
-            databases.take_back(database)
+            databases.put_back(database)
+
+    def test_a_used_database_is_as_good_as_new_or_not_used_again(
+        self, lease: Lease, name: str
+    ) -> None:
+        template = lease.create_template(f"{name}_t")
+        self.add(template, "thing")
+        lease.seal(template)
+        databases = FreshDatabases(lease, name, template.database)
+        for _ in range(3):
+            database = databases.make()
+            while databases.put_back(database):
+                assert self.things(database) == {"thing"}
+                self.add(database, f"more_{uuid.uuid4().hex[:8]}")
 
     def test_data_is_in_memory_unless_it_must_be_durable(
         self, servers: Servers, lease: Lease, durable: Lease

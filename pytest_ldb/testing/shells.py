@@ -131,6 +131,17 @@ class ShellContract:
         wait_until(lambda: "a" in _content(shell, path), ENDS_S, "nothing was done later")
         assert _content(shell, path) == "c\\n,a,"
 
+    def test_what_is_left_for_later_waits_for_what_is_being_done(
+        self, containers: Containers, server: Container, shell: Shell
+    ) -> None:
+        path = f"{self.root}/ldb-contract-busy"
+        leaving = _open(containers, server.id)
+        leaving.later(["sh", "-c", f"echo dropped >>{path}"])
+        with pytest.raises(CommandFailed, match="did not end in time"):
+            leaving.run(["sh", "-c", f"sleep 0.5; echo made >>{path}"], timeout_s=0.1)
+        wait_until(lambda: "dropped" in _content(shell, path), ENDS_S, "nothing was done later")
+        assert _content(shell, path) == "made\ndropped\n"
+
     def test_a_file_is_placed_as_it_is(self, shell: Shell) -> None:
         content = bytes(range(256)) * 700
         path = shell.put("it's a file.sql", content)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import uuid
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -19,8 +21,24 @@ import sqlalchemy.exc
 
 from pytest_ldb import MONGODB, MYSQL, POSTGRES, REDIS, Database
 from pytest_ldb.core.errors import CommandFailed
+from pytest_ldb.core.fresh import FreshDatabases
 from pytest_ldb.core.lease import Lease
 from pytest_ldb.testing import DatabaseTypeContract
+from pytest_ldb.testing.databases import Servers
+
+GOODS = """
+CREATE TABLE goods (
+  id int AUTO_INCREMENT PRIMARY KEY, name varchar(20), price decimal(6, 2), seen json, data blob
+);
+CREATE TABLE orders (
+  id int AUTO_INCREMENT PRIMARY KEY, goods int, FOREIGN KEY (goods) REFERENCES goods (id)
+);
+CREATE TABLE nothing (id int AUTO_INCREMENT PRIMARY KEY);
+CREATE VIEW cheap AS SELECT name FROM goods WHERE price < 3;
+INSERT INTO goods (name, price, seen, data) VALUES
+  ('hat', 4, '[1]', x'00ff27'), ('shoe', 6, NULL, NULL), ('', 7.5, '{"a": "it''s"}', '');
+INSERT INTO orders (goods) VALUES (1), (1), (3)
+"""
 
 
 class TestPostgres(DatabaseTypeContract):
@@ -142,6 +160,56 @@ class TestMySQL(DatabaseTypeContract):
         with pytest.raises(pymysql.err.OperationalError):
             connection.ping(reconnect=False)
 
+    @pytest.mark.parametrize(
+        ("statements", "again"),
+        [
+            ("SELECT 1", True),
+            ("INSERT INTO goods (name, price) VALUES ('cup', 2)", True),
+            ("DELETE FROM orders; DELETE FROM goods", True),
+            ("UPDATE goods SET price = price + 0.01", True),
+            ("UPDATE goods SET price = 10 - price", True),
+            ("UPDATE goods SET price = NULL, name = '' WHERE id = 1", True),
+            ("INSERT INTO goods (name) VALUES ('x'); DELETE FROM goods WHERE name = 'x'", True),
+            ("TRUNCATE orders", True),
+            ("BEGIN; INSERT INTO goods (name) VALUES ('never committed')", True),
+            ("LOCK TABLES goods WRITE", True),
+            ("DROP TABLE orders", False),
+            ("ALTER TABLE goods ADD COLUMN more int", False),
+            ("ALTER TABLE goods ADD INDEX (name)", False),
+            ("ALTER TABLE goods MODIFY price float", False),
+            ("CREATE TABLE more (x int)", False),
+            ("CREATE VIEW seen AS SELECT name FROM goods", False),
+            ("CREATE TRIGGER t BEFORE INSERT ON goods FOR EACH ROW SET NEW.price = 7", False),
+            ("CREATE FUNCTION answer() RETURNS int DETERMINISTIC RETURN 42", False),
+            ("CREATE EVENT never ON SCHEDULE EVERY 1 YEAR DO SELECT 1", False),
+            ("ALTER DATABASE DEFAULT CHARACTER SET latin1", False),
+            ("DROP VIEW cheap", False),
+        ],
+    )
+    def test_what_a_test_did_is_undone_or_seen(
+        self, lease: Lease, goods: FreshDatabases, statements: str, again: bool
+    ) -> None:
+        database = goods.make()
+        before = _dump(lease, database)
+        connection = _mysql(**database.keywords, autocommit=True)
+        for statement in statements.split(";"):
+            connection.cursor().execute(statement)
+        assert goods.put_back(database) is again
+        connection._force_close()
+        if again:
+            assert _dump(lease, database) == before
+            goods.put_back(database)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def goods(cls, lease: Lease) -> FreshDatabases:
+        template = lease.create_template(f"ldb_t_{uuid.uuid4().hex[:12]}")
+        with _mysql(**template.keywords, autocommit=True) as connection:
+            for statement in GOODS.split(";"):
+                connection.cursor().execute(statement)
+        lease.seal(template)
+        return FreshDatabases(lease, f"ldb_{uuid.uuid4().hex[:8]}", template.database)
+
 
 class TestMongoDB(DatabaseTypeContract):
     database_type = MONGODB
@@ -188,6 +256,52 @@ class TestMongoDB(DatabaseTypeContract):
             names = {"plain", "capped", "series", "seen", "empty"}
             assert names <= set(database.list_collection_names())
 
+    @pytest.mark.parametrize(
+        ("change", "again"),
+        [
+            (lambda _: None, True),
+            (lambda database: database.goods.insert_one({"name": "cup"}), True),
+            (lambda database: database.goods.delete_many({}), True),
+            (lambda database: database.goods.update_many({}, {"$inc": {"price": 1}}), True),
+            (lambda database: database.goods.insert_one({"tags": ["a", "b"]}), True),
+            (lambda database: database.goods.create_index("tags"), False),
+            (lambda database: database.goods.drop_index("price_1"), False),
+            (lambda database: database.goods.drop(), False),
+            (lambda database: database.goods.rename("wares"), False),
+            (lambda database: database.more.insert_one({}), False),
+            (lambda database: database.create_collection("seen", viewOn="goods"), False),
+            (
+                lambda database: database.command(
+                    "collMod", "goods", validator={"price": {"$exists": True}}
+                ),
+                False,
+            ),
+        ],
+    )
+    def test_what_a_test_did_is_undone_or_seen(
+        self, goods: FreshDatabases, change: Callable[[Any], object], again: bool
+    ) -> None:
+        database = goods.make()
+        with _mongodb(database.url) as client:
+            change(client[database.database])
+            assert goods.put_back(database) is again
+            if again:
+                found = client[database.database].goods.find({}, {"_id": 0})
+                assert list(found) == [{"name": "hat", "price": n} for n in range(3)]
+                goods.put_back(database)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def goods(cls, lease: Lease) -> FreshDatabases:
+        template = lease.create_template(f"ldb_t_{uuid.uuid4().hex[:12]}")
+        with _mongodb(template.url) as client:
+            collection = client[template.database].goods
+            collection.insert_many([{"name": "hat", "price": n} for n in range(3)])
+            collection.create_index("price")
+            collection.create_index("name")
+        lease.seal(template)
+        return FreshDatabases(lease, f"ldb_{uuid.uuid4().hex[:8]}", template.database)
+
 
 class TestRedis(DatabaseTypeContract):
     database_type = REDIS
@@ -211,7 +325,10 @@ class TestRedis(DatabaseTypeContract):
         program = "import os, redis; print(redis.from_url(os.environ['REDIS_URL']).ping())"
         assert _printed(program, lease.create_database(name).environment) == "True"
 
-    def test_a_number_that_is_not_empty_is_never_handed_out(self, lease: Lease, name: str) -> None:
+    def test_a_number_that_is_not_empty_is_never_handed_out(
+        self, servers: Servers, name: str
+    ) -> None:
+        lease = servers.obtain(REDIS)
         first = int(lease.create_database(name).database)
         mine = Database(lease.instance, str(first + 1), REDIS)
         self.add(mine, "mine")
@@ -233,6 +350,11 @@ class TestRedis(DatabaseTypeContract):
             assert client.zscore("sorted", "a") == 1.5
             ttl: Any = client.ttl("short")
             assert 0 < ttl <= 1000
+
+
+def _dump(lease: Lease, database: Database) -> str:
+    command = ["mysqldump", "--user=root", "--routines", "--events", "--skip-comments"]
+    return lease.shell.run([*command, database.database])
 
 
 def _mysql(**keywords: Any) -> Any:

@@ -119,7 +119,7 @@ def ldb_redis_setup():
     run = project.run("-n2")
     assert "2 errors" in run.output, run.output
     assert run.output.count("ValueError: migration 7 is wrong") >= 2
-    assert "redis: its setup, ldb_redis_setup, failed in another worker." in run.output
+    assert "redis: its setup, ldb_redis_setup, has failed before in this run." in run.output
     assert (project.root / "setups.log").read_text() == "x"
     project.wait_until_gone()
 

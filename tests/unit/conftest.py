@@ -14,7 +14,17 @@ from pytest_ldb.core.model import Address, Credentials, Instance, InstanceStatus
 from pytest_ldb.databases import REDIS
 from pytest_ldb.runtimes.fake import FakeRuntime
 
-FAKE = replace(REDIS, name="fake", image="fake:1", arguments=(), tuning=(), program="")
+FAKE = replace(
+    *(REDIS,),
+    name="fake",
+    image="fake:1",
+    arguments=(),
+    tuning=(),
+    program="",
+    client=(),
+    clone=(),
+    drop=("redis-cli", "-n", "{database}", "FLUSHDB"),
+)
 """The type of database whose server the fake runtime has."""
 
 

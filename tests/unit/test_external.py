@@ -13,6 +13,7 @@ from pytest_ldb.core.errors import CommandFailed, InvalidRequest
 from pytest_ldb.core.external import external_lease
 from pytest_ldb.core.lease import Lease
 from pytest_ldb.core.model import Address, InstanceStatus
+from pytest_ldb.core.shell import Client
 from pytest_ldb.core.types import DatabaseType
 from pytest_ldb.databases import BUILTIN, MONGODB, MYSQL, POSTGRES, REDIS
 
@@ -39,6 +40,13 @@ class Clients:
 
     def later(self, argv: Sequence[str]) -> None:
         self.commands.append(("later", *argv))
+
+    def feed(self, client: Client, statements: str, *, timeout_s: float) -> str:
+        self.commands.append((client.argv[0], statements))
+        return ""
+
+    def feed_later(self, client: Client, statements: str) -> None:
+        self.commands.append(("later", client.argv[0], statements))
 
     def close(self) -> None:
         self.closed = True
@@ -108,11 +116,12 @@ def test_the_same_server_is_the_same_instance() -> None:
 
 def test_databases_are_dropped_even_if_creating_them_is_interrupted() -> None:
     lease, clients = lease_on(POSTGRES, "postgresql://me:pw@db")
+    assert isinstance(POSTGRES.drop, str)
     lease.create_database("shop")
     assert clients.commands == [
-        ("command", "-v", "dropdb"),
-        ("later", "dropdb", "--force", "--if-exists", "shop"),
-        ("createdb", "shop"),
+        ("command", "-v", "psql"),
+        ("later", "psql", POSTGRES.drop.replace("{database}", "shop")),
+        ("psql", 'CREATE DATABASE "shop";'),
     ]
 
 
@@ -121,7 +130,7 @@ def test_init_scripts_are_for_servers_of_ours(tmp_path: Any) -> None:
         replace(POSTGRES, init_scripts=(tmp_path / "fill.sql",)), "postgresql://db"
     )
     lease.create_database("shop")
-    assert clients.commands[-1] == ("createdb", "shop")
+    assert clients.commands[-1] == ("psql", 'CREATE DATABASE "shop";')
 
 
 def test_clients_get_the_password_in_their_environment_only() -> None:
@@ -168,6 +177,6 @@ def test_a_missing_client_is_said_before_anything_is_created() -> None:
     clients = Clients(missing=True)
     with pytest.raises(InvalidRequest) as caught:
         external_lease(POSTGRES, "postgresql://db", clients)
-    assert "`dropdb`, which is not here" in caught.value.fact
+    assert "`psql`, which is not here" in caught.value.fact
     assert "client programs of postgres" in caught.value.remedy
     assert clients.closed

@@ -111,7 +111,7 @@ def test_a_setup_that_fails_raises_here_and_says_why_elsewhere(
     for other in (colleague, lease):
         with pytest.raises(SetupFailed) as caught:
             obtain(other, Setup(run=failing))
-        assert caught.value.fact == "its setup, ldb_fake_setup, failed in another worker"
+        assert caught.value.fact == "its setup, ldb_fake_setup, has failed before in this run"
         assert "ValueError: migration 7 of ldb_t_" in caught.value.evidence
 
 
@@ -196,20 +196,20 @@ def test_a_type_that_loads_nothing_says_so(servers: Servers, tmp_path: Path) -> 
 
 def test_each_test_gets_a_copy(lease: Lease) -> None:
     databases = FreshDatabases(lease, "ldb_x", obtain(lease, Setup(run=adding("thing", lease))))
-    first, second = databases.next(), databases.next()
+    first, second = databases.make(), databases.make()
     assert (first.database, second.database) == ("ldb_x_0", "ldb_x_1")
     assert things(lease, "ldb_x_0") == things(lease, "ldb_x_1") == ["sealed", "thing"]
-    databases.take_back(first)
+    databases.put_back(first)
     with pytest.raises(CommandFailed):
         things(lease, "ldb_x_0")
-    assert databases.next().database == "ldb_x_2"
+    assert databases.make().database == "ldb_x_2"
 
 
 def numbered() -> DatabaseType:
     return replace(
         FAKE,
         numbered_databases=4,
-        clone=("sh", "-c", 'cp -r "db/$1" "db/$2"', "sh", "{template}", "{database}"),
+        clone=("sh", "-c", 'cp -rT "db/$1" "db/$2"', "sh", "{template}", "{database}"),
     )
 
 
@@ -222,11 +222,11 @@ def test_numbers_are_used_again_and_those_of_templates_are_not(servers: Servers)
     template = obtain(lease, Setup(run=fill))
     databases = FreshDatabases(lease, "any", template)
     for _ in range(8):
-        one, other = databases.next(), databases.next()
+        one, other = databases.make(), databases.make()
         assert (template, {one.database, other.database}) == ("0", {"1", "2"})
         assert things(lease, f"db/{one.database}") == ["thing"]
-        databases.take_back(one)
-        databases.take_back(other)
+        databases.put_back(one)
+        databases.put_back(other)
 
 
 def test_the_number_of_a_template_stays_taken_when_its_maker_leaves(
@@ -242,8 +242,8 @@ def test_the_number_of_a_template_stays_taken_when_its_maker_leaves(
 def test_kept_servers_forget_what_was_dropped(servers: Servers, lease: Lease) -> None:
     kept = replace(lease, outlives_run=True)
     databases = FreshDatabases(kept, "ldb_x", None)
-    first, second = databases.next(), databases.next()
-    databases.take_back(first)
+    first, second = databases.make(), databases.make()
+    databases.put_back(first)
     staying = servers.obtain(FOLDERS)
     staying.shell.run(["mkdir", first.database])  # Now somebody else's.
     kept.shell.close()

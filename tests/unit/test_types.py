@@ -24,6 +24,8 @@ VALUES = {
     "port": "4711",
     "database": "the-database",
     "template": "the-template",
+    "mark": "the-mark",
+    "thing": "the-thing",
 }
 
 
@@ -84,8 +86,13 @@ def test_every_template_of_every_type_can_be_filled(kind: DatabaseType) -> None:
 
 @pytest.mark.parametrize("kind", BUILTIN, ids=lambda kind: kind.name)
 def test_no_command_shows_the_password_to_other_processes(kind: DatabaseType) -> None:
-    for command in (kind.create, kind.clone, kind.drop):
+    for command in (kind.create, kind.clone, kind.drop, kind.client, kind.load, kind.export):
         assert not any("{password}" in argument for argument in command)
+
+
+def test_statements_need_a_client() -> None:
+    with pytest.raises(InvalidRequest, match="create is a string, which is for a client"):
+        replace(POSTGRES, client=())
 
 
 def _mongodb_answer(ok: float) -> bytes:

@@ -1,0 +1,190 @@
+"""Fresh databases ahead of need: a test takes one from a queue, and a thread makes the next.
+
+What the thread does first is decided in one place, `_next`: databases are made as long as tests
+are going to ask for them, and used ones dropped in between. When there are too many of those, or
+space is short, dropping comes first; so it does where used ones can be put back.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from .errors import LdbError, ShellLost, hidden
+
+__tracebackhide__ = hidden
+
+MOST_READY = 8
+"""Never keep more databases ready than this; each takes space."""
+
+MOST_USED = 16
+"""Drop before anything else is made when so many wait for it."""
+
+LOOK_AFTER = 16
+"""Look how much space is left each time that so many have been made."""
+
+D = TypeVar("D")
+
+
+class Maker(Protocol[D]):
+    """Makes and drops databases; used from the pool's thread."""
+
+    def make(self) -> D:
+        """Return one that no test has seen."""
+
+    @property
+    def resets(self) -> object:
+        """Not None if it can put used ones back."""
+
+    def put_back(self, database: D, /) -> bool:
+        """Make a used one as good as new, or drop it; return whether it can be used again."""
+
+    def is_short_of_space(self) -> bool:
+        """Whether there should be as few as possible."""
+
+
+class Pool(Generic[D]):
+    """Hands out databases, and takes them back.
+
+    Args:
+        maker: Makes and drops them.
+        expected: How many tests are going to ask. More may ask; those wait while one is made.
+        say: Takes a line for the user.
+    """
+
+    def __init__(self, maker: Maker[D], expected: int, say: Callable[[str], None]) -> None:
+        self._maker = maker
+        self._say = say
+        self._changed = threading.Condition()
+        self._ready: deque[D] = deque()
+        self._used: deque[D] = deque()
+        self._failed: deque[D] = deque()
+        self._expected = expected
+        self._wanted = 1
+        self._waiting = 0
+        self._made = 0
+        self._short = False
+        self._closed = False
+        self._error: Exception | None = None
+        self._thread: threading.Thread | None = None
+
+    def take(self) -> D:
+        """Return a database that no test has seen.
+
+        Raises:
+            Exception: What making one raised.
+        """
+        with self._changed:
+            self._begin()
+            self._expected -= 1
+            if not self._ready:
+                # Tests come faster than databases, or this is the first one.
+                self._wanted = min(2 * self._wanted, MOST_READY)
+            self._error = None  # Nobody was waiting then; it is tried again for this test.
+            self._waiting += 1
+            self._changed.notify_all()
+            try:
+                self._changed.wait_for(lambda: self._ready or self._error or self._closed)
+            finally:
+                self._waiting -= 1
+            return self._taken()
+
+    def give_back(self, database: D) -> None:
+        """Take a database that a test has used, to be dropped."""
+        with self._changed:
+            self._used.append(database)
+            self._changed.notify_all()
+
+    def keep(self, database: D) -> None:
+        """Take a database of a test that failed; it is dropped only if space is short."""
+        with self._changed:
+            self._failed.append(database)
+
+    def expect_no_more(self) -> None:
+        """Make no more than are asked for from now on."""
+        with self._changed:
+            self._expected = 0
+
+    def close(self) -> None:
+        """Make and drop nothing any more. Does not wait for what is under way."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _begin(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="ldb-pool", daemon=True)
+            self._thread.start()
+
+    def _taken(self) -> D:
+        if self._ready:
+            database = self._ready.popleft()
+            self._changed.notify_all()
+            return database
+        error, self._error = self._error, None
+        raise error or ShellLost("the queue of databases", "it is closed, as the run ends")
+
+    def _work(self) -> None:
+        while (step := self._next()) is not None:
+            step()
+
+    def _next(self) -> Callable[[], None] | None:
+        """Wait until there is something to do and return it; None at the end."""
+        with self._changed:
+            while not self._closed:
+                if len(self._used) >= self._most_used or (self._used and not self._is_lacking):
+                    return self._put_back
+                if self._short and self._failed:
+                    return self._give_up
+                if self._is_lacking:
+                    return self._make
+                self._changed.wait()
+        return None
+
+    @property
+    def _is_lacking(self) -> bool:
+        """Whether one should be made: somebody waits, or tests are left and few are ready."""
+        if self._error is not None:
+            return False
+        wanted = 1 if self._short else self._wanted
+        ahead = min(wanted, max(self._expected, 0))
+        return len(self._ready) < max(ahead, self._waiting)
+
+    @property
+    def _most_used(self) -> int:
+        return 1 if self._short or self._maker.resets else MOST_USED
+
+    def _make(self) -> None:
+        try:
+            database = self._maker.make()
+            self._made += 1
+            if self._made % LOOK_AFTER == 0:
+                self._short = self._maker.is_short_of_space()
+        except Exception as error:  # noqa: BLE001 - it belongs to the test that asks
+            self._error = error
+        else:
+            self._ready.append(database)
+        with self._changed:
+            self._changed.notify_all()
+
+    def _put_back(self) -> None:
+        with self._changed:
+            database = self._used.popleft()
+        try:
+            again = self._maker.put_back(database)
+        except LdbError as error:
+            again = False
+            if not self._closed:
+                self._say(f"a database could not be dropped. {error}")
+        with self._changed:
+            if again:
+                self._ready.append(database)
+            self._changed.notify_all()
+
+    def _give_up(self) -> None:
+        with self._changed:
+            database = self._failed.popleft()
+        self._say(f"space is short, so {database!r} of a test that failed is dropped")
+        self._used.append(database)

@@ -1,0 +1,73 @@
+"""What shells do with clients that are kept open."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..core.errors import CommandFailed
+from ..core.runtime import Container
+from ..core.shell import CLIENT_ENDED, Client, Shell
+from .containers import ENDS_S, Containers
+from .processes import wait_until
+
+
+class ClientContract:
+    """What every shell must do with a client; a part of the contract for runtimes."""
+
+    root = ""
+
+    def test_a_client_is_kept_open_and_fed(self, shell: Shell) -> None:
+        client = Client(("sh",), "echo {mark}")
+        assert shell.feed(client, "word=kept") == ""
+        assert shell.feed(client, "echo $word; echo error >&2") == "kept\nerror\n"
+        assert shell.run(["echo", "usable"]) == "usable\n"
+        assert shell.feed(client, 'echo "\\"; echo "two\n lines "; pwd') == (
+            "\\\ntwo\n lines \n" + shell.run(["sh", "-c", 'cd "$LDB_HOME"; pwd'])
+        )
+
+    def test_what_a_client_says_when_it_opens_is_no_answer(self, shell: Shell) -> None:
+        client = Client(("sh", "-c", "echo hello; exec sh"), "echo {mark}")
+        assert shell.feed(client, "echo answer") == "answer\n"
+
+    def test_a_client_that_ends_says_why_and_is_opened_again(self, shell: Shell) -> None:
+        client = Client(("sh",), "echo {mark}")
+        for _ in range(2):
+            with pytest.raises(CommandFailed, match="`sh` ended with status 69") as caught:
+                shell.feed(client, "echo reason; exit 3")
+            assert (caught.value.evidence, caught.value.status) == ("reason\n", CLIENT_ENDED)
+        shell.feed(client, "me=$$; (sleep 0.1; kill $me) & :")
+        wait_until(lambda: _ended(shell, client), ENDS_S, "it has not ended")
+        assert shell.feed(client, "echo again") == "again\n"
+
+    def test_a_client_that_is_not_there_is_an_error(self, shell: Shell) -> None:
+        with pytest.raises(CommandFailed, match="`ldb-absent` ended with status 69") as caught:
+            shell.feed(Client(("ldb-absent",), "echo {mark}"), "anything")
+        assert "not found" in caught.value.evidence
+
+    def test_a_client_is_fed_when_its_shell_ends(
+        self, containers: Containers, server: Container, shell: Shell
+    ) -> None:
+        path = f"{self.root}/ldb-contract-fed"
+        client, leaving = (
+            Client(("sh",), "echo {mark}"),
+            containers.runtime.shell(server.id, environment={}, ephemeral=False),
+        )
+        for word in ("first", "second", "third"):
+            leaving.feed_later(client, f'echo "{word}" >>{path}')
+        leaving.forget_to_feed(f'echo "second" >>{path}')
+        leaving.close()
+        wait_until(
+            lambda: "first" in shell.run(["sh", "-c", f"cat {path} 2>/dev/null || :"]),
+            ENDS_S,
+            "nothing was done later",
+        )
+        assert shell.run(["sh", "-c", f"cat {path} 2>/dev/null || :"]) == "third\nfirst\n"
+
+
+def _ended(shell: Shell, client: Client) -> bool:
+    """Whether the client that was open has ended meanwhile."""
+    try:
+        shell.feed(client, ":")
+    except CommandFailed:
+        return True
+    return False
