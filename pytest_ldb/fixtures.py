@@ -55,6 +55,7 @@ def fixture_module(names: Iterable[str], session: Callable[[], Session]) -> Modu
 
 def _database_fixture(name: str, session: Callable[[], Session]) -> object:
     def database(request: pytest.FixtureRequest) -> Database:
+        __tracebackhide__ = True
         setup = request.getfixturevalue(f"ldb_{name}_setup")
         with failing_in_a_sentence(session()):
             return session().database(name, setup)
@@ -65,6 +66,7 @@ def _database_fixture(name: str, session: Callable[[], Session]) -> object:
 
 def _fresh_fixture(name: str, session: Callable[[], Session]) -> object:
     def fresh(request: pytest.FixtureRequest) -> Iterator[Database]:
+        __tracebackhide__ = True
         setup = request.getfixturevalue(f"ldb_{name}_setup")
         with failing_in_a_sentence(session()):
             pool = session().fresh(name, setup, lambda: _users(request, f"ldb_{name}_db"))

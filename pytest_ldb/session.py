@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .core.credentials import user_secret
 from .core.database import Database
-from .core.errors import LdbError, hidden
+from .core.errors import LdbError, SetupFailed, hidden
 from .core.external import external_lease
 from .core.fresh import FreshDatabases
 from .core.lease import Lease
@@ -29,6 +29,15 @@ from .core.templates import Templates
 from .core.types import DatabaseType
 
 __tracebackhide__ = hidden
+
+
+@dataclass(frozen=True)
+class _Template:
+    """What became of a setup; it is kept, so that nothing else gets its id."""
+
+    setup: object
+    name: str | None = None
+    failed: bool = False
 
 
 @dataclass
@@ -58,7 +67,8 @@ class Session:
     on_ready: Callable[[Instance], None]
     leases: dict[str, Lease] = field(default_factory=dict)
     kept_failed: set[str] = field(default_factory=set)
-    _pools: dict[str, Pool[Database]] = field(default_factory=dict)
+    _templates: dict[tuple[str, int], _Template] = field(default_factory=dict)
+    _pools: dict[tuple[str, str | None], Pool[Database]] = field(default_factory=dict)
 
     def database(self, name: str, setup: object = None) -> Database:
         """Return a new database of this process on the server that the run shares.
@@ -82,12 +92,16 @@ class Session:
             setup: What fills them, see :meth:`Setup.of`.
             expected: Tells how many tests there are that use them.
         """
-        lease = self.lease(name)
+        lease, template = self.lease(name), self._template(name, setup)
         kind = lease.database_type.name
-        if kind not in self._pools:
-            maker = FreshDatabases(lease, self.database_name, self._template(name, setup))
-            self._pools[kind] = Pool(maker, expected(), lambda line: self.say(f"{kind}: {line}"))
-        return self._pools[kind]
+        if (kind, template) not in self._pools:
+            prefix = "_".join(
+                (self.database_name, *([str(len(self._pools))] if self._pools else []))
+            )
+            maker = FreshDatabases(lease, prefix, template)
+            pool = Pool(maker, expected(), lambda line: self.say(f"{kind}: {line}"))
+            self._pools[kind, template] = pool
+        return self._pools[kind, template]
 
     def expect_no_more(self) -> None:
         """Make no databases ahead of need any more, as the last test has begun."""
@@ -103,10 +117,28 @@ class Session:
             self.kept_failed.add(lease.instance.name)
 
     def _template(self, name: str, given: object) -> str | None:
+        """Obtain a template once for each object that a fixture returned."""
+        lease = self.lease(name)
+        key = (lease.database_type.name, id(given))
+        if key not in self._templates:
+            try:
+                self._templates[key] = _Template(given, self._obtain_template(lease, given))
+            except Exception:
+                self._templates[key] = _Template(given, failed=True)
+                raise
+        if self._templates[key].failed:
+            raise SetupFailed(
+                lease.database_type.name,
+                f"its setup, ldb_{lease.database_type.name}_setup, has failed before",
+                remedy="The first test that used it says why.",
+            )
+        return self._templates[key].name
+
+    def _obtain_template(self, lease: Lease, given: object) -> str | None:
         setup = Setup.of(given)
         if setup is None:
             return None
-        return Templates(self.lease(name), self.run, self.say).obtain(setup)
+        return Templates(lease, self.run, self.say).obtain(setup)
 
     def lease(self, name: str) -> Lease:
         """Return this process's lease on the server that the run shares."""
@@ -135,6 +167,7 @@ class Session:
             lease.shell.close()
         self.leases.clear()
         self._pools.clear()
+        self._templates.clear()
 
     def close_lifecycle(self) -> None:
         """Delete the servers that tests had to themselves."""

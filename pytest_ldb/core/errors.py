@@ -50,11 +50,19 @@ class LdbError(Exception):
 
 
 def hidden(excinfo: object) -> bool:
-    """Whether pytest leaves our frames out of a traceback: those of errors raised on purpose.
+    """Whether pytest leaves our frames out of a traceback.
 
+    It does for errors raised on purpose, and for those that come from the user's own code.
     Modules whose frames would be seen say ``__tracebackhide__ = hidden``.
     """
-    return isinstance(getattr(excinfo, "value", None), LdbError)
+    error = getattr(excinfo, "value", None)
+    traceback = getattr(error, "__traceback__", None)
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    raised_here = traceback is not None and traceback.tb_frame.f_globals.get(
+        "__name__", ""
+    ).startswith("pytest_ldb.")
+    return isinstance(error, LdbError) or not raised_here
 
 
 class InvalidRequest(LdbError):

@@ -36,6 +36,11 @@ class FreshDatabases:
             return None
         return Resets(self.lease.hands, self.template)
 
+    @property
+    def prefers_used(self) -> bool:
+        """Whether using a database, or a number, again is faster than making one."""
+        return self.resets is not None or self.lease.database_type.numbered_databases > 0
+
     def make(self) -> Database:
         """Return a database that holds what the template holds, and nothing else."""
         name = f"{self.prefix}_{next(self._numbers)}"

@@ -109,6 +109,13 @@ class Lease:
             self._create(name, None)
         return Database(self.instance, name, self.database_type, self)
 
+    def drop_template(self, name: str) -> None:
+        """Drop a template that nobody will copy any more."""
+        self._unseal(name)
+        self.hands.do(self.database_type.drop, name)
+        if self.database_type.numbered_databases:
+            self.shell.run(["free_number", name])
+
     def load(self, database: Database, file: Path) -> None:
         """Run the statements in a file with the database's own client.
 

@@ -35,8 +35,8 @@ class Maker(Protocol[D]):
         """Return one that no test has seen."""
 
     @property
-    def resets(self) -> object:
-        """Not None if it can put used ones back."""
+    def prefers_used(self) -> bool:
+        """Whether putting a used one back is faster than making one."""
 
     def put_back(self, database: D, /) -> bool:
         """Make a used one as good as new, or drop it; return whether it can be used again."""
@@ -154,7 +154,7 @@ class Pool(Generic[D]):
 
     @property
     def _most_used(self) -> int:
-        return 1 if self._short or self._maker.resets else MOST_USED
+        return 1 if self._short or self._maker.prefers_used else MOST_USED
 
     def _make(self) -> None:
         try:

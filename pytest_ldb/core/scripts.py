@@ -109,10 +109,13 @@ feed() {
 }
 mark_ready() { : >"$home/ready"; }
 keep() { : >"$home/keep"; }
+# Whoever claims says so before looking whether the template is there; whoever retires hides the
+# template before looking who has claimed it. So at least one of them sees the other.
 template_claim() {
   place=$home/templates/$1
   mkdir -p "$home/templates"
   while :; do
+    : >"$place.user.$LDB_LEASE"
     if [ -e "$place.ready" ]; then echo ready; cat "$place.ready"; return; fi
     if [ -e "$place.failed.$2" ]; then echo failed; cat "$place.failed.$2"; return; fi
     if ln -s "$LDB_LEASE" "$place.lock" 2>/dev/null; then
@@ -134,6 +137,26 @@ template_ready() {
   mv "$home/templates/$1.new" "$home/templates/$1.ready"
   rm -f "$home/templates/$1.lock"
 }
+template_retire() {
+  for ready in "$home"/templates/*.ready; do
+    place=${ready%.ready}
+    [ "$place" != "$home/templates/$1" ] && [ -e "$ready" ] || continue
+    ln -s "$LDB_LEASE" "$place.lock" 2>/dev/null || continue
+    mv "$ready" "$place.retired"
+    used=
+    for user in "$place".user.*; do
+      [ ! -e "$home/leases/${user##*.}" ] || used=1
+    done
+    if [ "$used" ]; then
+      mv "$place.retired" "$ready"
+    else
+      cat "$place.retired"
+      echo
+      rm -f "$place".user.* "$place.retired"
+    fi
+    rm -f "$place.lock"
+  done
+}
 template_failed() {
   printf %s "$3" >"$home/templates/$1.new"
   mv "$home/templates/$1.new" "$home/templates/$1.failed.$2"
@@ -146,6 +169,7 @@ file_for() {
   echo "$folder/$1"
 }
 put() { printf %s "$2" | base64 -d >>"$1"; }
+free_number() { rmdir "$home/numbers/$1"; }
 take_number() {
   number=0
   while [ $number -lt "$1" ]; do

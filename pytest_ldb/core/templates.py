@@ -8,10 +8,11 @@ template is known to others only when it is complete.
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +80,8 @@ class Templates:
             for file in setup.files:
                 lease.load(database, Path(file))
             if setup.run is not None:
-                setup.run(database)
+                with self._saying_that_it_takes_long():
+                    setup.run(database)
             lease.seal(database)
         except BaseException as error:
             lines = traceback.format_exception(error)[-LAST_LINES:]
@@ -89,7 +91,26 @@ class Templates:
         if lease.origin == "external":
             lease.shell.run(["later", f'rm -f "$home/templates/{key}.ready"'])
         lease.shell.run(["template_ready", key, database.database])
+        self._retire_others(key)
         return database.database
+
+    @contextmanager
+    def _saying_that_it_takes_long(self) -> Iterator[None]:
+        """A migration that waits for a lock, of an earlier one perhaps, waits for ever."""
+        line = f"{self._kind}: ldb_{self._kind}_setup has been running for {PATIENCE_S:.0f} s"
+        timer = threading.Timer(PATIENCE_S, self.say, [line])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _retire_others(self, key: str) -> None:
+        """Drop templates that nobody uses: those of earlier setups, on a server that was kept."""
+        with suppress(LdbError):
+            for name in self.lease.shell.run(["template_retire", key]).split():
+                self.lease.drop_template(name)
 
     def _failed_elsewhere(self, cause: str) -> SetupFailed:
         return SetupFailed(

@@ -79,6 +79,34 @@ class TestPostgres(DatabaseTypeContract):
             connection.execute("SELECT 1")
         connection.close()
 
+    def test_connections_are_ended_for_a_snapshot_and_for_restoring_it(
+        self, lease: Lease, name: str
+    ) -> None:
+        database = lease.create_database(name)
+        self.add(database, "thing")
+        idle, busy = psycopg.connect(database.url), psycopg.connect(database.url)
+        busy.execute("LOCK TABLE thing")
+        snapshot = database.snapshot()
+        for connection in (idle, busy):
+            with pytest.raises(psycopg.OperationalError):
+                connection.execute("SELECT 1")
+            connection.close()
+        busy = psycopg.connect(database.url)
+        busy.execute("LOCK TABLE thing")
+        database.restore(snapshot)
+        assert self.things(database) == {"thing"}
+        busy.close()
+        lease.drop_database(database)
+
+    def test_a_client_that_lost_its_connection_is_replaced(self, lease: Lease, name: str) -> None:
+        database = lease.create_database(name)
+        with psycopg.connect(database.url) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name = 'pytest-ldb'"
+            )
+        assert lease.create_database(f"{name}_2", None).database == f"{name}_2"
+
     def test_a_template_that_somebody_is_connected_to_can_be_copied(
         self, lease: Lease, name: str
     ) -> None:
@@ -159,6 +187,23 @@ class TestMySQL(DatabaseTypeContract):
         lease.drop_database(database)
         with pytest.raises(pymysql.err.OperationalError):
             connection.ping(reconnect=False)
+
+    def test_connections_are_ended_for_a_snapshot_and_for_restoring_it(
+        self, lease: Lease, name: str
+    ) -> None:
+        database = lease.create_database(name)
+        self.add(database, "thing")
+        connection = _mysql(**database.keywords)
+        connection.cursor().execute("LOCK TABLES thing WRITE")
+        snapshot = database.snapshot()
+        with pytest.raises(pymysql.err.OperationalError):
+            connection.ping(reconnect=False)
+        connection = _mysql(**database.keywords)
+        connection.cursor().execute("SELECT * FROM thing")
+        database.restore(snapshot)
+        with pytest.raises(pymysql.err.OperationalError):
+            connection.ping(reconnect=False)
+        assert self.things(database) == {"thing"}
 
     @pytest.mark.parametrize(
         ("statements", "again"),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import signal
+import time
 
 import pytest
+
+from pytest_ldb.testing.processes import wait_until
 
 from .conftest import Project, docker
 
@@ -227,3 +231,225 @@ def test_what_cannot_fill_a_database_is_named(project: Project) -> None:
     run = project.run()
     assert "the setup of a database: 7 cannot fill a database." in run.output
     assert "nowhere.sql: this file cannot be read." in run.output
+
+
+def test_each_directory_may_have_its_own_setup(project: Project) -> None:
+    for name in ("one", "other"):
+        project.write(
+            f"{name}/conftest.py",
+            f"""
+import psycopg, pytest
+
+@pytest.fixture(scope="session")
+def ldb_postgres_setup():
+    def fill(database):
+        with psycopg.connect(database.url) as connection:
+            connection.execute("CREATE TABLE {name} (x int)")
+    return fill
+""",
+        )
+        project.write(
+            f"{name}/test_{name}.py",
+            f"""
+import psycopg, pytest
+@pytest.mark.parametrize("n", range(3))
+def test(ldb_postgres_db, n):
+    with psycopg.connect(ldb_postgres_db.url) as connection:
+        query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+        assert connection.execute(query).fetchall() == [("{name}",)]
+""",
+        )
+    project.run().passed(6)
+
+
+def test_a_setup_that_failed_is_explained_once(project: Project) -> None:
+    project.write(
+        "conftest.py",
+        """
+import pytest
+
+@pytest.fixture(scope="session")
+def ldb_redis_setup():
+    def fill(database):
+        raise ValueError("migration 7 is wrong")
+    return fill
+""",
+    )
+    project.write(
+        "test_it.py",
+        "def test_1(ldb_redis_db): pass\n"
+        "def test_2(ldb_redis_db): pass\n"
+        "def test_3(ldb_redis): pass\n",
+    )
+    output = project.run().output
+    assert len(re.findall(r"^E +ValueError: migration 7 is wrong", output, re.MULTILINE)) == 1
+    assert output.count("redis: its setup, ldb_redis_setup, has failed before.") == 2
+    assert "templates.py" not in output
+
+
+def test_a_setup_that_hangs_is_told_and_can_be_ended(project: Project) -> None:
+    project.write(
+        "conftest.py",
+        """
+import psycopg, pytest
+
+@pytest.fixture(scope="session")
+def ldb_postgres_setup():
+    def fill(database):
+        with psycopg.connect(database.url) as one, psycopg.connect(database.url) as other:
+            one.execute("CREATE TABLE things (x int)")
+            one.commit()
+            one.execute("LOCK TABLE things")
+            other.execute("LOCK TABLE things")
+    return fill
+""",
+    )
+    project.write("test_a.py", "def test(ldb_postgres_db): pass\n")
+    project.write("test_b.py", "def test(ldb_postgres_db): pass\ndef test_other(): pass\n")
+    run = project.run("-n2", "--timeout=12")
+    assert "ldb: postgres: ldb_postgres_setup has been running for 10 s" in run.output, run.output
+    assert "Timeout (>12.0s)" in run.output
+    assert "1 passed, 2 errors" in run.output
+    project.wait_until_gone()
+
+
+def test_a_worker_killed_while_it_makes_databases_leaves_none(filled: Project) -> None:
+    filled.write(
+        "test_it.py",
+        """
+import os, time, pytest
+@pytest.mark.parametrize("n", range(6))
+def test(ldb_postgres_db, ldb_mysql_db, n):
+    if n in (1, 3):
+        os.kill(os.getpid(), 9)
+""",
+    )
+    run = filled.run("--ldb-keep", "-n2")
+    assert "2 failed, 4 passed" in run.output, run.output
+    wait_until(
+        lambda: all(name.startswith("ldb_t_") or name == "ldb" for name in databases(filled)),
+        *(10.0, "databases are left"),
+    )
+    assert len([name for name in databases(filled) if name.startswith("ldb_t_")]) == 2
+
+
+def test_templates_that_nobody_uses_any_more_are_dropped(filled: Project) -> None:
+    filled.write("test_it.py", "def test(ldb_postgres_db, ldb_redis_db, ldb_mysql_db): pass\n")
+    conftest = filled.root / "conftest.py"
+    for number in (1, 3, 5):
+        text = conftest.read_text()
+        conftest.write_text(
+            text.replace("SELECT", f"SELECT {number} AS n{number},").replace("things.sql", "t.sql")
+        )
+        filled.write("t.sql", f"CREATE TABLE things (number{number} int);")
+        filled.run("--ldb-keep").passed(1)
+    assert len([name for name in databases(filled) if name.startswith("ldb_t_")]) == 2
+
+
+def databases(project: Project) -> list[str]:
+    """Return the names of the databases of ours on the kept PostgreSQL and MySQL."""
+    names: list[str] = []
+    for container in project.containers():
+        if "postgres" in container:
+            query = ("psql", "-U", "postgres", "-Atc", "SELECT datname FROM pg_database")
+            names += docker("exec", container, *query).split()
+        if "mysql" in container:
+            script = 'mysql -Ne "SHOW DATABASES" -p"$MYSQL_ROOT_PASSWORD" 2>/dev/null'
+            names += docker("exec", container, "sh", "-c", script).split()
+    return [name for name in names if name.startswith("ldb")]
+
+
+def test_the_server_of_a_failing_test_can_be_kept(filled: Project) -> None:
+    filled.write(
+        "test_it.py",
+        """
+import psycopg, pytest
+def test_bad(ldb_postgres_db, record):
+    record(a=ldb_postgres_db.database)
+    with psycopg.connect(ldb_postgres_db.url) as connection:
+        connection.execute("INSERT INTO things VALUES (4711)")
+    assert 0
+def test_good(ldb_redis_db): pass
+""",
+    )
+    run = filled.run("--ldb-keep-failed")
+    (bad,) = (record["a"] for record in filled.records())
+    wait_until(lambda: len(filled.containers()) == 1, 10.0, "others are kept too")
+    (container,) = filled.containers()
+    assert f"; kept for the tests that failed as {container}, `docker rm -fv {container}`" in (
+        run.output
+    )
+    query = ("psql", "-U", "postgres", "-d", bad, "-Atc", "SELECT max(number) FROM things")
+    assert docker("exec", container, *query).strip() == "4711"
+
+
+def test_the_database_of_a_failing_test_stays_on_a_kept_server(filled: Project) -> None:
+    filled.write(
+        "test_it.py",
+        "def test_bad(ldb_postgres_db, record):\n"
+        "    record(a=ldb_postgres_db.database)\n"
+        "    assert 0\n",
+    )
+    filled.run("--ldb-keep", "--ldb-keep-failed")
+    (bad,) = (record["a"] for record in filled.records())
+    wait_until(
+        lambda: {bad} == {n for n in databases(filled) if n != "ldb" and "ldb_t_" not in n},
+        *(10.0, "it is not the only one"),
+    )
+
+
+MANY = """
+import psycopg, pymongo, pymysql, pytest, redis
+
+def pytest_generate_tests(metafunc):
+    metafunc.parametrize("n", range(500))
+
+def test_postgres(ldb_postgres_db, n):
+    with psycopg.connect(ldb_postgres_db.url) as connection:
+        assert connection.execute("SELECT number FROM things").fetchall() == [(1,)]
+        connection.execute("INSERT INTO things VALUES (%s)", [n])
+
+def test_mysql(ldb_mysql_db, n):
+    with pymysql.connect(**ldb_mysql_db.keywords) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT number FROM things")
+        assert cursor.fetchall() == ((1,),)
+        cursor.execute("INSERT INTO things VALUES (%s)", [n])
+        connection.commit()
+
+def test_mongodb(ldb_mongodb_db, n):
+    with pymongo.MongoClient(ldb_mongodb_db.url) as client:
+        things = client.get_default_database().things
+        assert [thing["number"] for thing in things.find()] == [1]
+        things.insert_one({"number": n})
+
+def test_redis(ldb_redis_db, n):
+    with redis.Redis(**ldb_redis_db.keywords) as client:
+        assert client.keys() == [b"things"]
+        assert client.lrange("things", 0, -1) == [b"1"]
+        client.rpush("things", n)
+"""
+
+
+def test_hundreds_of_tests_on_each_database_take_bounded_memory(filled: Project) -> None:
+    filled.write("test_it.py", MANY)
+    process = filled.start("-n4")
+    most: dict[str, float] = {}
+    while process.poll() is None:
+        time.sleep(1.0)
+        for container in filled.containers():
+            most[container] = max(most.get(container, 0.0), mebibytes(container))
+    output, _ = process.communicate()
+    assert "2000 passed" in output, output
+    filled.wait_until_gone()
+    assert len(most) == 4
+    # A database of PostgreSQL takes 8 MiB here, and each worker has up to 24 of them.
+    assert max(most.values()) < 1200, most
+
+
+def mebibytes(container: str) -> float:
+    """Return how much memory the container's data takes; 0 once it is gone."""
+    try:
+        lines = docker("exec", container, "df", "-mt", "tmpfs").splitlines()
+    except AssertionError:
+        return 0.0
+    return max((float(line.split()[2]) for line in lines[1:]), default=0.0)

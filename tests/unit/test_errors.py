@@ -54,10 +54,13 @@ def test_an_error_survives_the_way_from_a_worker(kind: type[LdbError]) -> None:
     assert (type(again), str(again), vars(again)) == (kind, str(error), vars(error))
 
 
-def test_frames_of_ours_are_hidden_for_errors_on_purpose_only() -> None:
+def test_frames_of_ours_are_hidden_unless_they_hold_a_bug() -> None:
     with pytest.raises(LdbError) as expected:
         raise LdbError("postgres", "it ended")
+    with pytest.raises(ValueError, match="the user's own") as theirs:
+        raise ValueError("the user's own")
     with pytest.raises(ValueError, match="a bug") as bug:
-        raise ValueError("a bug")
+        exec("raise ValueError('a bug')", {"__name__": "pytest_ldb.core.lease"})  # noqa: S102
     assert errors.hidden(expected)
+    assert errors.hidden(theirs)
     assert not errors.hidden(bug)

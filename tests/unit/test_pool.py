@@ -17,7 +17,7 @@ from pytest_ldb.testing.processes import wait_until
 class Numbers:
     """Makes numbers; what was made and dropped is on record."""
 
-    resets: bool = False
+    prefers_used: bool = False
     short: bool = False
     worn: set[int] = field(default_factory=set)
     failure: Exception | None = None
@@ -33,7 +33,7 @@ class Numbers:
         return self.made
 
     def put_back(self, number: int) -> bool:
-        if self.resets and number not in self.worn:
+        if self.prefers_used and number not in self.worn:
             return True
         if self.failure:
             raise self.failure
@@ -171,7 +171,7 @@ def test_what_cannot_be_dropped_is_said_and_forgotten(pools: Pools) -> None:
 
 
 def test_used_ones_are_put_back_and_used_again(pools: Pools) -> None:
-    maker = Numbers(resets=True)
+    maker = Numbers(prefers_used=True)
     pool = pools(maker)
     for _ in range(100):
         pool.give_back(pool.take())
@@ -180,7 +180,7 @@ def test_used_ones_are_put_back_and_used_again(pools: Pools) -> None:
 
 
 def test_one_that_cannot_be_put_back_is_never_seen_again(pools: Pools) -> None:
-    maker = Numbers(resets=True, worn={1, 2})
+    maker = Numbers(prefers_used=True, worn={1, 2})
     pool = pools(maker)
     taken = []
     for _ in range(30):
