@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .core.database import Database
+    from .core.database import Database, Snapshot
     from .core.errors import LdbError
     from .core.lifecycle import Lifecycle
     from .core.model import Address, Credentials, Instance, InstanceStatus
@@ -38,6 +38,7 @@ _HOMES = {
     "POSTGRES": "databases",
     "REDIS": "databases",
     "Setup": "core.setups",
+    "Snapshot": "core.database",
 }
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "LdbError",
     "Lifecycle",
     "Setup",
+    "Snapshot",
 ]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .core.credentials import user_secret
 from .core.database import Database
-from .core.errors import LdbError, SetupFailed, hidden
+from .core.errors import LdbError, hidden
 from .core.external import external_lease
 from .core.fresh import FreshDatabases
 from .core.lease import Lease
@@ -22,22 +22,12 @@ from .core.pool import Pool
 from .core.request import Scope
 from .core.runtime import Runtime
 from .core.settings import Settings
-from .core.setups import Setup
 from .core.sharing import Sharing
 from .core.shell import Shell
 from .core.templates import Templates
 from .core.types import DatabaseType
 
 __tracebackhide__ = hidden
-
-
-@dataclass(frozen=True)
-class _Template:
-    """What became of a setup; it is kept, so that nothing else gets its id."""
-
-    setup: object
-    name: str | None = None
-    failed: bool = False
 
 
 @dataclass
@@ -67,7 +57,7 @@ class Session:
     on_ready: Callable[[Instance], None]
     leases: dict[str, Lease] = field(default_factory=dict)
     kept_failed: set[str] = field(default_factory=set)
-    _templates: dict[tuple[str, int], _Template] = field(default_factory=dict)
+    _templates: dict[str, Templates] = field(default_factory=dict)
     _pools: dict[tuple[str, str | None], Pool[Database]] = field(default_factory=dict)
 
     def database(self, name: str, setup: object = None) -> Database:
@@ -81,8 +71,8 @@ class Session:
             LdbError: One of its subclasses says what is in the way.
             Exception: What the setup raised.
         """
-        template = self._template(name, setup)
-        return self.lease(name).create_database(self.database_name, template)
+        lease = self.lease(name)
+        return lease.create_database(self.database_name, self._template(lease, setup))
 
     def fresh(self, name: str, setup: object, expected: Callable[[], int]) -> Pool[Database]:
         """Return what hands out databases for single tests; arguments and errors as above.
@@ -92,13 +82,10 @@ class Session:
             setup: What fills them, see :meth:`Setup.of`.
             expected: Tells how many tests there are that use them.
         """
-        lease, template = self.lease(name), self._template(name, setup)
-        kind = lease.database_type.name
+        lease = self.lease(name)
+        kind, template = lease.database_type.name, self._template(lease, setup)
         if (kind, template) not in self._pools:
-            prefix = "_".join(
-                (self.database_name, *([str(len(self._pools))] if self._pools else []))
-            )
-            maker = FreshDatabases(lease, prefix, template)
+            maker = FreshDatabases(lease, f"{self.database_name}_{len(self._pools)}", template)
             pool = Pool(maker, expected(), lambda line: self.say(f"{kind}: {line}"))
             self._pools[kind, template] = pool
         return self._pools[kind, template]
@@ -116,29 +103,11 @@ class Session:
             lease.shell.keep()
             self.kept_failed.add(lease.instance.name)
 
-    def _template(self, name: str, given: object) -> str | None:
-        """Obtain a template once for each object that a fixture returned."""
-        lease = self.lease(name)
-        key = (lease.database_type.name, id(given))
-        if key not in self._templates:
-            try:
-                self._templates[key] = _Template(given, self._obtain_template(lease, given))
-            except Exception:
-                self._templates[key] = _Template(given, failed=True)
-                raise
-        if self._templates[key].failed:
-            raise SetupFailed(
-                lease.database_type.name,
-                f"its setup, ldb_{lease.database_type.name}_setup, has failed before",
-                remedy="The first test that used it says why.",
-            )
-        return self._templates[key].name
-
-    def _obtain_template(self, lease: Lease, given: object) -> str | None:
-        setup = Setup.of(given)
-        if setup is None:
-            return None
-        return Templates(lease, self.run, self.say).obtain(setup)
+    def _template(self, lease: Lease, setup: object) -> str | None:
+        kind = lease.database_type.name
+        if kind not in self._templates:
+            self._templates[kind] = Templates(lease, self.run, self.say)
+        return self._templates[kind].of(setup)
 
     def lease(self, name: str) -> Lease:
         """Return this process's lease on the server that the run shares."""

@@ -10,9 +10,6 @@ from .database import Database
 from .lease import Lease
 from .resets import Resets
 
-MOST_SPACE = 0.5
-"""The part of the room for data that may be taken before as few databases as possible are made."""
-
 
 @dataclass
 class FreshDatabases:
@@ -62,6 +59,6 @@ class FreshDatabases:
         """Leave a database on the server, even one that outlives the run."""
         self.lease.keep_database(database)
 
-    def is_short_of_space(self) -> bool:
-        """Whether much of the room for data is taken."""
-        return self.lease.used_space() > MOST_SPACE
+    def space_taken(self) -> float:
+        """Return which part of the server's room for data is taken, from 0 to 1."""
+        return self.lease.space_taken()

@@ -79,7 +79,7 @@ class Lease:
             self._unseal(snapshot)
             self._drop(snapshot)
 
-    def used_space(self) -> float:
+    def space_taken(self) -> float:
         """Return which part of the room for data is taken, from 0 to 1; 0 if it is not limited."""
         if not self.data_paths:
             return 0.0

@@ -23,7 +23,10 @@ MOST_USED = 16
 """Drop before anything else is made when so many wait for it."""
 
 LOOK_AFTER = 16
-"""Look how much space is left each time that so many have been made."""
+"""Look how much space is taken each time that so many have been made, as long as it is little."""
+
+LITTLE, MUCH = 0.25, 0.5
+"""The parts of it above which to look each time, and to have as few databases as possible."""
 
 D = TypeVar("D")
 
@@ -41,8 +44,8 @@ class Maker(Protocol[D]):
     def put_back(self, database: D, /) -> bool:
         """Make a used one as good as new, or drop it; return whether it can be used again."""
 
-    def is_short_of_space(self) -> bool:
-        """Whether there should be as few as possible."""
+    def space_taken(self) -> float:
+        """Return which part of the space there is is taken, from 0 to 1."""
 
 
 class Pool(Generic[D]):
@@ -64,7 +67,7 @@ class Pool(Generic[D]):
         self._expected = expected
         self._wanted = 1
         self._waiting = 0
-        self._made = 0
+        self._looks_after = 1
         self._short = False
         self._closed = False
         self._error: Exception | None = None
@@ -159,9 +162,9 @@ class Pool(Generic[D]):
     def _make(self) -> None:
         try:
             database = self._maker.make()
-            self._made += 1
-            if self._made % LOOK_AFTER == 0:
-                self._short = self._maker.is_short_of_space()
+            self._looks_after -= 1
+            if self._looks_after <= 0:
+                self._look()
         except Exception as error:  # noqa: BLE001 - it belongs to the test that asks
             self._error = error
         else:
@@ -169,11 +172,18 @@ class Pool(Generic[D]):
         with self._changed:
             self._changed.notify_all()
 
+    def _look(self) -> None:
+        taken = self._maker.space_taken()
+        self._short = taken > MUCH
+        self._looks_after = LOOK_AFTER if taken < LITTLE else 1
+
     def _put_back(self) -> None:
         with self._changed:
             database = self._used.popleft()
         try:
             again = self._maker.put_back(database)
+            if self._short:
+                self._look()
         except LdbError as error:
             again = False
             if not self._closed:

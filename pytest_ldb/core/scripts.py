@@ -173,7 +173,7 @@ free_number() { rmdir "$home/numbers/$1"; }
 take_number() {
   number=0
   while [ $number -lt "$1" ]; do
-    if mkdir "$home/numbers/$number" 2>/dev/null; then
+    if [ ! -e "$home/numbers/$number" ] && mkdir "$home/numbers/$number" 2>/dev/null; then
       [ "$2" ] || later "rmdir '$home/numbers/$number'"
       echo $number
       return 0

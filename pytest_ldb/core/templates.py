@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import LdbError, SetupFailed, hidden
@@ -28,9 +28,9 @@ PATIENCE_S = 10.0
 LAST_LINES = 30
 
 
-@dataclass(frozen=True)
+@dataclass
 class Templates:
-    """Makes and finds the templates on a server.
+    """Makes and finds the templates on a server, each once in this process.
 
     Args:
         lease: The server.
@@ -41,6 +41,31 @@ class Templates:
     lease: Lease
     run: str
     say: Callable[[str], None]
+    _names: dict[int, tuple[object, str | None]] = field(default_factory=dict)
+    _failed: dict[int, object] = field(default_factory=dict)
+
+    def of(self, given: object) -> str | None:
+        """Return the template for what a fixture returned, see :meth:`Setup.of`; None for none.
+
+        Raises:
+            SetupFailed: It failed before, in this process or in another one of this run.
+            Exception: It failed now; what it raised.
+        """
+        # The object is kept, so that no other one gets its id.
+        if id(given) in self._failed:
+            raise SetupFailed(
+                self._kind,
+                f"its setup, ldb_{self._kind}_setup, has failed before",
+                remedy="The first test that used it says why.",
+            )
+        if id(given) not in self._names:
+            try:
+                setup = Setup.of(given)
+                self._names[id(given)] = given, self.obtain(setup) if setup else None
+            except Exception:
+                self._failed[id(given)] = given
+                raise
+        return self._names[id(given)][1]
 
     def obtain(self, setup: Setup) -> str:
         """Return the name of the database that ``setup`` has filled, here or elsewhere.

@@ -2,7 +2,7 @@
 
 from ..core.types import DatabaseType, Exchange
 
-_DATABASES = 256
+_DATABASES = 1024
 _CLIENT = ("redis-cli", "-h", "{host}", "-p", "{port}")
 
 # A number that somebody left things in is not handed out, so nobody's data is ever flushed.

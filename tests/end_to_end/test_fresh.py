@@ -346,6 +346,59 @@ def test_templates_that_nobody_uses_any_more_are_dropped(filled: Project) -> Non
     assert len([name for name in databases(filled) if name.startswith("ldb_t_")]) == 2
 
 
+def test_what_goes_wrong_ahead_of_need_is_told_to_the_test_that_asks(filled: Project) -> None:
+    filled.write(
+        "test_it.py",
+        """
+import time
+import psycopg
+
+def rename(database, pattern, change):
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        query = "SELECT datname FROM pg_database WHERE datname LIKE %s"
+        (name,) = connection.execute(query, [pattern]).fetchone()
+        connection.execute(f"ALTER DATABASE {name} RENAME TO {change(name)}")
+        time.sleep(0.2)
+
+def test_1(ldb_postgres, ldb_postgres_db):
+    rename(ldb_postgres, "ldb_t_%", lambda name: f"hidden_{name}")
+def test_2(ldb_postgres_db): pass
+def test_3(ldb_postgres_db): pass
+def test_4(ldb_postgres_db): pass
+def test_5(ldb_postgres): rename(ldb_postgres, "hidden_%", lambda name: name[7:])
+def test_6(ldb_postgres_db): pass
+""",
+    )
+    run = filled.run("-v")
+    assert "test_4 ERROR" in run.output, run.output
+    assert 'ERROR:  template database "ldb_t_' in run.output
+    assert "test_6 PASSED" in run.output
+    filled.wait_until_gone()
+
+
+def test_space_that_runs_short_is_made(project: Project) -> None:
+    with (project.root / "conftest.py").open("a") as conftest:
+        conftest.write(
+            "from dataclasses import replace\n"
+            "from pytest_ldb import POSTGRES\n"
+            "def pytest_ldb_database_types(): return [replace(POSTGRES, data_mib=250)]\n"
+        )
+    project.write(
+        "test_it.py",
+        """
+import psycopg, pytest
+@pytest.mark.parametrize("n", range(60))
+def test(ldb_postgres_db, n):
+    with psycopg.connect(ldb_postgres_db.url) as connection:
+        connection.execute("CREATE TABLE things AS SELECT 1 AS number")
+    assert n == 3
+""",
+    )
+    run = project.run("--tb=no")
+    assert "59 failed, 1 passed" in run.output, run.output
+    assert "ldb: postgres: space is short, so <Database 'postgresql://" in run.output
+
+
 def databases(project: Project) -> list[str]:
     """Return the names of the databases of ours on the kept PostgreSQL and MySQL."""
     names: list[str] = []

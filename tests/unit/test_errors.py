@@ -60,7 +60,7 @@ def test_frames_of_ours_are_hidden_unless_they_hold_a_bug() -> None:
     with pytest.raises(ValueError, match="the user's own") as theirs:
         raise ValueError("the user's own")
     with pytest.raises(ValueError, match="a bug") as bug:
-        exec("raise ValueError('a bug')", {"__name__": "pytest_ldb.core.lease"})  # noqa: S102
+        exec("raise ValueError('a bug')", {"__name__": "pytest_ldb.core.lease"})
     assert errors.hidden(expected)
     assert errors.hidden(theirs)
     assert not errors.hidden(bug)

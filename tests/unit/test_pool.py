@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from pytest_ldb.core.errors import CommandFailed, LdbError
-from pytest_ldb.core.pool import LOOK_AFTER, MOST_READY, MOST_USED, Pool
+from pytest_ldb.core.pool import MOST_READY, MOST_USED, Pool
 from pytest_ldb.testing.processes import wait_until
 
 
@@ -18,7 +18,7 @@ class Numbers:
     """Makes numbers; what was made and dropped is on record."""
 
     prefers_used: bool = False
-    short: bool = False
+    taken: float = 0.0
     worn: set[int] = field(default_factory=set)
     failure: Exception | None = None
     made: int = 0
@@ -40,8 +40,8 @@ class Numbers:
         self.dropped.append(number)
         return False
 
-    def is_short_of_space(self) -> bool:
-        return self.short
+    def space_taken(self) -> float:
+        return self.taken
 
 
 @dataclass
@@ -201,11 +201,11 @@ def test_those_of_failed_tests_stay(pools: Pools) -> None:
 
 
 def test_when_space_is_short_there_are_as_few_as_possible(pools: Pools) -> None:
-    maker = Numbers(short=True)
+    maker = Numbers(taken=0.6)
     pool = pools(maker)
     failed = pool.take()
     pool.keep(failed)
-    for _ in range(2 * LOOK_AFTER):
+    for _ in range(20):
         pool.give_back(pool.take())
     wait_until(lambda: failed in maker.dropped, 5.0, "it is not dropped")
     assert maker.made - len(maker.dropped) <= 3
