@@ -19,6 +19,9 @@ __tracebackhide__ = hidden
 MOST_READY = 8
 """Never keep more databases ready than this; each takes space."""
 
+MOST_AGAIN = 3
+"""Nor more than this where used ones are put back: one is in use, one is being put back."""
+
 MOST_USED = 16
 """Drop before anything else is made when so many wait for it."""
 
@@ -84,7 +87,8 @@ class Pool(Generic[D]):
             self._expected -= 1
             if not self._ready:
                 # Tests come faster than databases, or this is the first one.
-                self._wanted = min(2 * self._wanted, MOST_READY)
+                most = MOST_AGAIN if self._maker.prefers_used else MOST_READY
+                self._wanted = min(2 * self._wanted, most)
             self._error = None  # Nobody was waiting then; it is tried again for this test.
             self._waiting += 1
             self._changed.notify_all()

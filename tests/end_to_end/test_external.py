@@ -24,8 +24,8 @@ from pytest_ldb.runtimes.docker import DockerRuntime
 
 from .conftest import Project
 
-CLIENTS = ("createdb", "dropdb", "mysql", "redis-cli", "mongosh")
-KINDS = ("POSTGRES", "POSTGRES", "MYSQL", "REDIS", "MONGODB")
+CLIENTS = ("psql", "mysql", "redis-cli", "mongosh")
+KINDS = ("POSTGRES", "MYSQL", "REDIS", "MONGODB")
 VARIABLES = (
     "PGHOST",
     "PGPORT",
@@ -80,7 +80,7 @@ def _clients(project: Project) -> None:
         path = folder / client
         path.write_text(
             "#!/bin/sh\n"
-            f'exec docker run --rm --network host {passed} --entrypoint "" {image} {client} "$@"\n'
+            f'exec docker run --rm -i --network host {passed} --entrypoint "" {image} {client} "$@"\n'
         )
         path.chmod(0o755)
     project.environment["PATH"] = f"{folder}:{os.environ['PATH']}"
@@ -142,7 +142,7 @@ def test_a_missing_client_is_named(project: Project, lifecycle: Lifecycle) -> No
     project.environment |= {"LDB_POSTGRES_URL": str(database.url), "PATH": str(shells)}
     project.write("test_it.py", TEST.format(name="postgres", sleep=0))
     run = project.run()
-    assert "LDB_POSTGRES_URL: databases on an existing server are made with `dropdb`" in run.output
+    assert "LDB_POSTGRES_URL: databases on an existing server are made with `psql`" in run.output
     assert "Install the client programs of postgres on this machine." in run.output
 
 
