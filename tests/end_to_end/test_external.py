@@ -79,8 +79,8 @@ def _clients(project: Project) -> None:
         image, passed = os.environ[f"LDB_{kind}_IMAGE"], " ".join(f"-e {v}" for v in VARIABLES)
         path = folder / client
         path.write_text(
-            "#!/bin/sh\n"
-            f'exec docker run --rm -i --network host {passed} --entrypoint "" {image} {client} "$@"\n'
+            f"#!/bin/sh\nexec docker run --rm -i --network host {passed} "
+            f'--entrypoint "" {image} {client} "$@"\n'
         )
         path.chmod(0o755)
     project.environment["PATH"] = f"{folder}:{os.environ['PATH']}"
