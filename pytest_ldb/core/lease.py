@@ -80,10 +80,13 @@ class Lease:
             self._drop(snapshot)
 
     def space_taken(self) -> float:
-        """Return which part of the room for data is taken, from 0 to 1; 0 if it is not limited."""
+        """Return which part of the room for data is taken, from 0 to 1; 0 if nobody knows."""
         if not self.data_paths:
             return 0.0
-        lines = self.shell.run(["df", "-Pk", *self.data_paths]).splitlines()[1:]
+        try:
+            lines = self.shell.run(["df", "-Pk", *self.data_paths]).splitlines()[1:]
+        except CommandFailed:
+            return 0.0
         sizes = [(int(size), int(used)) for _, size, used, *_ in map(str.split, lines)]
         return max(used / self._room(size) for size, used in sizes)
 

@@ -87,15 +87,15 @@ open_client() {
   (cd "$home" && exec "$@") <"$channel/in" >"$channel/out" 2>&1 8>&- &
   exec 9<"$channel/out"
   rm -r "$channel"
-  printf '%s\n' "$mark_statement" >&8
+  printf '%s\\n' "$mark_statement" >&8
   greeting=$(answer) && client=open && return
-  printf '%s\n' "$greeting"
+  printf '%s\\n' "$greeting"
   return 69
 }
 answer() {
   while IFS= read -r line <&9; do
     [ "$line" != "$mark" ] || return 0
-    printf '%s\n' "$line"
+    printf '%s\\n' "$line"
   done
   client=
   return 69
@@ -104,7 +104,13 @@ feed() {
   text=$1 mark_statement=$2 mark=$3
   shift 3
   [ "$client" ] || open_client "$@" || return
-  printf '%s\n' "$text" "$mark_statement" >&8
+  # What does not fit into a pipe is written while the answer is read, as the client may not read
+  # before somebody takes what it has written.
+  if [ ${#text} -lt 4096 ]; then
+    printf '%s\\n' "$text" "$mark_statement" >&8
+  else
+    printf '%s\\n' "$text" "$mark_statement" >&8 &
+  fi
   answer
 }
 mark_ready() { : >"$home/ready"; }
@@ -150,13 +156,15 @@ template_retire() {
     if [ "$used" ]; then
       mv "$place.retired" "$ready"
     else
-      cat "$place.retired"
-      echo
+      # It stays locked until its database is gone.
+      echo "${place##*/} $(cat "$place.retired")"
       rm -f "$place".user.* "$place.retired"
+      continue
     fi
     rm -f "$place.lock"
   done
 }
+template_gone() { rm -f "$home/templates/$1.lock"; }
 template_failed() {
   printf %s "$3" >"$home/templates/$1.new"
   mv "$home/templates/$1.new" "$home/templates/$1.failed.$2"

@@ -134,8 +134,10 @@ class Templates:
     def _retire_others(self, key: str) -> None:
         """Drop templates that nobody uses: those of earlier setups, on a server that was kept."""
         with suppress(LdbError):
-            for name in self.lease.shell.run(["template_retire", key]).split():
+            for line in self.lease.shell.run(["template_retire", key]).splitlines():
+                retired, _, name = line.partition(" ")
                 self.lease.drop_template(name)
+                self.lease.shell.run(["template_gone", retired])
 
     def _failed_elsewhere(self, cause: str) -> SetupFailed:
         return SetupFailed(

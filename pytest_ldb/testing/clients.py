@@ -21,9 +21,15 @@ class ClientContract:
         assert shell.feed(client, "word=kept") == ""
         assert shell.feed(client, "echo $word; echo error >&2") == "kept\nerror\n"
         assert shell.run(["echo", "usable"]) == "usable\n"
-        assert shell.feed(client, 'echo "\\"; echo "two\n lines "; pwd') == (
-            "\\\ntwo\n lines \n" + shell.run(["sh", "-c", 'cd "$LDB_HOME"; pwd'])
-        )
+        assert shell.feed(client, "printf '%s\\n' '*  \\t'") == "*  \\t\n"
+        assert shell.feed(client, "pwd") == shell.run(["sh", "-c", 'cd "$LDB_HOME"; pwd'])
+
+    def test_much_may_be_said_and_answered_at_once(self, shell: Shell) -> None:
+        client = Client(("sh",), "echo {mark}")
+        numbers = [str(number) for number in range(20000)]
+        statements = "\n".join(f"echo {number}" for number in numbers)
+        assert shell.feed(client, statements).split() == numbers
+        assert shell.feed(client, "echo again") == "again\n"
 
     def test_what_a_client_says_when_it_opens_is_no_answer(self, shell: Shell) -> None:
         client = Client(("sh", "-c", "echo hello; exec sh"), "echo {mark}")

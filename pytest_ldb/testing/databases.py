@@ -282,6 +282,8 @@ class DatabaseTypeContract:
     def test_data_is_in_memory_unless_it_must_be_durable(
         self, servers: Servers, lease: Lease, durable: Lease
     ) -> None:
+        assert 0.0 <= lease.space_taken() < 0.5
+        assert durable.space_taken() == 0.0
         for volume in servers.volumes(self.database_type):
             command = ["stat", "-f", "-c", "%T", volume]
             assert lease.shell.run(command).strip() == "tmpfs"

@@ -115,7 +115,7 @@ def test_every_field_of_a_declaration_has_a_row() -> None:
 
 def _public(kind: type) -> set[str]:
     fields = {f.name for f in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else set()
-    return fields | {name for name in vars(kind) if not name.startswith("_")}
+    return {name for name in (*fields, *vars(kind)) if not name.startswith("_")}
 
 
 def _arguments(hook: Callable[..., object]) -> tuple[str, ...]:

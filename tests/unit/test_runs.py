@@ -33,7 +33,9 @@ KIND = replace(
     image="fake:1",
     arguments=(),
     tuning=(),
-    clone=("cp", "-r", "db/{template}", "db/{database}"),
+    client=(),
+    clone=("cp", "-rT", "db/{template}", "db/{database}"),
+    drop=("redis-cli", "-n", "{database}", "FLUSHDB"),
 )
 
 def pytest_ldb_database_types():
