@@ -78,6 +78,19 @@ def _fresh_fixture(name: str, session: Callable[[], Session]) -> object:
     return pytest.fixture(name=f"ldb_{name}_db")(fresh)
 
 
+def used_types(items: Iterable[pytest.Item], names: Iterable[str]) -> list[str]:
+    """Return the types whose fixtures these tests use, those that will be skipped left out."""
+    fixtures = {f"ldb_{name}{suffix}": name for name in names for suffix in ("", "_db")}
+    used = {
+        fixtures[fixture]: None
+        for item in items
+        if not (item.get_closest_marker("skip") or item.get_closest_marker("skipif"))
+        for fixture in getattr(item, "fixturenames", ())
+        if fixture in fixtures
+    }
+    return list(used)
+
+
 def _users(request: pytest.FixtureRequest, fixture: str) -> int:
     """Return how many tests use a fixture; any may if none says so (`getfixturevalue`)."""
     items = request.session.items

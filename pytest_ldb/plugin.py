@@ -6,13 +6,13 @@ What a run that needs no database does not need is imported on use.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import hookspecs
-from .fixtures import FAILED, fixture_module
+from .fixtures import FAILED, fixture_module, used_types
 from .options import add_options, read_options
 
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from .session import Session
 
 SESSION = pytest.StashKey["Session"]()
+NAMES = pytest.StashKey[Iterable[str]]()
+BEGIN = pytest.StashKey[Callable[[], "Session"]]()
+
+RUNS_NO_TEST = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
+"""Options with which tests are collected and not run."""
 
 BUILTIN = ("postgres", "mysql", "mongodb", "redis")
 """The names of `databases.BUILTIN`, known without importing those."""
@@ -45,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
             config.stash[SESSION] = _begin(config, decided, added)
         return config.stash[SESSION]
 
+    config.stash[NAMES], config.stash[BEGIN] = names, session
     config.pluginmanager.register(fixture_module(names, session), "ldb-fixtures")
 
 
@@ -72,6 +78,15 @@ def pytest_ldb_runtime() -> Runtime:
     from .runtimes.docker import DockerRuntime
 
     return DockerRuntime()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    config = session.config
+    used = used_types(session.items, config.stash[NAMES])
+    if used and not any(config.getoption(option, default=False) for option in RUNS_NO_TEST):
+        from .workers import share_of
+
+        config.stash[BEGIN]().begin(share_of(config, used))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
+from .core.ahead import Ahead
 from .core.credentials import user_secret
 from .core.database import Database
 from .core.errors import LdbError, hidden
@@ -57,6 +59,7 @@ class Session:
     on_ready: Callable[[Instance], None]
     leases: dict[str, Lease] = field(default_factory=dict)
     kept_failed: set[str] = field(default_factory=set)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
     _templates: dict[str, Templates] = field(default_factory=dict)
     _pools: dict[tuple[str, str | None], Pool[Database]] = field(default_factory=dict)
 
@@ -109,18 +112,25 @@ class Session:
             self._templates[kind] = Templates(lease, self.run, self.say)
         return self._templates[kind].of(setup)
 
+    def begin(self, names: Iterable[str]) -> None:
+        """Start servers in the background; who needs one waits for what is left to do."""
+        for kind in [type_named(name, self.types) for name in names]:
+            if kind.name not in self.leases:
+                self._ahead.begin(kind.name, partial(self._obtain, kind))
+
     def lease(self, name: str) -> Lease:
         """Return this process's lease on the server that the run shares."""
         kind = type_named(name, self.types)
         if kind.name not in self.leases:
-            self.leases[kind.name] = self._obtain(kind)
+            self.leases[kind.name] = self._ahead.result(kind.name, lambda: self._obtain(kind))
             self.on_ready(self.leases[kind.name].instance)
         return self.leases[kind.name]
 
     @cached_property
     def lifecycle(self) -> Lifecycle:
         """The seven commands, for servers that a test has to itself."""
-        return Lifecycle(self._runtime, self._planner, self.types, self._secret)
+        with self._lock:
+            return Lifecycle(self._runtime, self._planner, self.types, self._secret)
 
     @property
     def database_name(self) -> str:
@@ -134,6 +144,7 @@ class Session:
             pool.close()
         for lease in self.leases.values():
             lease.shell.close()
+        self._ahead.give_up(lambda lease: lease.shell.close())
         self.leases.clear()
         self._pools.clear()
         self._templates.clear()
@@ -161,15 +172,21 @@ class Session:
         url = self.settings.urls.get(kind.name)
         if url is not None:
             return external_lease(kind, url, self._open_local_shell)
-        with self._sharing.alone(f"{self._scope.project}-{kind.name}-image"):  # one pull for all
-            request, image = self._planner.shared(kind)
-        return self._sharing.obtain(request, image)
+        with self._lock:  # Several threads may be the first to need these.
+            planner, sharing = self._planner, self._sharing
+        with sharing.alone(f"{self._scope.project}-{kind.name}-image"):  # one pull for all
+            request, image = planner.shared(kind)
+        return sharing.obtain(request, image)
 
     def _open_local_shell(self, subject: str, environment: Mapping[str, str]) -> Shell:
         from .runtimes.streams import local_shell
 
         home = self.state / "external" / re.sub(r"\W+", "-", subject)
         return local_shell(subject, home=str(home), environment=environment)
+
+    @cached_property
+    def _ahead(self) -> Ahead[Lease]:
+        return Ahead(self.say)
 
     @cached_property
     def _runtime(self) -> Runtime:
@@ -185,7 +202,7 @@ class Session:
 
     @cached_property
     def _planner(self) -> Planner:
-        return Planner(self._runtime, self.settings, self._scope, self.say)
+        return Planner(self._runtime, self.settings, self._scope, self._ahead.say)
 
     @cached_property
     def _sharing(self) -> Sharing:
@@ -195,5 +212,5 @@ class Session:
             directory=self.state / "locks",
             timeout_s=self.settings.timeout_s,
             recreate=self.settings.recreate,
-            say=self.say,
+            say=self._ahead.say,
         )

@@ -6,10 +6,11 @@ The only file that knows xdist.
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +65,17 @@ def when_controller_is_gone(place: Place, act: Callable[[], None]) -> None:
 
     if place.worker and os.getppid() == place.controller:
         threading.Thread(target=watch, name="ldb-controller", daemon=True).start()
+
+
+def share_of(config: pytest.Config, names: Sequence[str]) -> list[str]:
+    """Return what of a list this worker does for all: each part is one worker's."""
+    told: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if told is None:
+        return list(names)
+    digits = re.search(r"\d+$", told["workerid"])
+    number = int(digits[0]) if digits else 0
+    count: int = told["workercount"]
+    return [name for i, name in enumerate(sorted(names)) if i % count == number % count]
 
 
 def tell_controller(config: pytest.Config, servers: list[dict[str, Any]]) -> None:

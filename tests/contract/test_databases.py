@@ -79,6 +79,12 @@ class TestPostgres(DatabaseTypeContract):
             connection.execute("SELECT 1")
         connection.close()
 
+    def test_the_server_has_taken_the_tuning(self, lease: Lease, name: str) -> None:
+        settings = [pair.split("=") for pair in POSTGRES.tuning if pair != "-c"]
+        with psycopg.connect(lease.create_database(name).url) as connection:
+            for setting, value in settings:
+                assert connection.execute(f"SHOW {setting}".encode()).fetchone() == (value,)
+
     def test_connections_are_ended_for_a_snapshot_and_for_restoring_it(
         self, lease: Lease, name: str
     ) -> None:
@@ -163,6 +169,23 @@ class TestMySQL(DatabaseTypeContract):
             cursor.execute("INSERT INTO numbers VALUES (1)")
             cursor.execute("SELECT x FROM seen")
             assert cursor.fetchone() == (42,)
+
+    def test_the_server_has_taken_the_tuning(self, lease: Lease, name: str) -> None:
+        taken = {
+            "innodb_flush_log_at_trx_commit": "0",
+            "innodb_doublewrite": "OFF",
+            "log_bin": "OFF",
+            "performance_schema": "OFF",
+            "innodb_redo_log_capacity": str(8 << 20),
+            "max_connections": "300",
+        }
+        with _mysql(**lease.create_database(name).keywords) as connection:
+            cursor = connection.cursor()
+            cursor.execute("SHOW VARIABLES")
+            assert taken.items() <= dict(cursor.fetchall()).items()
+            cursor.execute("SHOW PLUGINS")
+            assert "ACTIVE" not in {row[1] for row in cursor if row[0] == "mysqlx"}
+        assert len(MYSQL.tuning) == len(taken) + 1
 
     def test_a_copy_that_is_not_complete_is_an_error(self, lease: Lease, name: str) -> None:
         template = lease.create_template(f"{name}_t")
@@ -274,6 +297,14 @@ class TestMongoDB(DatabaseTypeContract):
         with _mongodb(**keywords) as client:
             assert client.admin.command("ping")["ok"] == 1
 
+    def test_the_server_has_taken_the_tuning(self, lease: Lease, name: str) -> None:
+        with _mongodb(lease.create_database(name).url) as client:
+            taken = client.admin.command("getCmdLineOpts")["parsed"]
+            assert taken["storage"]["wiredTiger"]["engineConfig"]["cacheSizeGB"] == 0.25
+            diagnostics = "diagnosticDataCollectionEnabled"
+            assert client.admin.command("getParameter", **{diagnostics: 1})[diagnostics] is False
+        assert len(MONGODB.tuning) == 4
+
     def test_the_environment_connects_other_programs(self, lease: Lease, name: str) -> None:
         with _mongodb(lease.create_database(name).environment["MONGODB_URI"]) as client:
             assert client.get_default_database().name == name
@@ -369,6 +400,12 @@ class TestRedis(DatabaseTypeContract):
     def test_the_environment_connects_other_programs(self, lease: Lease, name: str) -> None:
         program = "import os, redis; print(redis.from_url(os.environ['REDIS_URL']).ping())"
         assert _printed(program, lease.create_database(name).environment) == "True"
+
+    def test_the_server_has_taken_the_tuning(self, lease: Lease, name: str) -> None:
+        with redis.Redis(**lease.create_database(name).keywords) as client:
+            for setting, value in (("save", ""), ("appendonly", "no"), ("databases", "1024")):
+                assert client.config_get(setting) == {setting: value}
+        assert REDIS.tuning == ("--save", "", "--appendonly", "no")
 
     def test_a_number_that_is_not_empty_is_never_handed_out(
         self, servers: Servers, name: str

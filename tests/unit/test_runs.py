@@ -178,6 +178,70 @@ def test_each_test_gets_a_database_that_was_filled_once(
 
 
 @pytest.mark.parametrize("arguments", [[], ["-n", "2"]], ids=["alone", "workers"])
+def test_servers_start_while_other_tests_run(
+    project: pytest.Pytester, arguments: list[str]
+) -> None:
+    project.makepyfile(
+        """
+        import time
+        from pathlib import Path
+        def test_other():
+            deadline = time.monotonic() + 10
+            while not list(Path("fake/containers").glob("ldb-*")):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        def test_it(ldb_fake): pass
+        """
+    )
+    run(project, *arguments).assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "test"),
+    [
+        (["--collect-only"], "def test_it(ldb_fake): pass"),
+        (["--setup-plan"], "def test_it(ldb_fake_db): pass"),
+        (["--fixtures"], "def test_it(ldb_fake): pass"),
+        (["-k", "other"], "def test_it(ldb_fake): pass\ndef test_other(): pass"),
+        ([], "import pytest\n@pytest.mark.skip\ndef test_it(ldb_fake): pass"),
+        ([], "import pytest\n@pytest.mark.skipif('True', reason='')\ndef test_it(ldb_fake): pass"),
+        (["-p", "no:ldb"], "def test_other(): pass"),
+    ],
+)
+def test_nothing_starts_for_tests_that_do_not_run(
+    project: pytest.Pytester, arguments: list[str], test: str
+) -> None:
+    project.makepyfile(test)
+    run(project, *arguments)
+    assert not (project.path / "fake").exists()
+
+
+def test_a_server_that_cannot_start_fails_the_tests_that_need_it_and_no_other(
+    project: pytest.Pytester, servers: Callable[[], list[str]]
+) -> None:
+    project.makeconftest(
+        CONFTEST
+        + """
+def pytest_ldb_database_types():
+    return [KIND, replace(KIND, name="broken", command=("false",))]
+"""
+    )
+    project.makepyfile(
+        """
+        import time
+        def test_other(): time.sleep(0.5)
+        def test_it(ldb_fake): pass
+        def test_broken(ldb_broken): pass
+        def test_broken_too(ldb_broken_db): pass
+        """
+    )
+    result = run(project)
+    result.assert_outcomes(passed=2, errors=2)
+    result.stdout.fnmatch_lines(["broken: the server ended with exit code 1."])
+    wait_until(lambda: not servers(), GONE_WITHIN_S, "the server is still there")
+
+
+@pytest.mark.parametrize("arguments", [[], ["-n", "2"]], ids=["alone", "workers"])
 def test_a_killed_run_leaves_nothing(
     project: pytest.Pytester, servers: Callable[[], list[str]], arguments: list[str]
 ) -> None:

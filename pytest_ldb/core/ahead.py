@@ -1,0 +1,82 @@
+"""Work that is begun before somebody asks for its result."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, TimeoutError  # noqa: A004 - not the built-in one before 3.11
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+LOOK_EVERY_S = 0.1
+
+T = TypeVar("T")
+
+
+class Ahead(Generic[T]):
+    """Runs work in threads, each piece once, and hands its result to whoever needs it.
+
+    Args:
+        say: Takes a line for the user. It is called in the thread that made this object only, and
+            only while that waits: otherwise a test may be running, whose output is being captured.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._owner = threading.get_ident()
+        self._begun: dict[str, Future[T]] = {}
+        self._lines: SimpleQueue[str] = SimpleQueue()
+
+    def say(self, line: str) -> None:
+        """Show a line to the user, at once or as soon as somebody waits."""
+        if threading.get_ident() == self._owner:
+            self._say(line)
+        else:
+            self._lines.put(line)
+
+    def begin(self, name: str, work: Callable[[], T]) -> None:
+        """Begin a piece of work, unless it has been begun."""
+        if name in self._begun:
+            return
+        future = self._begun[name] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+                future.set_exception(error)
+
+        threading.Thread(target=run, name=f"ldb-{name}", daemon=True).start()
+
+    def result(self, name: str, work: Callable[[], T]) -> T:
+        """Return the result of work that was begun, or do it now.
+
+        Work that failed raises its error once; the next one who asks does it again.
+        """
+        future = self._begun.get(name)
+        if future is None:
+            return work()
+        while not future.done():
+            with suppress(TimeoutError):
+                future.exception(LOOK_EVERY_S)
+            self._show_lines()
+        self._show_lines()
+        del self._begun[name]
+        return future.result()
+
+    def give_up(self, let_go: Callable[[T], None]) -> None:
+        """Let go of every result that nobody has asked for, now or when it is there."""
+
+        def release(future: Future[T]) -> None:
+            if future.exception() is None:
+                let_go(future.result())
+
+        for future in self._begun.values():
+            future.add_done_callback(release)
+        self._begun.clear()
+
+    def _show_lines(self) -> None:
+        with suppress(Empty):
+            while True:
+                self._say(self._lines.get_nowait())
