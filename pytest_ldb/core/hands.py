@@ -40,23 +40,22 @@ class Hands:
         """
         if isinstance(command, tuple):
             if command:
-                self.shell.run(self._argv(command, database, more), timeout_s=TIMEOUT_S)
+                self.shell.run(self._argv(command, database, **more), timeout_s=TIMEOUT_S)
             return
         try:
-            self._tell(command, database, more)
+            self._tell(command, database, **more)
         except CommandFailed as error:
             if error.status != CLIENT_ENDED:
                 raise
             # Somebody may have ended its connection. Whatever it had done by then is done anew.
             if command in (self.kind.create, self.kind.clone):
                 self.do(self.kind.drop, database)
-            self._tell(command, database, more)
+            self._tell(command, database, **more)
 
-    def _tell(self, statements: str, database: str, more: Mapping[str, str]) -> None:
-        trouble = self._feed(self._statements(statements, database, more))
+    def _tell(self, statements: str, database: str, **more: str) -> None:
+        trouble = self._feed(self._statements(statements, database, **more))
         if trouble.strip():
-            client = self.kind.client[0]
-            fact = f"`{client}` reports an error"
+            fact = f"`{self.kind.client[0]}` reports an error"
             raise CommandFailed(self.shell.subject, fact, evidence=trouble, status=1)
 
     def disconnect(self, database: str) -> None:
@@ -66,7 +65,7 @@ class Hands:
             self.do(command, database)
             return
         for _ in range(TURNS):
-            statements = self._feed(self._statements(command, database, {}))
+            statements = self._feed(self._statements(command, database))
             if not statements.strip():
                 return
             with suppress(CommandFailed):
@@ -77,11 +76,11 @@ class Hands:
         """Return the statements that inspect copies of a template."""
         if not self.kind.survey:
             return self.kind.inspect
-        return self._feed(self._statements(self.kind.survey, template, {}))
+        return self._feed(self._statements(self.kind.survey, template))
 
     def inspect(self, database: str, inspection: str) -> str:
         """Return a line for each thing in a database: a name, a tab, what it is and holds."""
-        return self._feed(self._statements(inspection, database, {}))
+        return self._feed(self._statements(inspection, database))
 
     def repair(self, database: str, thing: str, template: str) -> None:
         """Make a thing what it is in the template, or fail."""
@@ -90,29 +89,30 @@ class Hands:
     def later(self, command: Command, database: str) -> None:
         """Do something when this process ends, in whatever way."""
         if isinstance(command, str):
-            self.shell.feed_later(self._client, self._statements(command, database, {}))
+            self.shell.feed_later(self._client, self._statements(command, database))
         elif command:
-            self.shell.later(self._argv(command, database, {}))
+            self.shell.later(self._argv(command, database))
 
     def not_later(self, command: Command, database: str) -> None:
         """Take `later` back."""
         if isinstance(command, str):
-            self.shell.forget_to_feed(self._statements(command, database, {}))
+            self.shell.forget_to_feed(self._statements(command, database))
         elif command:
-            self.shell.forget(self._argv(command, database, {}))
+            self.shell.forget(self._argv(command, database))
 
     def _feed(self, statements: str) -> str:
         return self.shell.feed(self._client, statements, timeout_s=TIMEOUT_S)
 
     @property
     def _client(self) -> Client:
-        return Client(self._argv(self.kind.client, "", {}), self.kind.client_mark)
+        return Client(self._argv(self.kind.client, ""), self.kind.client_mark)
 
-    def _statements(self, text: str, database: str, more: Mapping[str, str]) -> str:
-        return render(text, {**self.values, "database": database, **more})
+    def _statements(self, text: str, database: str, **more: str) -> str:
+        return render(text, self._values(database, more))
 
-    def _argv(
-        self, command: tuple[str, ...], database: str, more: Mapping[str, str]
-    ) -> tuple[str, ...]:
-        values = {**self.values, "database": database, **more}
+    def _argv(self, command: tuple[str, ...], database: str, **more: str) -> tuple[str, ...]:
+        values = self._values(database, more)
         return tuple(render(argument, values) for argument in command)
+
+    def _values(self, database: str, more: Mapping[str, str]) -> Mapping[str, str]:
+        return {**self.values, "database": database, **more}
