@@ -135,7 +135,9 @@ class Lease:
 
     def seal(self, database: Database) -> None:
         """Make a filled database ready to be copied again and again."""
-        self._seal(database.database)
+        self.hands.do(self.database_type.seal, database.database)
+        self.hands.disconnect(database.database)
+        self._export(database.database)
 
     def snapshot(self, database: Database) -> str:
         """Copy a database, and return the name of the copy; connections to it are ended.
@@ -146,13 +148,13 @@ class Lease:
         original = database.database
         names = self._snapshots.setdefault(original, [])
         try:
-            self._seal(original)
-            copy = self.create_database(f"{original}_s{len(names)}", original).database
+            self.seal(database)
+            copy = self.create_database(f"{original}_s{len(names)}", original)
         finally:
             self._unseal(original)
-        names.append(copy)
-        self._seal(copy)
-        return copy
+        names.append(copy.database)
+        self.seal(copy)
+        return copy.database
 
     def restore(self, database: Database, snapshot: str) -> None:
         """Make a database equal to a snapshot; connections to it are ended.
@@ -168,11 +170,6 @@ class Lease:
     def hands(self) -> Hands:
         """What does the work."""
         return Hands(self.database_type, self.shell, self.values)
-
-    def _seal(self, database: str) -> None:
-        self.hands.do(self.database_type.seal, database)
-        self.hands.disconnect(database)
-        self._export(database)
 
     def _unseal(self, database: str) -> None:
         self.hands.do(self.database_type.unseal, database)
