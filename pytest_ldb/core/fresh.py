@@ -55,10 +55,6 @@ class FreshDatabases:
         self.lease.drop_database(database)
         return False
 
-    def keep(self, database: Database) -> None:
-        """Leave a database on the server, even one that outlives the run."""
-        self.lease.keep_database(database)
-
     def space_taken(self) -> float:
         """Return which part of the server's room for data is taken, from 0 to 1."""
         return self.lease.space_taken()
