@@ -52,12 +52,6 @@ class Hands:
                 self.do(self.kind.drop, database)
             self._tell(command, database, **more)
 
-    def _tell(self, statements: str, database: str, **more: str) -> None:
-        trouble = self._feed(self._statements(statements, database, **more))
-        if trouble.strip():
-            fact = f"`{self.kind.client[0]}` reports an error"
-            raise CommandFailed(self.shell.subject, fact, evidence=trouble, status=1)
-
     def disconnect(self, database: str) -> None:
         """End all connections; that some end by themselves meanwhile is no failure."""
         command = self.kind.disconnect
@@ -99,6 +93,12 @@ class Hands:
             self.shell.forget_to_feed(self._statements(command, database))
         elif command:
             self.shell.forget(self._argv(command, database))
+
+    def _tell(self, statements: str, database: str, **more: str) -> None:
+        trouble = self._feed(self._statements(statements, database, **more))
+        if trouble.strip():
+            fact = f"`{self.kind.client[0]}` reports an error"
+            raise CommandFailed(self.shell.subject, fact, evidence=trouble, status=1)
 
     def _feed(self, statements: str) -> str:
         return self.shell.feed(self._client, statements, timeout_s=TIMEOUT_S)

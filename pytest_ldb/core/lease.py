@@ -90,11 +90,6 @@ class Lease:
         sizes = [(int(size), int(used)) for _, size, used, *_ in map(str.split, lines)]
         return max(used / self._room(size) for size, used in sizes)
 
-    def _room(self, size_kib: int) -> int:
-        """Data in memory counts as memory of the container too."""
-        limit = self.database_type.memory_mib
-        return size_kib if limit is None else min(size_kib, limit * 1024)
-
     def keep_database(self, database: Database) -> None:
         """Do not drop a database when this process ends."""
         if self.outlives_run:
@@ -170,6 +165,11 @@ class Lease:
     def hands(self) -> Hands:
         """What does the work."""
         return Hands(self.database_type, self.shell, self.values)
+
+    def _room(self, size_kib: int) -> int:
+        """Data in memory counts as memory of the container too."""
+        limit = self.database_type.memory_mib
+        return size_kib if limit is None else min(size_kib, limit * 1024)
 
     def _unseal(self, database: str) -> None:
         self.hands.do(self.database_type.unseal, database)

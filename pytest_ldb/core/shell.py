@@ -124,32 +124,13 @@ class Shell:
             self._client_comes_later = True
         self.run(["later", statements, ".client"])
 
-    def forget_to_feed(self, statements: str) -> None:
-        """Do not give a client statements that were left for the end."""
-        self.run(["forget", statements, ".client"])
-
     def forget(self, argv: Sequence[str]) -> None:
         """Do not run a command that was left for the end."""
         self.run(["forget", _line(argv)])
 
-    def _run(self, argv: Sequence[str], name: str, timeout_s: float) -> str:
-        with self._lock:
-            try:
-                self._send(f"run {shlex.join(argv)}\n")
-                output, status = self._answer(name, time.monotonic() + timeout_s)
-            except BaseException:
-                # Its answer may still come, and must not be taken for the next command's.
-                self.close()
-                raise
-        if status:
-            raise CommandFailed(
-                self.subject,
-                f"`{name}` ended with status {status}",
-                evidence=output,
-                remedy=f"Install `{name}` there." if status == NOT_FOUND else "",
-                status=status,
-            )
-        return output
+    def forget_to_feed(self, statements: str) -> None:
+        """Do not give a client statements that were left for the end."""
+        self.run(["forget", statements, ".client"])
 
     def take_number(self, count: int, *, keep: bool = False) -> int | None:
         """Return a number below ``count`` that no other shell of the server has, if any is left.
@@ -208,6 +189,25 @@ class Shell:
             remedy = "pytest-ldb holds servers through `sh`: the image must have it."
             return EngineFailed(self.subject, fact, evidence=evidence, remedy=remedy)
         return ShellLost(self.subject, fact, evidence=evidence)
+
+    def _run(self, argv: Sequence[str], name: str, timeout_s: float) -> str:
+        with self._lock:
+            try:
+                self._send(f"run {shlex.join(argv)}\n")
+                output, status = self._answer(name, time.monotonic() + timeout_s)
+            except BaseException:
+                # Its answer may still come, and must not be taken for the next command's.
+                self.close()
+                raise
+        if status:
+            raise CommandFailed(
+                self.subject,
+                f"`{name}` ended with status {status}",
+                evidence=output,
+                remedy=f"Install `{name}` there." if status == NOT_FOUND else "",
+                status=status,
+            )
+        return output
 
     def _answer(self, name: str, deadline: float) -> tuple[str, int]:
         mark = f"\n{self._token} ".encode()
