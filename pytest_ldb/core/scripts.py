@@ -149,20 +149,21 @@ template_retire() {
     [ "$place" != "$home/templates/$1" ] && [ -e "$ready" ] || continue
     ln -s "$LDB_LEASE" "$place.lock" 2>/dev/null || continue
     mv "$ready" "$place.retired"
-    used=
-    for user in "$place".user.*; do
-      [ ! -e "$home/leases/${user##*.}" ] || used=1
-    done
-    if [ "$used" ]; then
+    if template_used "$place"; then
       mv "$place.retired" "$ready"
+      rm -f "$place.lock"
     else
       # It stays locked until its database is gone.
       echo "${place##*/} $(cat "$place.retired")"
       rm -f "$place".user.* "$place.retired"
-      continue
     fi
-    rm -f "$place.lock"
   done
+}
+template_used() {
+  for user in "$1".user.*; do
+    [ ! -e "$home/leases/${user##*.}" ] || return 0
+  done
+  return 1
 }
 template_gone() { rm -f "$home/templates/$1.lock"; }
 template_failed() {
