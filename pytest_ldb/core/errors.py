@@ -23,6 +23,8 @@ An error is a sentence with four parts: its subject, the fact, the evidence and 
 
 from __future__ import annotations
 
+from traceback import walk_tb
+
 
 class LdbError(Exception):
     """The base of all errors of pytest-ldb.
@@ -56,13 +58,9 @@ def hidden(excinfo: object) -> bool:
     Modules whose frames would be seen say ``__tracebackhide__ = hidden``.
     """
     error = getattr(excinfo, "value", None)
-    traceback = getattr(error, "__traceback__", None)
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    raised_here = traceback is not None and traceback.tb_frame.f_globals.get(
-        "__name__", ""
-    ).startswith("pytest_ldb.")
-    return isinstance(error, LdbError) or not raised_here
+    frames = [frame for frame, _ in walk_tb(getattr(error, "__traceback__", None))]
+    module = frames[-1].f_globals.get("__name__", "") if frames else ""
+    return isinstance(error, LdbError) or not module.startswith("pytest_ldb.")
 
 
 class InvalidRequest(LdbError):
