@@ -93,8 +93,6 @@ class _Pipes:
     def recv(self, count: int) -> bytes:
         if self._output.closed:
             raise BrokenPipeError("closed on this side")
-        if self._output.closed:
-            raise BrokenPipeError("closed on this side")
         ready, _, _ = select.select([self._output], [], [], self._timeout_s)
         if not ready:
             raise TimeoutError
