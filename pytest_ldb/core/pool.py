@@ -170,10 +170,15 @@ class Pool(Generic[D]):
             if self._looks_after <= 0:
                 self._look()
         except Exception as error:  # noqa: BLE001 - it belongs to the test that asks
-            self._error = error
+            with self._changed:
+                self._error = error
+                self._changed.notify_all()
         else:
-            self._ready.append(database)
+            self._offer(database)
+
+    def _offer(self, database: D) -> None:
         with self._changed:
+            self._ready.append(database)
             self._changed.notify_all()
 
     def _look(self) -> None:
@@ -192,13 +197,11 @@ class Pool(Generic[D]):
             again = False
             if not self._closed:
                 self._say(f"a database could not be dropped. {error}")
-        with self._changed:
-            if again:
-                self._ready.append(database)
-            self._changed.notify_all()
+        if again:
+            self._offer(database)
 
     def _give_up(self) -> None:
         with self._changed:
             database = self._failed.popleft()
+            self._used.append(database)
         self._say(f"space is short, so {database!r} of a test that failed is dropped")
-        self._used.append(database)
