@@ -19,16 +19,16 @@ Return a `pytest_ldb.Database`: `.url`, `.host`, `.port`, `.user`, `.password`, 
 `.instance`, and for drivers `.keywords`, `.sqlalchemy_url(driver)`, `.environment`.
 One server is shared by the whole run, all xdist workers included; each worker has a database
 of its own on it, which all tests of that worker share. Users, roles and settings belong to the
-server and so to everybody. It starts on first use and is gone when the run ends, however the run
-ends; with --ldb-keep the server stays for the next run.
+server and so to everybody. It starts when collection ends, on first use at the latest, and is gone
+when the run ends, however the run ends; with --ldb-keep the server stays for the next run.
 """
-
 
 _FRESH_MANUAL = """A database on a real {name} server for this test alone.
 
 Return the same kind of object as `ldb_{name}`, which it is on the same server as. It holds what
-`ldb_{name}_setup` has filled it with, and nothing of any other test. It is dropped after the test,
-open connections and all; after a test that failed it stays until the end of the run.
+`ldb_{name}_setup` has filled it with, and nothing of any other test. After the test it is
+dropped, open connections and all; where that is faster it is put back instead, and read to prove
+it. After a test that failed it stays until the end of the run, unless space gets short.
 Users, roles and settings belong to the server and so to everybody.
 """
 
