@@ -45,6 +45,18 @@ def ldb_redis_setup():
     return fill
 """
 
+FAILING_SETUP = """
+import pytest
+
+@pytest.fixture(scope="session")
+def ldb_redis_setup():
+    def fill(database):
+        with open("setups.log", "a") as log:
+            log.write("x")
+        raise ValueError("migration 7 is wrong")
+    return fill
+"""
+
 TESTS = """
 import psycopg, pymongo, pymysql, pytest, redis
 
@@ -104,20 +116,7 @@ def test_every_test_gets_what_the_setup_left_and_nothing_else(filled: Project) -
 
 
 def test_a_setup_that_fails_fails_in_every_worker_with_its_cause(project: Project) -> None:
-    project.write(
-        "conftest.py",
-        """
-import pytest
-
-@pytest.fixture(scope="session")
-def ldb_redis_setup():
-    def fill(database):
-        with open("setups.log", "a") as log:
-            log.write("x")
-        raise ValueError("migration 7 is wrong")
-    return fill
-""",
-    )
+    project.write("conftest.py", FAILING_SETUP)
     project.write("test_a.py", "import time\ndef test(ldb_redis_db): pass\n")
     project.write("test_b.py", "import time\ndef test(ldb_redis_db): pass\n")
     run = project.run("-n2")
@@ -263,18 +262,7 @@ def test(ldb_postgres_db, n):
 
 
 def test_a_setup_that_failed_is_explained_once(project: Project) -> None:
-    project.write(
-        "conftest.py",
-        """
-import pytest
-
-@pytest.fixture(scope="session")
-def ldb_redis_setup():
-    def fill(database):
-        raise ValueError("migration 7 is wrong")
-    return fill
-""",
-    )
+    project.write("conftest.py", FAILING_SETUP)
     project.write(
         "test_it.py",
         "def test_1(ldb_redis_db): pass\n"
