@@ -302,7 +302,7 @@ class TestMongoDB(DatabaseTypeContract):
             taken = client.admin.command("getCmdLineOpts")["parsed"]
             assert taken["storage"]["wiredTiger"]["engineConfig"]["cacheSizeGB"] == 0.25
             diagnostics = "diagnosticDataCollectionEnabled"
-            assert client.admin.command("getParameter", **{diagnostics: 1})[diagnostics] is False
+            assert client.admin.command({"getParameter": 1, diagnostics: 1})[diagnostics] is False
         assert len(MONGODB.tuning) == 4
 
     def test_the_environment_connects_other_programs(self, lease: Lease, name: str) -> None:
