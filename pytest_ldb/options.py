@@ -140,6 +140,13 @@ OPTIONS = (
         "What tests do when no container engine answers: error (default), skip.",
         "WHAT",
     ),
+    Option(
+        "snapshots",
+        _one_of("auto", "always", "never"),
+        "Remember initialised servers, so that they start faster: auto (default: yes, but make new "
+        "ones only where CI is not set), always, never.",
+        "WHEN",
+    ),
     Option("durable", _switch, "Keep data on disk, safe against crashes; slower."),
     Option(
         "bind",

@@ -116,7 +116,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         from .reporting import used_servers
         from .workers import tell_controller
 
-        tell_controller(session.config, used_servers(session.config.stash[SESSION]))
+        ours = session.config.stash[SESSION]
+        tell_controller(session.config, used_servers(ours), ours.order)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -133,6 +134,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         from .reporting import show_summary
 
         show_summary(terminalreporter, terminalreporter.config.stash.get(SESSION, None))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Do what can wait until nobody waits."""
+    if SESSION in config.stash or config.pluginmanager.hasplugin("dsession"):
+        from .workers import orders
+
+        for order in orders(config):
+            from .core.remembering import begin
+
+            begin(order)
 
 
 def _added_types(config: pytest.Config) -> Sequence[DatabaseType]:

@@ -76,7 +76,7 @@ def summary_lines(servers: Iterable[dict[str, Any]]) -> list[str]:
     by_name: dict[str, dict[str, Any]] = {}
     kept_failed = set()
     for server in servers:
-        if server["origin"] == "created" or server["name"] not in by_name:
+        if server["origin"] in ("created", "restored") or server["name"] not in by_name:
             by_name[server["name"]] = server
         if server["kept_failed"]:
             kept_failed.add(server["name"])

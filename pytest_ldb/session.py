@@ -18,14 +18,17 @@ from .core.external import external_lease
 from .core.fresh import FreshDatabases
 from .core.lease import Lease
 from .core.lifecycle import Lifecycle
+from .core.locks import alone
 from .core.model import Instance, type_named
 from .core.planning import Planner
 from .core.pool import Pool
+from .core.remembering import Remembering
 from .core.request import Scope
 from .core.runtime import Runtime
 from .core.settings import Settings
 from .core.sharing import Sharing
 from .core.shell import Shell
+from .core.snapshots import Snapshots
 from .core.templates import Templates
 from .core.types import DatabaseType
 
@@ -155,6 +158,14 @@ class Session:
             self.lifecycle.close()
 
     @property
+    def order(self) -> bytes:
+        """What is to be done about snapshots when the run is over; see :mod:`.core.remembering`."""
+        if "_sharing" not in self.__dict__:
+            return b""
+        locks, timeout_s = self.state / "locks", self.settings.timeout_s
+        return Remembering(self._runtime, self._snapshots, locks, timeout_s).order()
+
+    @property
     def secrets(self) -> set[str]:
         """The passwords of all servers that this process has used."""
         used = [lease.instance for lease in self.leases.values()]
@@ -174,7 +185,7 @@ class Session:
             return external_lease(kind, url, self._open_local_shell)
         with self._lock:  # Several threads may be the first to need these.
             planner, sharing = self._planner, self._sharing
-        with sharing.alone(f"{self._scope.project}-{kind.name}-image"):  # one pull for all
+        with alone(self.state / "locks", f"{self._scope.project}-{kind.name}-image"):  # one pull
             request, image = planner.shared(kind)
         return sharing.obtain(request, image)
 
@@ -205,10 +216,17 @@ class Session:
         return Planner(self._runtime, self.settings, self._scope, self._ahead.say)
 
     @cached_property
+    def _snapshots(self) -> Snapshots:
+        return Snapshots(
+            self.state / "snapshots", self._secret, self._runtime.engine, self.settings.snapshots
+        )
+
+    @cached_property
     def _sharing(self) -> Sharing:
         return Sharing(
-            self._runtime,
+            runtime=self._runtime,
             secret=self._secret,
+            snapshots=self._snapshots,
             directory=self.state / "locks",
             timeout_s=self.settings.timeout_s,
             recreate=self.settings.recreate,

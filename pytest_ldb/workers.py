@@ -36,6 +36,7 @@ class Place:
 
 _PLACE = pytest.StashKey[Place]()
 _SERVERS = pytest.StashKey[list[dict[str, Any]]]()
+_ORDERS = pytest.StashKey[list[bytes]]()
 
 
 def place_of(config: pytest.Config) -> Place:
@@ -78,21 +79,39 @@ def share_of(config: pytest.Config, names: Sequence[str]) -> list[str]:
     return [name for i, name in enumerate(sorted(names)) if i % count == number % count]
 
 
-def tell_controller(config: pytest.Config, servers: list[dict[str, Any]]) -> None:
-    """Tell the controller which servers this worker used, if it is a worker."""
+def tell_controller(config: pytest.Config, servers: list[dict[str, Any]], order: bytes) -> None:
+    """Tell the controller which servers this process used, and what is to be done after the run.
+
+    A process that is its own controller tells itself.
+    """
+    told = {"servers": servers, "order": order}
     if hasattr(config, "workeroutput"):
-        config.workeroutput["ldb"] = servers
+        config.workeroutput["ldb"] = told
+    else:
+        _take_in(config, {**told, "servers": []})
 
 
 def hear_worker(node: Any) -> None:
     """Take in what a worker told; one that was killed told nothing."""
-    told = getattr(node, "workeroutput", {}).get("ldb", [])
-    node.config.stash.setdefault(_SERVERS, []).extend(told)
+    told = getattr(node, "workeroutput", {}).get("ldb")
+    if told:
+        _take_in(node.config, told)
+
+
+def _take_in(config: pytest.Config, told: dict[str, Any]) -> None:
+    config.stash.setdefault(_SERVERS, []).extend(told["servers"])
+    if told["order"]:
+        config.stash.setdefault(_ORDERS, []).append(told["order"])
 
 
 def told_by_workers(config: pytest.Config) -> list[dict[str, Any]]:
     """Return what all workers told."""
     return config.stash.get(_SERVERS, [])
+
+
+def orders(config: pytest.Config) -> list[bytes]:
+    """Return what all processes of the run want to be done after it, if this is the controller."""
+    return config.stash.get(_ORDERS, [])
 
 
 def _find_place(config: pytest.Config) -> Place:

@@ -17,7 +17,7 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
 LONGEST = 330
 
 LAYERS = {"core": {"core"}, "databases": {"databases", "core"}, "runtimes": {"runtimes", "core"}}
-IMPORTERS = {"docker": "runtimes/docker.py", "filelock": "core/sharing.py", "xdist": "nowhere"}
+IMPORTERS = {"docker": "runtimes/docker.py", "filelock": "core/locks.py", "xdist": "nowhere"}
 
 
 def imported(file: str) -> Iterator[str]:

@@ -32,7 +32,8 @@ class Lease:
         values: What the placeholders of commands mean to that shell.
         outlives_run: Whether databases must be dropped, since the server does not go.
         fingerprint: Of what the server was made from.
-        origin: How it came: ``created``, ``attached``, ``restarted`` or ``external``.
+        origin: How it came: ``created``, ``restored`` (from a snapshot), ``attached``,
+            ``restarted`` or ``external``.
         data_paths: Where the server holds its data in memory.
         start_s: How long it took until the container ran.
         ready_s: How long it took from there until the server answered.

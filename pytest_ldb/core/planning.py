@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import hidden
 from .request import CreateInstanceRequest, Scope
@@ -67,4 +67,4 @@ class Planner:
             bind=bind,
             suffix=suffix,
         )
-        return request, found
+        return request, replace(found, volumes=kind.data_paths or found.volumes)

@@ -93,6 +93,11 @@ class CreateInstanceRequest:
         return self.shared and not self.durable
 
     @property
+    def snapshots(self) -> bool:
+        """Whether the initialised server is worth being remembered, and can be put into memory."""
+        return self.database_type.snapshots and self.in_memory
+
+    @property
     def arguments(self) -> tuple[str, ...]:
         """What follows the image's entrypoint (template)."""
         kind = self.database_type
@@ -119,6 +124,7 @@ class CreateInstanceRequest:
             },
             "durable": self.durable,
             "in memory": self.in_memory,
+            "data": list(kind.data_paths),
             "bind": self.bind,
             "port": kind.port,
             "user": kind.user,

@@ -17,10 +17,12 @@ class Image:
     Args:
         id: Its digest; a tag may move, this does not.
         volumes: The paths that it declares as volumes: where its data goes.
+        labels: Those of ours say what it was made for.
     """
 
     id: str
     volumes: tuple[str, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +119,14 @@ class Runtime(Protocol):
     """A place where containers live. Every verb may be repeated.
 
     All verbs raise :class:`~.errors.EngineUnavailable` when the engine does not answer and
-    :class:`~.errors.EngineFailed` for anything that is not named below.
+    :class:`~.errors.EngineFailed` for anything that is not named below. Other processes get a
+    runtime of their own by pickling this one.
+
+    Attributes:
+        engine: The address of the engine.
     """
+
+    engine: str
 
     def bind(self, chosen: str | None) -> str:
         """Return the address to publish ports on: the one chosen, else this machine's loopback.
@@ -145,6 +153,7 @@ class Runtime(Protocol):
 
         Raises:
             NameTaken: The engine has a container of this name already.
+            ImageUnavailable: The image is not on the engine any more.
         """
 
     def start(self, container: str) -> Watch:
@@ -161,6 +170,27 @@ class Runtime(Protocol):
 
     def remove(self, container: str) -> None:
         """Remove a container and its anonymous volumes, running or not."""
+
+    def remember(
+        self, container: str, paths: Sequence[str], labels: Mapping[str, str], tag: str
+    ) -> str:
+        """Make an image of what a stopped container has at some paths, and return its id.
+
+        A container of that image is one of the same base image, which has this at those paths when
+        its command starts, even if they are held in memory.
+
+        Args:
+            container: It was created with nothing held in memory.
+            paths: Directories.
+            labels: For the image.
+            tag: Its name.
+        """
+
+    def images(self, labels: Mapping[str, str]) -> Sequence[Image]:
+        """Return the images that carry all these labels; an empty value matches any."""
+
+    def remove_image(self, image: str) -> None:
+        """Remove an image, unless a container uses it, which is refused (EngineFailed)."""
 
     def shell(self, container: str, *, environment: Mapping[str, str], ephemeral: bool) -> Shell:
         """Open a shell in a running container.

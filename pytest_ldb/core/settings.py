@@ -19,6 +19,7 @@ class Settings:
         pull: ``missing``, ``always`` or ``never``.
         timeout_s: The most time that a server may take to become ready.
         missing: What tests do that need a server when no engine answers: ``error`` or ``skip``.
+        snapshots: ``auto``, ``always`` or ``never``, see :class:`~.snapshots.Snapshots`.
         durable: Whether data is on disk and safe against crashes, instead of fast.
         bind: The engine's address to publish ports on; None: loopback.
         urls: Servers that exist already, by type; for those nothing is started.
@@ -32,6 +33,7 @@ class Settings:
     pull: str = "missing"
     timeout_s: float = 60.0
     missing: str = "error"
+    snapshots: str = "auto"
     durable: bool = False
     bind: str | None = None
     urls: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -1,29 +1,33 @@
 """Find a server or create it, once for all processes that ask for the same.
 
 The lock spares the engine a herd of creators. What makes it correct is the engine, where names are
-unique: whoever creates second is told so and looks again. The only file that locks.
+unique: whoever creates second is told so and looks again.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .containers import Ownership, instance_of, values_inside
 from .errors import (
     EngineFailed,
+    ImageUnavailable,
     InstanceDied,
     InvalidRequest,
     NameTaken,
     ShellLost,
+    StartFailed,
     hidden,
 )
 from .lease import Lease
+from .locks import alone
 from .readiness import ask, wait_until_ready
 from .request import LABEL, SCHEMA, CreateInstanceRequest
 from .runtime import Container, Image, Runtime
+from .snapshots import Snapshots
 from .starting import Held, Starter
 
 __tracebackhide__ = hidden
@@ -33,34 +37,27 @@ DEAF_AFTER_S = 3.0
 ABANDONED_AFTER_S = 5.0
 
 
+@dataclass(frozen=True, kw_only=True)
 class Sharing:
     """Finds or creates servers for this process.
 
     Args:
         runtime: Where they live.
         secret: Passwords derive from it.
+        snapshots: What servers may be made from.
         directory: For lock files, one per project and type; never in the project itself.
         timeout_s: The most time to wait for a server to become ready.
         recreate: Whether a kept server of an earlier run is replaced.
         say: Takes a line for the user.
     """
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        *,
-        secret: bytes,
-        directory: Path,
-        timeout_s: float,
-        recreate: bool,
-        say: Callable[[str], None],
-    ) -> None:
-        self._runtime = runtime
-        self._starter = Starter(runtime, secret)
-        self._directory = directory
-        self._timeout_s = timeout_s
-        self._recreate = recreate
-        self._say = say
+    runtime: Runtime
+    secret: bytes = field(repr=False)
+    snapshots: Snapshots
+    directory: Path
+    timeout_s: float
+    recreate: bool
+    say: Callable[[str], None]
 
     def obtain(self, request: CreateInstanceRequest, image: Image) -> Lease:
         """Return the server that answers the request, ready, held by this process.
@@ -69,19 +66,33 @@ class Sharing:
             StartFailed: It could not be started, or did not become ready.
             ForeignContainer: A container that is not ours has its name.
         """
+        snapshot = self.snapshots.find(request)
+        try:
+            lease = self._obtain(request, image, snapshot)
+        except (StartFailed, ImageUnavailable):
+            if snapshot is None:
+                raise
+            # It may be damaged, so it is made anew; the server is made without it.
+            self.snapshots.forget(self.snapshots.key(request))
+            lease = self._obtain(request, image, None)
+        if lease.origin == "created":
+            self.snapshots.want(request, image)
+        return lease
+
+    def _obtain(self, request: CreateInstanceRequest, image: Image, snapshot: str | None) -> Lease:
         began = time.monotonic()
-        with self.alone(request.family):
-            held = self._hold(request, image)
+        with alone(self.directory, request.family):
+            held = self._hold(request, image, snapshot)
         started = time.monotonic()
         try:
             self._wait(request, held)
         except BaseException:
             held.shell.close()
-            if held.origin == "created" and request.kept:
+            if held.origin in ("created", "restored") and request.kept:
                 self._starter.discard(held.container.id)
             raise
         return Lease(
-            instance=instance_of(held.container, self._starter.secret),
+            instance=instance_of(held.container, self.secret),
             database_type=request.database_type,
             shell=held.shell,
             values=values_inside(request.database_type, self._starter.credentials(request)),
@@ -93,12 +104,12 @@ class Sharing:
             ready_s=time.monotonic() - started,
         )
 
-    def _hold(self, request: CreateInstanceRequest, image: Image) -> Held:
+    def _hold(self, request: CreateInstanceRequest, image: Image, snapshot: str | None) -> Held:
         """Attach or create, again and again while servers come and go under our hands."""
-        deadline = time.monotonic() + self._timeout_s
+        deadline = time.monotonic() + self.timeout_s
         while True:
             try:
-                return self._attach(request) or self._create(request, image)
+                return self._attach(request) or self._create(request, image, snapshot)
             except (NameTaken, ShellLost):  # noqa: PERF203 - each turn talks to the engine
                 if time.monotonic() > deadline:
                     raise
@@ -113,13 +124,13 @@ class Sharing:
             self._tell(request, "the kept server had ended, so it is started again")
             return self._starter.start(request, "restarted")
         if container.state == "paused":
-            self._runtime.unpause(container.id)
-            container = self._runtime.find(container.id) or container
+            self.runtime.unpause(container.id)
+            container = self.runtime.find(container.id) or container
         held = Held(container, self._starter.open_shell(request), "attached")
         if held.shell.was_ready and not self._answers(request, container):
             self._tell(request, "the server runs but does not answer, so it is replaced")
             held.shell.close()
-            self._runtime.remove(container.id)
+            self.runtime.remove(container.id)
             return None
         return held
 
@@ -127,7 +138,7 @@ class Sharing:
         """Find the container; one that another host is only just creating is given time."""
         deadline = time.monotonic() + ABANDONED_AFTER_S
         while True:
-            container = self._runtime.find(request.container)
+            container = self.runtime.find(request.container)
             if container is not None:
                 Ownership.of(container)  # a foreign one is not worth waiting for
             young = container is not None and container.state == "created"
@@ -138,7 +149,7 @@ class Sharing:
     def _is_usable(self, request: CreateInstanceRequest, container: Container) -> bool:
         """Whether to attach to this container; removes one of ours that cannot be used."""
         ours = Ownership.of(container)
-        stale = self._recreate and ours.kept and ours.run != request.scope.run
+        stale = self.recreate and ours.kept and ours.run != request.scope.run
         if stale:
             self._refuse_if_used(container)
             self._tell(request, "the kept server is replaced, as --ldb-recreate asks")
@@ -148,7 +159,7 @@ class Sharing:
             return True
         elif request.kept and container.state != "removing":
             self._tell(request, f"the kept server was {container.state}, so it is replaced")
-        self._runtime.remove(container.id)
+        self.runtime.remove(container.id)
         return False
 
     def _answers(self, request: CreateInstanceRequest, container: Container) -> bool:
@@ -160,23 +171,23 @@ class Sharing:
             time.sleep(AGAIN_S)
         return False
 
-    def _create(self, request: CreateInstanceRequest, image: Image) -> Held:
+    def _create(self, request: CreateInstanceRequest, image: Image, snapshot: str | None) -> Held:
         if request.kept:
             self._retire_predecessors(request)
-        return self._starter.create(request, image)
+        return self._starter.create(request, image, snapshot)
 
     def _wait(self, request: CreateInstanceRequest, held: Held) -> None:
         """Wait outside the lock, so that others may find the server and wait beside us."""
         if held.watch is None and held.shell.was_ready:
             return
-        watch = held.watch or self._runtime.watch(held.container.id)
+        watch = held.watch or self.runtime.watch(held.container.id)
         try:
             wait_until_ready(
                 request.database_type.name,
                 held.container.address,
                 request.database_type.ready,
                 watch,
-                timeout_s=self._timeout_s,
+                timeout_s=self.timeout_s,
                 secrets=[self._starter.credentials(request).password],
             )
         except InstanceDied:
@@ -186,7 +197,7 @@ class Sharing:
 
     def _retire_predecessors(self, request: CreateInstanceRequest) -> None:
         """Remove kept servers of this project and type that answer an older request."""
-        for container in self._runtime.containers(
+        for container in self.runtime.containers(
             {
                 f"{LABEL}schema": SCHEMA,
                 f"{LABEL}project": request.scope.project,
@@ -199,7 +210,7 @@ class Sharing:
                 self._tell(
                     request, f"the kept server is replaced: {request.difference(ours.facts)}"
                 )
-                self._runtime.remove(container.id)
+                self.runtime.remove(container.id)
 
     def _refuse_if_used(self, container: Container) -> None:
         """Give the run before a moment to leave; then it must be another one that stays."""
@@ -217,21 +228,15 @@ class Sharing:
         if container.state != "running":
             return False
         try:
-            shell = self._runtime.shell(container.id, environment={}, ephemeral=False)
+            shell = self.runtime.shell(container.id, environment={}, ephemeral=False)
         except (ShellLost, EngineFailed):
             return False
         shell.close()
         return shell.others > 0
 
+    @property
+    def _starter(self) -> Starter:
+        return Starter(self.runtime, self.secret)
+
     def _tell(self, request: CreateInstanceRequest, what: str) -> None:
-        self._say(f"{request.database_type.name}: {what}")
-
-    @contextmanager
-    def alone(self, name: str) -> Iterator[None]:
-        """Let one process of this user at a time do something."""
-        from filelock import FileLock
-
-        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # A soft lock would make the dead look alive for ever.
-        with FileLock(self._directory / f"{name}.lock", fallback_to_soft=False):
-            yield
+        self.say(f"{request.database_type.name}: {what}")

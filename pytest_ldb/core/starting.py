@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from .containers import container_spec, credentials_for, values_inside
@@ -28,7 +28,7 @@ class Held:
     Args:
         container: As the engine described it.
         shell: The hold.
-        origin: How it came: ``created``, ``restarted`` or ``attached``.
+        origin: How it came: ``created``, ``restored``, ``restarted`` or ``attached``.
         watch: Evidence since its start, where this process started it.
     """
 
@@ -50,19 +50,29 @@ class Starter:
     runtime: Runtime
     secret: bytes
 
-    def create(self, request: CreateInstanceRequest, image: Image) -> Held:
+    def create(
+        self, request: CreateInstanceRequest, image: Image, snapshot: str | None = None
+    ) -> Held:
         """Create the container and start it; whatever happens, it is held or gone.
 
+        Args:
+            request: What it answers.
+            image: What to run.
+            snapshot: The id of the image to make it from instead.
+
         Raises:
+            ImageUnavailable: The image has gone meanwhile.
             NameTaken: The engine has one of this name already.
             StartFailed: It ended at once.
         """
         identity = uuid4()
         spec = container_spec(request, image, self.credentials(request), identity)
+        if snapshot is not None:
+            spec = replace(spec, image=snapshot)
         guard = self.runtime.guard(str(identity))
         try:
             self.runtime.create(spec)
-            return self.start(request, "created")
+            return self.start(request, "created" if snapshot is None else "restored")
         except BaseException:
             with suppress(LdbError):
                 for container in self.runtime.containers({f"{LABEL}id": str(identity)}):

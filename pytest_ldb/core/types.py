@@ -9,6 +9,8 @@ from pathlib import Path
 
 from .errors import InvalidRequest
 
+TUPLES = ("command", "arguments", "tuning", "init_scripts", "data_paths", "aliases", "client")
+
 _PLACEHOLDER = re.compile(r"\{(user|password|database|template|host|port|file|mark|thing)\}")
 
 Command = tuple[str, ...] | str
@@ -65,6 +67,9 @@ class DatabaseType:
         environment: Further variables, as they are.
         init_scripts: Files that the image runs on its first start, in the order of their names.
         init_directory: Where the image looks for them.
+        data_paths: Where its data is, to be held in memory; empty: the image's volumes.
+        snapshots: Whether initialising the data takes longer than copying it. Then an initialised
+            server is remembered, and the next one is made from that.
         data_mib: The most that data held in memory may take; None leaves it to the engine (half
             of its memory, usually).
         memory_mib: The most memory that the container may take, data included; None: no limit.
@@ -129,6 +134,8 @@ class DatabaseType:
     environment: Mapping[str, str] = field(default_factory=dict)
     init_scripts: tuple[Path, ...] = ()
     init_directory: str = ""
+    data_paths: tuple[str, ...] = ()
+    snapshots: bool = False
     data_mib: int | None = None
     memory_mib: int | None = None
     shm_mib: int = 256
@@ -160,7 +167,7 @@ class DatabaseType:
     def __post_init__(self) -> None:
         if not re.fullmatch("[a-z][a-z0-9_]*", self.name):
             raise self._invalid("its name must be lower-case letters, digits and underscores")
-        for name in ("command", "arguments", "tuning", "init_scripts", "aliases", "client"):
+        for name in TUPLES:
             if isinstance(getattr(self, name), (str, Path)):
                 raise self._invalid(f"{name} must be a tuple, with a comma if it has one part")
         for name in ("create", "clone", "drop", "disconnect", "load", "seal", "unseal", "export"):

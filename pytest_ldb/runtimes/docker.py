@@ -5,10 +5,8 @@ The only file that imports the Docker SDK. What the SDK raises is translated her
 
 from __future__ import annotations
 
-import io
 import os
 import re
-import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,10 +20,11 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.utils import parse_repository_tag
 
 from ..core import errors, scripts, shell
-from ..core.model import Address
 from ..core.runtime import Container, ContainerSpec, Image
+from . import imaging
 from .endpoint import Endpoint, knock, own_container
 from .guard import ProcessGuard
+from .inspection import container_of
 from .pulling import PullProgress
 from .streams import MultiplexedStream
 from .translation import shell_refused, translated
@@ -47,8 +46,12 @@ class DockerRuntime:
             knock(url)
             client = DockerClient.from_env(timeout=REQUEST_TIMEOUT_S, use_ssh_client=True)
         self.endpoint = Endpoint(url)
+        self.engine = url
         self._api = client.api
         self._network = self._own_network()
+
+    def __reduce__(self) -> tuple[type[DockerRuntime], tuple[()]]:
+        return type(self), ()
 
     def bind(self, chosen: str | None) -> str:
         return self.endpoint.bind(chosen)
@@ -67,14 +70,17 @@ class DockerRuntime:
     def find(self, name: str) -> Container | None:
         with _translated(name):
             try:
-                return self._container(self._api.inspect_container(name))
+                return container_of(
+                    self._api.inspect_container(name),
+                    self.endpoint,
+                    networked=self._network is not None,
+                )
             except NotFound:
                 return None
 
     def containers(self, labels: Mapping[str, str]) -> Sequence[Container]:
-        wanted = [f"{name}={value}" if value else name for name, value in labels.items()]
         with _translated("the container engine"):
-            listed = self._api.containers(all=True, filters={"label": wanted})
+            listed = self._api.containers(all=True, filters=_carrying(labels))
         found = [self.find(row["Id"]) for row in listed]
         return [container for container in found if container is not None]
 
@@ -89,7 +95,7 @@ class DockerRuntime:
             shm_size=f"{spec.shm_mib}m",
             tmpfs={path: _tmpfs_options(spec) for path in spec.memory_volumes} or None,
         )
-        with _translated(spec.name):
+        with _translated(spec.name), self._having(spec.image):
             identity: str = self._api.create_container(
                 spec.image,
                 list(spec.command) or None,
@@ -100,7 +106,7 @@ class DockerRuntime:
                 ports=[spec.port],
             )["Id"]
             if spec.files:
-                self._api.put_archive(identity, "/", _archive(spec.files))
+                self._api.put_archive(identity, "/", imaging.archive(spec.files))
         return identity
 
     def start(self, container: str) -> LogWatch:
@@ -137,6 +143,21 @@ class DockerRuntime:
                     raise
         self._wait_until_gone(container)
 
+    def remember(
+        self, container: str, paths: Sequence[str], labels: Mapping[str, str], tag: str
+    ) -> str:
+        with _translated(tag):
+            return imaging.remember(self._api, container, paths, labels, tag)
+
+    def images(self, labels: Mapping[str, str]) -> Sequence[Image]:
+        with _translated("the container engine"):
+            listed = self._api.images(filters=_carrying(labels))
+        return [Image(id=row["Id"], volumes=(), labels=row["Labels"] or {}) for row in listed]
+
+    def remove_image(self, image: str) -> None:
+        with _translated(image), _ignoring(NotFound):
+            self._api.remove_image(image)
+
     def shell(
         self, container: str, *, environment: Mapping[str, str], ephemeral: bool
     ) -> shell.Shell:
@@ -158,12 +179,21 @@ class DockerRuntime:
         return ProcessGuard(identity, type(self))
 
     def _image(self, reference: str) -> Image:
-        with _translated(reference):
-            try:
-                data = self._api.inspect_image(reference)  # type: ignore[no-untyped-call]
-            except ImageNotFound:
-                raise self._image_unavailable(reference, "the engine does not have it") from None
-        return Image(id=data["Id"], volumes=tuple(sorted(data["Config"].get("Volumes") or ())))
+        with _translated(reference), self._having(reference):
+            data = self._api.inspect_image(reference)  # type: ignore[no-untyped-call]
+        config = data["Config"]
+        return Image(
+            id=data["Id"],
+            volumes=tuple(sorted(config.get("Volumes") or ())),
+            labels=config.get("Labels") or {},
+        )
+
+    @contextmanager
+    def _having(self, reference: str) -> Iterator[None]:
+        try:
+            yield
+        except ImageNotFound:
+            raise self._image_unavailable(reference, "the engine does not have it") from None
 
     def _pull(self, reference: str, say: Callable[[str], None]) -> None:
         repository, tag = parse_repository_tag(reference)
@@ -194,30 +224,6 @@ class DockerRuntime:
             remedy=f"Run `docker pull {reference}`, allow it with --ldb-pull=missing, "
             f"or name another image with --ldb-image.{here}",
         )
-
-    def _container(self, data: dict[str, Any]) -> Container:
-        state = data["State"]
-        ended = not state["FinishedAt"].startswith("0001-")
-        return Container(
-            id=data["Id"],
-            name=data["Name"].lstrip("/"),
-            labels=data["Config"]["Labels"] or {},
-            image_id=data["Image"],
-            state=state["Status"],
-            exit_code=state["ExitCode"] if ended else None,
-            address=self._address(data) if state["Running"] else None,
-        )
-
-    def _address(self, data: dict[str, Any]) -> Address | None:
-        network = data["NetworkSettings"]
-        for port, bindings in sorted((network["Ports"] or {}).items()):
-            if bindings and self._network is None:
-                host = self.endpoint.reached_at(bindings[0]["HostIp"])
-                return Address(host, int(bindings[0]["HostPort"]))
-            if bindings:
-                addresses = [n["IPAddress"] for n in network["Networks"].values()]
-                return Address(addresses[0], int(port.partition("/")[0]))
-        return None
 
     def _own_network(self) -> str | None:
         """Return the network to join when this process is in a container of the same engine.
@@ -293,18 +299,12 @@ def _engine_url() -> str:
     return str(context.get("base_url") or DEFAULT_UNIX_SOCKET)
 
 
+def _carrying(labels: Mapping[str, str]) -> dict[str, list[str]]:
+    return {"label": [f"{name}={value}" if value else name for name, value in labels.items()]}
+
+
 def _tmpfs_options(spec: ContainerSpec) -> str:
     return f"size={spec.data_mib}m" if spec.data_mib else ""
-
-
-def _archive(files: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path, content in files.items():
-            entry = tarfile.TarInfo(path.lstrip("/"))
-            entry.size, entry.mode = len(content), 0o755
-            archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 @contextmanager

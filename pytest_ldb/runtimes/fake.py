@@ -5,7 +5,7 @@ machine's programs it has two of its own: a `redis-server`, which answers `PING`
 All state is in files, so any number of processes may share a directory and may be killed.
 
     <directory>/bin/                  the programs
-    <directory>/images/               the references that were pulled
+    <directory>/images/               the references that were pulled; a directory was remembered
     <directory>/containers/<name>/    a container
     <directory>/removed/              what is being made, and what is being deleted
 
@@ -20,6 +20,7 @@ import hashlib
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 from uuid import uuid4
 
 from ..core import errors, scripts, shell
@@ -62,6 +63,7 @@ class FakeRuntime:
 
     def __init__(self, directory: str | Path) -> None:
         self._directory = Path(directory).resolve()
+        self.engine = str(self._directory)
         for name in ("bin", "images", "containers", "removed"):
             (self._directory / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         self._add_program("redis-server", _SERVER)
@@ -71,15 +73,43 @@ class FakeRuntime:
         return "127.0.0.1" if chosen is None else chosen
 
     def image(self, reference: str, *, pull: str, say: Callable[[str], None]) -> Image:
-        path = self._directory / "images" / quote(reference, safe="")
+        path = self._image_path(reference)
         if pull == "always" or (pull == "missing" and not path.exists()):
             say(f"pulling {reference}")
-            if not reference.startswith(UNREACHABLE):
+            if not reference.startswith((UNREACHABLE, "sha256:")):
                 path.write_text(reference)
         if not path.exists():
             raise errors.ImageUnavailable(reference, "the fake runtime does not have it")
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        return Image(id=f"sha256:{digest}", volumes=("/data",))
+        if path.is_dir():
+            return self._remembered(path)
+        text = path.read_text()
+        if text.startswith("sha256:"):
+            return self.image(text, pull="never", say=say)
+        return Image(id=f"sha256:{hashlib.sha256(text.encode()).hexdigest()}", volumes=("/data",))
+
+    def remember(
+        self, container: str, paths: Sequence[str], labels: Mapping[str, str], tag: str
+    ) -> str:
+        source = self._existing(container).path / "root"
+        draft = self._directory / "removed" / uuid4().hex
+        for path in paths:
+            inside = path.lstrip("/")
+            shutil.copytree(source / inside, draft / "root" / inside, symlinks=True)
+        (draft / "labels.json").write_text(json.dumps(dict(labels)))
+        image = f"sha256:{uuid4().hex * 2}"
+        draft.rename(self._image_path(image))
+        self._image_path(tag).write_text(image)
+        return image
+
+    def images(self, labels: Mapping[str, str]) -> Sequence[Image]:
+        paths = [path for path in (self._directory / "images").iterdir() if path.is_dir()]
+        found = [self._remembered(path) for path in paths]
+        return [image for image in found if _carries(image.labels, labels)]
+
+    def remove_image(self, image: str) -> None:
+        if any(directory.spec["image_id"] == image for directory in self._directories()):
+            raise errors.EngineFailed(image, "a container uses it")
+        fake_container.delete(self._image_path(image))
 
     def find(self, name: str) -> Container | None:
         found = self._directory_of(name)
@@ -95,6 +125,9 @@ class FakeRuntime:
         (draft / "root").mkdir(parents=True)
         for name in ("log", "exit", "lock"):
             (draft / name).touch()
+        remembered = self._image_path(image.id) / "root"
+        if remembered.exists():
+            shutil.copytree(remembered, draft / "root", dirs_exist_ok=True)
         for path, content in spec.files.items():
             inside = draft / "root" / path.lstrip("/")
             inside.parent.mkdir(parents=True, exist_ok=True)
@@ -216,6 +249,13 @@ class FakeRuntime:
         if directory is None:
             raise errors.EngineFailed(container, "there is no such container")
         return directory
+
+    def _image_path(self, reference: str) -> Path:
+        return self._directory / "images" / quote(reference, safe="")
+
+    def _remembered(self, path: Path) -> Image:
+        labels = json.loads((path / "labels.json").read_text())
+        return Image(id=unquote(path.name), volumes=("/data",), labels=labels)
 
     def _search_path(self) -> str:
         return f"{self._directory / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"

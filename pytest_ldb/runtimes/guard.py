@@ -56,10 +56,13 @@ class ProcessGuard:
 
 
 def end_whatever_appears(runtime: Runtime, identity: str) -> None:
-    """End the container with this id of ours, even one only just being created."""
+    """End the containers with this id of ours, even one only just being created."""
+    ended = False
     for _ in range(TRIES):
         for container in runtime.containers({f"{LABEL}id": identity}):
             _end(runtime, container)
+            ended = True
+        if ended:
             return
         time.sleep(PAUSE_S)
 

@@ -24,7 +24,7 @@ from pytest_ldb.core.errors import CommandFailed
 from pytest_ldb.core.fresh import FreshDatabases
 from pytest_ldb.core.lease import Lease
 from pytest_ldb.testing import DatabaseTypeContract
-from pytest_ldb.testing.databases import Servers
+from pytest_ldb.testing.servers import Servers
 
 GOODS = """
 CREATE TABLE goods (
@@ -303,7 +303,9 @@ class TestMongoDB(DatabaseTypeContract):
             assert taken["storage"]["wiredTiger"]["engineConfig"]["cacheSizeGB"] == 0.25
             diagnostics = "diagnosticDataCollectionEnabled"
             assert client.admin.command({"getParameter": 1, diagnostics: 1})[diagnostics] is False
-        assert len(MONGODB.tuning) == 4
+            engine = taken["storage"]["wiredTiger"]["engineConfig"]["configString"]
+            assert engine == MONGODB.tuning[-1]
+        assert len(MONGODB.tuning) == 6
 
     def test_the_environment_connects_other_programs(self, lease: Lease, name: str) -> None:
         with _mongodb(lease.create_database(name).environment["MONGODB_URI"]) as client:

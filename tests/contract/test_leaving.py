@@ -14,7 +14,7 @@ from pytest_ldb import REDIS
 from pytest_ldb.core.runtime import Runtime
 from pytest_ldb.runtimes.docker import DockerRuntime
 from pytest_ldb.runtimes.fake import FakeRuntime
-from pytest_ldb.testing.databases import Servers
+from pytest_ldb.testing.servers import Servers
 
 STAYS_S = 0.8
 

@@ -30,6 +30,7 @@ from pytest_ldb.core.readiness import ask
 from pytest_ldb.core.request import LABEL, CreateInstanceRequest, Scope
 from pytest_ldb.core.runtime import Container, ContainerSpec
 from pytest_ldb.core.sharing import Sharing
+from pytest_ldb.core.snapshots import Snapshots
 from pytest_ldb.core.types import DatabaseType
 from pytest_ldb.runtimes.fake import FakeRuntime
 from pytest_ldb.testing.processes import wait_until
@@ -71,10 +72,15 @@ class Run:
         return lease
 
     @property
+    def snapshots(self) -> Snapshots:
+        return Snapshots(self.directory / "snapshots", SECRET, self.fake.engine, "never")
+
+    @property
     def sharing(self) -> Sharing:
         return Sharing(
-            self.fake,
+            runtime=self.fake,
             secret=SECRET,
+            snapshots=self.snapshots,
             directory=self.directory,
             timeout_s=self.timeout_s,
             recreate=self.recreate,

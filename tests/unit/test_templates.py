@@ -20,8 +20,8 @@ from pytest_ldb.core.templates import Templates
 from pytest_ldb.core.types import DatabaseType
 from pytest_ldb.runtimes.fake import FakeRuntime
 from pytest_ldb.runtimes.streams import local_shell
-from pytest_ldb.testing.databases import Servers
 from pytest_ldb.testing.processes import wait_until
+from pytest_ldb.testing.servers import Servers
 
 from .conftest import FAKE
 

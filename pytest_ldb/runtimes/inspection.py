@@ -1,0 +1,44 @@
+"""What the engine says of a container (Docker Engine API, "Inspect a container"), in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.model import Address
+from ..core.runtime import Container
+from .endpoint import Endpoint
+
+
+def container_of(data: Mapping[str, Any], endpoint: Endpoint, *, networked: bool) -> Container:
+    """Return what the engine says of a container.
+
+    Args:
+        data: The engine's answer.
+        endpoint: Where the engine is.
+        networked: Whether this process is in a container beside that one.
+    """
+    state = data["State"]
+    ended = not state["FinishedAt"].startswith("0001-")
+    return Container(
+        id=data["Id"],
+        name=data["Name"].lstrip("/"),
+        labels=data["Config"]["Labels"] or {},
+        image_id=data["Image"],
+        state=state["Status"],
+        exit_code=state["ExitCode"] if ended else None,
+        address=_address(data["NetworkSettings"], endpoint, networked=networked)
+        if state["Running"]
+        else None,
+    )
+
+
+def _address(network: Mapping[str, Any], endpoint: Endpoint, *, networked: bool) -> Address | None:
+    for port, bindings in sorted((network["Ports"] or {}).items()):
+        if bindings and not networked:
+            host = endpoint.reached_at(bindings[0]["HostIp"])
+            return Address(host, int(bindings[0]["HostPort"]))
+        if bindings:
+            addresses = [neighbour["IPAddress"] for neighbour in network["Networks"].values()]
+            return Address(addresses[0], int(port.partition("/")[0]))
+    return None

@@ -1,0 +1,82 @@
+"""Servers for tests, as the fixtures start them."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..core.lease import Lease
+from ..core.lifecycle import Lifecycle
+from ..core.planning import Planner
+from ..core.request import Scope
+from ..core.runtime import Runtime
+from ..core.settings import Settings
+from ..core.sharing import Sharing
+from ..core.snapshots import Snapshots
+from ..core.types import DatabaseType
+from .processes import wait_until
+
+SECRET = bytes(32)
+
+
+@dataclass
+class Servers:
+    """Starts servers, all of which are gone after the tests of the class."""
+
+    runtime: Runtime
+    directory: Path
+    run: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    leases: list[Lease] = field(default_factory=list)
+
+    def obtain(self, kind: DatabaseType, *, durable: bool = False) -> Lease:
+        """Return a lease on the server that all who ask for the same share."""
+        request, image = self._planner(kind, durable=durable).shared(kind)
+        sharing = Sharing(
+            runtime=self.runtime,
+            secret=SECRET,
+            snapshots=self.snapshots,
+            directory=self.directory / "locks",
+            timeout_s=60.0,
+            recreate=False,
+            say=print,
+        )
+        lease = sharing.obtain(request, image)
+        self.leases.append(lease)
+        return lease
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """Servers are made from none, and none are made."""
+        return Snapshots(self.directory / "snapshots", SECRET, self.runtime.engine, "never")
+
+    def lifecycle(self, kind: DatabaseType) -> Lifecycle:
+        """Return the seven commands."""
+        return Lifecycle(self.runtime, self._planner(kind), [kind], SECRET)
+
+    def volumes(self, kind: DatabaseType) -> tuple[str, ...]:
+        """Return where the data of a type is."""
+        image = self.runtime.image(image_of(kind), pull="missing", say=print)
+        return image.volumes
+
+    def close(self) -> None:
+        """End all leases and wait for the servers to go."""
+        for lease in self.leases:
+            lease.shell.close()
+        for lease in self.leases:
+            self._wait_until_gone(f"ldb-{lease.instance.name}")
+
+    def _wait_until_gone(self, name: str) -> None:
+        wait_until(lambda: self.runtime.find(name) is None, 10.0, f"{name} is still there")
+
+    def _planner(self, kind: DatabaseType, *, durable: bool = False) -> Planner:
+        settings = Settings(images={kind.name: image_of(kind)}, durable=durable)
+        # Servers with other data have other names.
+        run = f"{self.run}-{'durable' if durable else 'memory'}"
+        return Planner(self.runtime, settings, Scope.of(self.directory, run, SECRET), print)
+
+
+def image_of(kind: DatabaseType) -> str:
+    """Return the image to run: ``LDB_<NAME>_IMAGE`` where that is set, as for the plugin."""
+    return os.environ.get(f"LDB_{kind.name.upper().replace('-', '_')}_IMAGE") or kind.image
