@@ -6,7 +6,12 @@ image of a type of database, as it does for the plugin.
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+# Only the tests of snapshots make some, and remove them.
+os.environ["LDB_SNAPSHOTS"] = "never"
 
 pytest_plugins = ("pytester",)
 pytest.register_assert_rewrite("pytest_ldb.testing")

@@ -148,7 +148,8 @@ template_retire() {
     place=${ready%.ready}
     [ "$place" != "$home/templates/$1" ] && [ -e "$ready" ] || continue
     ln -s "$LDB_LEASE" "$place.lock" 2>/dev/null || continue
-    mv "$ready" "$place.retired"
+    # Another one may have retired it since we looked.
+    mv "$ready" "$place.retired" 2>/dev/null || { rm -f "$place.lock"; continue; }
     if template_used "$place"; then
       mv "$place.retired" "$ready"
       rm -f "$place.lock"

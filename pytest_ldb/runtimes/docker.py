@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import requests
 from docker import DockerClient
@@ -26,7 +25,7 @@ from .endpoint import Endpoint, knock, own_container
 from .guard import ProcessGuard
 from .inspection import container_of
 from .pulling import PullProgress
-from .streams import MultiplexedStream
+from .streams import EngineLog, MultiplexedStream
 from .translation import shell_refused, translated
 from .watching import LogWatch
 
@@ -252,7 +251,7 @@ class DockerRuntime:
                 else self._api.attach(container, stream=True)
             )
         return LogWatch(
-            _Log(lines),
+            EngineLog(lines),
             wait=lambda: self._exit_code(container),
             out_of_memory=lambda: bool(
                 self._api.inspect_container(container)["State"]["OOMKilled"]
@@ -261,34 +260,28 @@ class DockerRuntime:
 
     def _exit_code(self, container: str) -> int:
         """Wait for the next end; one that removed itself before we could ask tells nothing."""
+        patience_s = 1
+        while True:
+            with suppress(requests.Timeout, requests.ConnectionError):
+                return self._next_exit_code(container, patience_s)
+            # It may have ended before the engine heard that we wait.
+            state = self._api.inspect_container(container)["State"]
+            if state["Status"] in ("exited", "dead"):
+                return int(state["ExitCode"])
+            patience_s = min(2 * patience_s, REQUEST_TIMEOUT_S)
+
+    def _next_exit_code(self, container: str, timeout_s: int) -> int:
         try:
-            return int(self._api.wait(container, condition="next-exit")["StatusCode"])
+            answer = self._api.wait(container, timeout=timeout_s, condition="next-exit")
         except NotFound:
             return UNKNOWN_EXIT
+        return int(answer["StatusCode"])
 
     def _wait_until_gone(self, container: str) -> None:
         """Wait until the name is free again; removal goes on after the engine has answered."""
         deadline = time.monotonic() + REQUEST_TIMEOUT_S
         while self.find(container) is not None and time.monotonic() < deadline:
             time.sleep(0.02)
-
-
-class _Log:
-    """A log that gives its connection back when it ends; the SDK's stream leaves it open."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def __iter__(self) -> Iterator[bytes]:
-        try:
-            yield from self._stream
-        finally:
-            self._stream._response.close()  # noqa: SLF001
-
-    def close(self) -> None:
-        """End it, where that can be done: over SSH it ends with the container only."""
-        with suppress(DockerException, OSError, AttributeError):
-            self._stream.close()
 
 
 def _engine_url() -> str:

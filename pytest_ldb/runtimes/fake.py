@@ -133,7 +133,14 @@ class FakeRuntime:
             inside.parent.mkdir(parents=True, exist_ok=True)
             inside.write_bytes(content)
             inside.chmod(0o755)
-        facts = {**asdict(spec), "files": [*spec.files], "id": identity, "image_id": image.id}
+        labels = {**image.labels, **spec.labels}
+        facts = {
+            **asdict(spec),
+            "labels": labels,
+            "files": [*spec.files],
+            "id": identity,
+            "image_id": image.id,
+        }
         (draft / "spec.json").write_text(json.dumps(facts))
         try:
             # The kernel arbitrates: it does not replace a directory that has something in it.

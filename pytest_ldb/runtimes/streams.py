@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -58,6 +58,24 @@ class MultiplexedStream:
             content += self._raw[_HEADER_BYTES:end]
             del self._raw[:end]
         return bytes(content)
+
+
+class EngineLog:
+    """A log that gives its connection back when it ends; the SDK's stream leaves it open."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._stream
+        finally:
+            self._stream._response.close()  # noqa: SLF001
+
+    def close(self) -> None:
+        """End it, where that can be done: over SSH it ends with the container only."""
+        with suppress(Exception):  # Some of them are the SDK's.
+            self._stream.close()
 
 
 def _socket_of(connection: Any) -> Any:

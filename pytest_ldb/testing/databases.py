@@ -18,6 +18,8 @@ from ..core.runtime import Runtime
 from ..core.types import DatabaseType
 from .servers import Servers
 
+IDLE_MIB = 150
+
 
 class DatabaseTypeContract:
     """What every :class:`~pytest_ldb.DatabaseType` must do.
@@ -249,6 +251,29 @@ class DatabaseTypeContract:
         finally:
             lifecycle.close()
         assert servers.runtime.find(f"ldb-{instance.name}") is None
+
+    def test_idle_data_takes_little_memory(self, lease: Lease) -> None:
+        for volume in lease.data_paths:
+            used = lease.shell.run(["df", "-m", volume]).splitlines()[-1].split()[2]
+            assert int(used) < IDLE_MIB
+
+    def test_a_server_made_from_a_snapshot_is_like_a_new_one(
+        self, make_runtime: Callable[[], Runtime], tmp_path: Path, name: str
+    ) -> None:
+        machine = Servers(make_runtime(), tmp_path, snapshots="always")
+        kind = self._filled(tmp_path)
+        try:
+            assert machine.obtain(kind).origin == "created"
+            machine.close()
+            machine.run = uuid.uuid4().hex[:8]
+            lease = machine.obtain(kind)
+            assert lease.origin == ("restored" if kind.snapshots else "created")
+            database = lease.create_database(name)
+            assert self.things(database) == ({"filled"} if kind.init_scripts else set())
+            self.add(database, "thing")
+        finally:
+            machine.close()
+            machine.forget_snapshots()
 
     @property
     def _numbered(self) -> bool:

@@ -18,6 +18,7 @@ from ..core.runtime import Container, Exit, Runtime
 from ..databases import REDIS
 from .clients import ClientContract
 from .containers import BATCH, ENDS_S, Containers
+from .images import ImageContract
 from .processes import guarding, holding, wait_until
 from .shells import ShellContract
 
@@ -29,7 +30,7 @@ UNREACHABLE = "localhost:1/ldb/absent:1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - for a moment
 
 
-class RuntimeContract(ShellContract, ClientContract):
+class RuntimeContract(ShellContract, ClientContract, ImageContract):
     """What every :class:`~pytest_ldb.core.runtime.Runtime` must do.
 
     A test class for a runtime of your own::

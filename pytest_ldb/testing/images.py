@@ -1,0 +1,98 @@
+"""What every runtime must do with images of its own making."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from ..core.errors import EngineFailed, ImageUnavailable
+from ..core.request import LABEL
+from ..core.runtime import Image
+from .containers import ENDS_S, Containers
+
+OURS = f"{LABEL}contract"
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """An image that holds a file, and how it is found."""
+
+    id: str
+    tag: str
+    batch: str
+
+
+class ImageContract:
+    """What a runtime makes of stopped containers; a part of ``RuntimeContract``."""
+
+    root: str
+
+    @pytest.fixture
+    def remembered(self, containers: Containers) -> Iterator[Remembered]:
+        """An image that was made of a container that had written a file."""
+        inner = f"{self.root}/data/inner"
+        script = f"umask 027; mkdir -p {inner}; echo kept >{inner}/file; ln -s file {inner}/link"
+        container, watch = containers.run(script)
+        assert watch.ended(ENDS_S) is not None
+        watch.close()
+        batch = uuid.uuid4().hex
+        tag = f"pytest-ldb-contract:{batch}"
+        made = containers.runtime.remember(container, ["/data"], {OURS: batch}, tag)
+        yield Remembered(made, tag, batch)
+        for user in containers.runtime.containers({OURS: batch}):
+            containers.runtime.remove(user.id)
+        containers.runtime.remove_image(made)
+
+    @pytest.mark.parametrize("volumes", [(), ("/data",)], ids=["on disk", "in memory"])
+    def test_a_container_has_what_its_image_remembers(
+        self, containers: Containers, remembered: Remembered, volumes: tuple[str, ...]
+    ) -> None:
+        container = containers.serve(image=remembered.id, memory_volumes=volumes)
+        assert container.image_id == remembered.id
+        shell = containers.runtime.shell(container.id, environment={}, ephemeral=False)
+        inner = f"{self.root}/data/inner"
+        assert shell.run(["cat", f"{inner}/link"]) == "kept\n"
+        assert shell.run(["stat", "-c", "%a", inner, f"{inner}/file"]).split() == ["750", "640"]
+        shell.close()
+
+    def test_each_container_has_data_of_its_own(
+        self, containers: Containers, remembered: Remembered
+    ) -> None:
+        change = f"rm {self.root}/data/inner/file"
+        _, watch = containers.run(change, image=remembered.id)
+        assert watch.ended(ENDS_S) is not None
+        watch.close()
+        self.test_a_container_has_what_its_image_remembers(containers, remembered, ())
+
+    def test_images_are_found_by_their_labels(
+        self, containers: Containers, remembered: Remembered
+    ) -> None:
+        (found,) = containers.runtime.images({OURS: remembered.batch})
+        assert isinstance(found, Image)
+        assert found.id == remembered.id
+        assert found.labels[OURS] == remembered.batch
+        assert remembered.id in [image.id for image in containers.runtime.images({OURS: ""})]
+        assert containers.runtime.images({OURS: "other"}) == []
+
+    def test_an_image_has_its_name(self, containers: Containers, remembered: Remembered) -> None:
+        found = containers.runtime.image(remembered.tag, pull="never", say=print)
+        assert found.id == remembered.id
+
+    def test_an_image_in_use_is_not_removed(
+        self, containers: Containers, remembered: Remembered
+    ) -> None:
+        containers.serve(image=remembered.id)
+        with pytest.raises(EngineFailed):
+            containers.runtime.remove_image(remembered.id)
+        assert containers.runtime.images({OURS: remembered.batch})
+
+    def test_an_image_that_is_gone_is_unavailable(
+        self, containers: Containers, remembered: Remembered
+    ) -> None:
+        containers.runtime.remove_image(remembered.id)
+        containers.runtime.remove_image(remembered.id)
+        with pytest.raises(ImageUnavailable):
+            containers.create(image=remembered.id)

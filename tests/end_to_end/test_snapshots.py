@@ -1,0 +1,219 @@
+"""Servers that start from what was initialised before, on real databases."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_ldb.core.credentials import user_secret
+from pytest_ldb.core.snapshots import Snapshot, Snapshots
+from pytest_ldb.testing.processes import wait_until
+
+from .conftest import Project, docker
+
+ALL_THREE = """
+import psycopg, pymongo, pymysql
+
+def test_postgres(ldb_postgres):
+    with psycopg.connect(ldb_postgres.url) as connection:
+        connection.execute("CREATE TABLE x (n int)")
+
+def test_mysql(ldb_mysql):
+    with pymysql.connect(**ldb_mysql.keywords) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE x (n int)")
+
+def test_mongodb(ldb_mongodb):
+    with pymongo.MongoClient(ldb_mongodb.url) as client:
+        client.get_default_database().things.insert_one({})
+"""
+POSTGRES = """
+import psycopg, pytest
+
+@pytest.mark.parametrize("n", range(2))
+def test_postgres(ldb_postgres, n):
+    with psycopg.connect(ldb_postgres.url) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+"""
+MADE_WITHIN_S = 60.0
+
+
+class User:
+    """A user of their own, so that their snapshots are only these."""
+
+    def __init__(self, project: Project, home: Path) -> None:
+        self.project = project
+        self.state = home / "pytest-ldb"
+
+    def run(self, *arguments: str, passed: int) -> list[str]:
+        """Run to the end and return the lines of the summary."""
+        run = self.project.run(*arguments)
+        run.passed(passed)
+        return [line for line in run.output.splitlines() if " in " in line and ": " in line]
+
+    def known(self) -> dict[str, Snapshot]:
+        """Return what is written down, by type."""
+        texts = [path.read_text() for path in (self.state / "snapshots").glob("*.json")]
+        found = [Snapshot(**json.loads(text)) for text in texts]
+        return {snapshot.type: snapshot for snapshot in found}
+
+    def wait_for(self, count: int) -> dict[str, Snapshot]:
+        """Wait until there are so many snapshots, and nothing else of those who make them."""
+        wait_until(lambda: len(self.known()) == count, MADE_WITHIN_S, "there is no snapshot")
+        wait_until(lambda: not self.makers(), MADE_WITHIN_S, "it is still being made")
+        assert all(snapshot.image for snapshot in self.known().values()), self.known()
+        return self.known()
+
+    def containers(self) -> list[str]:
+        """Return the names of containers in which snapshots are being made."""
+        label = f"label=pytest-ldb.user={self.label}"
+        return docker("ps", "--all", "--filter", label, "--format", "{{.Names}}").split()
+
+    def volumes(self) -> set[str]:
+        """Return the names of the volumes that those containers use."""
+        form = "{{range .Mounts}}{{.Name}} {{end}}"
+        names = self.containers()
+        return set(docker("inspect", "--format", form, *names).split()) if names else set()
+
+    def images(self) -> list[str]:
+        """Return the ids of this user's snapshots."""
+        label = f"label=pytest-ldb.user={self.label}"
+        return docker("images", "--no-trunc", "--quiet", "--filter", label).split()
+
+    def makers(self) -> list[int]:
+        """Return the processes that make snapshots of this user."""
+        return [
+            int(path.name)
+            for path in Path("/proc").iterdir()
+            if path.name.isdigit() and self._makes_snapshots(path)
+        ]
+
+    @property
+    def label(self) -> str:
+        return Snapshots(self.state, user_secret(self.state), "").user
+
+    def clean_up(self) -> None:
+        """Remove what is left, whatever happened."""
+        for process in self.makers():
+            os.kill(process, signal.SIGKILL)
+        for name in self.containers():
+            docker("rm", "--force", "--volumes", name)
+        for image in self.images():
+            docker("rmi", image)
+
+    def _makes_snapshots(self, process: Path) -> bool:
+        try:
+            words = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
+        except OSError:
+            return False
+        return b"remembering" in words[0] and str(self.state.parent).encode() in words[1]
+
+
+@pytest.fixture
+def user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, project: Project) -> Iterator[User]:
+    """A user whose snapshots are gone after the test."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LDB_SNAPSHOTS", "always")
+    user = User(project, tmp_path / "home")
+    yield user
+    user.clean_up()
+
+
+@pytest.mark.parametrize("arguments", [[], ["-n2"]], ids=["alone", "workers"])
+def test_the_second_run_starts_from_snapshots(user: User, arguments: list[str]) -> None:
+    user.project.write("test_all.py", ALL_THREE)
+    assert [line.split()[2] for line in user.run(*arguments, passed=3)] == ["created"] * 3
+    assert set(user.wait_for(3)) == {"postgres", "mysql", "mongodb"}
+    assert [line.split()[2] for line in user.run(*arguments, passed=3)] == ["restored"] * 3
+    user.project.wait_until_gone()
+    assert user.containers() == []
+    assert len(user.images()) == 3
+
+
+def test_a_kept_server_comes_from_one_too(user: User) -> None:
+    user.project.write("test_all.py", POSTGRES)
+    user.run(passed=2)
+    user.wait_for(1)
+    (line,) = user.run("--ldb-keep", passed=2)
+    assert "restored" in line
+    (line,) = user.run("--ldb-keep", passed=2)
+    assert "attached" in line
+
+
+def test_a_damaged_one_is_replaced_and_nobody_notices(user: User) -> None:
+    user.project.write("test_all.py", POSTGRES)
+    user.run(passed=2)
+    (snapshot,) = user.wait_for(1).values()
+    _damage(snapshot, user)
+    (line,) = user.run("-n2", passed=2)
+    assert "created" in line
+    wait_until(lambda: len(user.known()) == 1, MADE_WITHIN_S, "it is not made anew")
+    (line,) = user.run(passed=2)
+    assert "restored" in line
+
+
+def test_an_image_of_somebody_else_with_its_name_is_not_used(user: User) -> None:
+    user.project.write("test_all.py", POSTGRES)
+    user.run(passed=2)
+    (snapshot,) = user.wait_for(1).values()
+    docker("tag", os.environ["LDB_REDIS_IMAGE"], f"pytest-ldb-snapshot:{snapshot.key}")
+    try:
+        (line,) = user.run(passed=2)
+        assert "restored" in line
+    finally:
+        docker("rmi", f"pytest-ldb-snapshot:{snapshot.key}")
+
+
+def test_durable_servers_and_never_start_as_before(user: User) -> None:
+    user.project.write("test_all.py", POSTGRES)
+    user.run(passed=2)
+    user.wait_for(1)
+    for option in ("--ldb-durable", "--ldb-snapshots=never"):
+        (line,) = user.run(option, passed=2)
+        assert "created" in line
+    assert len(user.known()) == 1
+    assert user.makers() == []
+
+
+def test_whoever_makes_it_may_be_killed_at_any_time(user: User) -> None:
+    user.project.write("test_all.py", POSTGRES)
+    for delay_s in (0.5, 1.2, 1.9, 2.6):
+        user.run(passed=2)
+        wait_until(lambda: bool(user.makers()), 5.0, "nobody makes one")
+        time.sleep(delay_s)
+        used = user.volumes()
+        for process in user.makers():
+            os.kill(process, signal.SIGKILL)
+        wait_until(lambda: not user.containers(), 10.0, "its container is still there")
+        assert used.isdisjoint(docker("volume", "ls", "--quiet").split())
+        for key in [snapshot.key for snapshot in user.known().values()]:
+            (user.state / "snapshots" / f"{key}.json").unlink()
+    user.run(passed=2)
+    user.wait_for(1)
+    assert len(user.images()) == 1, "what was left is not removed"
+
+
+def test_a_run_does_not_wait_for_it(user: User) -> None:
+    user.project.write("test_all.py", POSTGRES)
+    user.run(passed=2)
+    assert user.makers(), "it was made before the end of the run"
+    user.wait_for(1)
+
+
+def _damage(snapshot: Snapshot, user: User) -> None:
+    """Replace the image by one without a file that the server needs; the id is what it is."""
+    name = f"ldb-damage-{snapshot.key}"
+    remove = "rm /.ldb-snapshot/0/*/*/*/global/pg_control"
+    docker("run", "--name", name, "--entrypoint", "sh", snapshot.image, "-c", remove)
+    entrypoint = docker("inspect", "--format", "{{json .Config.Entrypoint}}", snapshot.image)
+    change = f"ENTRYPOINT {entrypoint.strip()}"
+    image = docker("commit", "--change", change, "--change", 'CMD ["postgres"]', name).strip()
+    docker("rm", "--force", "--volumes", name)
+    file = user.state / "snapshots" / f"{snapshot.key}.json"
+    told = json.loads(file.read_text())
+    file.write_text(json.dumps({**told, "image": image}))
