@@ -75,6 +75,11 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_ldb_runtime() -> Runtime:
+    from .runtimes.local import LocalRuntime, local_engine
+
+    url = local_engine()
+    if url is not None:
+        return LocalRuntime(url)
     from .runtimes.docker import DockerRuntime
 
     return DockerRuntime()

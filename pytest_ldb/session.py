@@ -13,7 +13,7 @@ from pathlib import Path
 from .core.ahead import Ahead
 from .core.credentials import user_secret
 from .core.database import Database
-from .core.errors import LdbError, hidden
+from .core.errors import ImageUnavailable, LdbError, hidden
 from .core.external import external_lease
 from .core.fresh import FreshDatabases
 from .core.lease import Lease
@@ -23,8 +23,8 @@ from .core.model import Instance, type_named
 from .core.planning import Planner
 from .core.pool import Pool
 from .core.remembering import Remembering
-from .core.request import Scope
-from .core.runtime import Runtime
+from .core.request import CreateInstanceRequest, Scope
+from .core.runtime import Image, Runtime
 from .core.settings import Settings
 from .core.sharing import Sharing
 from .core.shell import Shell
@@ -185,9 +185,15 @@ class Session:
             return external_lease(kind, url, self._open_local_shell)
         with self._lock:  # Several threads may be the first to need these.
             planner, sharing = self._planner, self._sharing
-        with alone(self.state / "locks", f"{self._scope.project}-{kind.name}-image"):  # one pull
-            request, image = planner.shared(kind)
+        request, image = self._plan(planner, kind)
         return sharing.obtain(request, image)
+
+    def _plan(self, planner: Planner, kind: DatabaseType) -> tuple[CreateInstanceRequest, Image]:
+        if self.settings.pull == "missing":
+            with suppress(ImageUnavailable):
+                return planner.shared(kind, pull="never")
+        with alone(self.state / "locks", f"{self._scope.project}-{kind.name}-image"):
+            return planner.shared(kind)  # one pull for all
 
     def _open_local_shell(self, subject: str, environment: Mapping[str, str]) -> Shell:
         from .runtimes.streams import local_shell

@@ -23,13 +23,17 @@ class Planner:
     scope: Scope
     say: Callable[[str], None]
 
-    def shared(self, kind: DatabaseType) -> tuple[CreateInstanceRequest, Image]:
+    def shared(self, kind: DatabaseType, *, pull: str = "") -> tuple[CreateInstanceRequest, Image]:
         """Return the request for the server that all processes of this run share.
+
+        Args:
+            kind: What to run.
+            pull: When to pull the image, instead of what the settings say.
 
         Raises:
             ImageUnavailable: The image is neither here nor to be had.
         """
-        return self._request(kind, kept=self.settings.keep)
+        return self._request(kind, kept=self.settings.keep, pull=pull)
 
     def private(
         self, kind: DatabaseType, *, suffix: str, image: str | None
@@ -51,10 +55,11 @@ class Planner:
         shared: bool = True,
         suffix: str = "",
         image: str | None = None,
+        pull: str = "",
     ) -> tuple[CreateInstanceRequest, Image]:
         reference = image or self.settings.image_for(kind.name, kind.image)
         bind = self.runtime.bind(self.settings.bind)
-        found = self.runtime.image(reference, pull=self.settings.pull, say=self.say)
+        found = self.runtime.image(reference, pull=pull or self.settings.pull, say=self.say)
         request = CreateInstanceRequest(
             database_type=kind,
             image=reference,

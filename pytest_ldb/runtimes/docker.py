@@ -18,12 +18,13 @@ from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.utils import parse_repository_tag
 
-from ..core import errors, scripts, shell
+from ..core import errors, shell
 from ..core.runtime import Container, ContainerSpec, Image
 from . import imaging
 from .endpoint import Endpoint, knock, own_container
 from .guard import ProcessGuard
-from .inspection import container_of
+from .inside import USER, ShellCommand
+from .inspection import container_of, image_of
 from .pulling import PullProgress
 from .streams import EngineLog, MultiplexedStream
 from .translation import shell_refused, translated
@@ -31,7 +32,6 @@ from .watching import LogWatch
 
 __tracebackhide__ = errors.hidden
 
-HOME_IN_CONTAINER = "/dev/shm/ldb"  # noqa: S108 - inside the container, for its shells
 REQUEST_TIMEOUT_S = 60
 UNKNOWN_EXIT = 255
 
@@ -160,14 +160,14 @@ class DockerRuntime:
     def shell(
         self, container: str, *, environment: Mapping[str, str], ephemeral: bool
     ) -> shell.Shell:
-        fixed = {"LDB_HOME": HOME_IN_CONTAINER, "LDB_EPHEMERAL": "1" if ephemeral else ""}
+        command = ShellCommand.of(environment, ephemeral=ephemeral)
         try:
             created = self._api.exec_create(
                 container,
-                ["sh", "-c", scripts.script(scripts.SWITCH_OFF_CONTAINER)],
+                command.arguments,
                 stdin=True,
-                environment={**environment, **fixed},
-                user="0",
+                environment=command.environment,
+                user=USER,
             )
             connection = self._api.exec_start(created["Id"], socket=True)
         except (APIError, requests.ConnectionError) as error:
@@ -180,12 +180,7 @@ class DockerRuntime:
     def _image(self, reference: str) -> Image:
         with _translated(reference), self._having(reference):
             data = self._api.inspect_image(reference)  # type: ignore[no-untyped-call]
-        config = data["Config"]
-        return Image(
-            id=data["Id"],
-            volumes=tuple(sorted(config.get("Volumes") or ())),
-            labels=config.get("Labels") or {},
-        )
+        return image_of(data)
 
     @contextmanager
     def _having(self, reference: str) -> Iterator[None]:

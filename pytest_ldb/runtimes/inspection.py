@@ -1,4 +1,4 @@
-"""What the engine says of a container (Docker Engine API, "Inspect a container"), in our words."""
+"""What the engine says of containers and images (Docker Engine API, "Inspect"), in our words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.model import Address
-from ..core.runtime import Container
+from ..core.runtime import Container, Image
 from .endpoint import Endpoint
 
 
@@ -30,6 +30,16 @@ def container_of(data: Mapping[str, Any], endpoint: Endpoint, *, networked: bool
         address=_address(data["NetworkSettings"], endpoint, networked=networked)
         if state["Running"]
         else None,
+    )
+
+
+def image_of(data: Mapping[str, Any]) -> Image:
+    """Return what the engine says of an image ("Inspect an image")."""
+    config = data["Config"]
+    return Image(
+        id=data["Id"],
+        volumes=tuple(sorted(config.get("Volumes") or ())),
+        labels=config.get("Labels") or {},
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 from pytest_ldb import REDIS
 from pytest_ldb.runtimes.docker import DockerRuntime
 from pytest_ldb.runtimes.fake import FakeRuntime
+from pytest_ldb.runtimes.local import LocalRuntime, local_engine
 from pytest_ldb.testing import RuntimeContract
 
 
@@ -38,3 +39,12 @@ class TestDockerRuntime(RuntimeContract):
 
     def pause(self, runtime: Any, container: str) -> None:
         subprocess.run(["docker", "pause", container], check=True, stdout=subprocess.DEVNULL)
+
+
+class TestLocalRuntime(TestDockerRuntime):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def make_runtime(cls) -> Callable[[], Any]:
+        url = local_engine()
+        assert url is not None, "the engine is not on this machine"
+        return partial(LocalRuntime, url)
