@@ -18,11 +18,14 @@ from .options import add_options, read_options
 if TYPE_CHECKING:
     from .core.runtime import Runtime
     from .core.types import DatabaseType
+    from .runtimes.early import EarlyShells
     from .session import Session
 
 SESSION = pytest.StashKey["Session"]()
 NAMES = pytest.StashKey[Iterable[str]]()
 BEGIN = pytest.StashKey[Callable[[], "Session"]]()
+KEEP = pytest.StashKey[bool]()
+EARLY: pytest.StashKey[EarlyShells] = pytest.StashKey()
 
 RUNS_NO_TEST = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
 """Options with which tests are collected and not run."""
@@ -51,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return config.stash[SESSION]
 
     config.stash[NAMES], config.stash[BEGIN] = names, session
+    config.stash[KEEP] = decided.get("keep", False)
     config.pluginmanager.register(fixture_module(names, session), "ldb-fixtures")
 
 
@@ -74,12 +78,13 @@ def pytest_configure_node(node: Any) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_ldb_runtime() -> Runtime:
-    from .runtimes.local import LocalRuntime, local_engine
+def pytest_ldb_runtime(config: pytest.Config) -> Runtime:
+    from .runtimes.discovery import local_engine
+    from .runtimes.local import LocalRuntime
 
     url = local_engine()
     if url is not None:
-        return LocalRuntime(url)
+        return LocalRuntime(url, config.stash.get(EARLY, None))
     from .runtimes.docker import DockerRuntime
 
     return DockerRuntime()
@@ -91,7 +96,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if used and not any(config.getoption(option, default=False) for option in RUNS_NO_TEST):
         from .workers import share_of
 
-        config.stash[BEGIN]().begin(share_of(config, used))
+        names = share_of(config, used)
+        if config.stash[KEEP]:
+            _open_early(config, names)
+        config.stash[BEGIN]().begin(names)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -172,6 +180,21 @@ def _types_in(answer: Any) -> Sequence[DatabaseType]:
                 f"{kind!r}. Return a list of them."
             )
     return kinds
+
+
+def _open_early(config: pytest.Config, names: Iterable[str]) -> None:
+    """Begin to attach to the kept servers of the run before, while all the rest is imported."""
+    from .core.credentials import state_directory
+    from .core.memory import Memory
+    from .runtimes.discovery import local_engine, socket_of
+    from .runtimes.early import EarlyShells
+
+    memory = Memory(state_directory(), config.rootpath)
+    wanted = dict(filter(None, map(memory.environment, names)))
+    url = local_engine() if wanted else None
+    if url is not None:
+        config.stash[EARLY] = EarlyShells(socket_of(url), wanted)
+        config.add_cleanup(config.stash[EARLY].close)
 
 
 def _begin(

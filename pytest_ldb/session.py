@@ -9,28 +9,30 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .core.ahead import Ahead
 from .core.credentials import user_secret
 from .core.database import Database
 from .core.errors import ImageUnavailable, LdbError, hidden
-from .core.external import external_lease
-from .core.fresh import FreshDatabases
 from .core.lease import Lease
-from .core.lifecycle import Lifecycle
 from .core.locks import alone
+from .core.memory import Memory
 from .core.model import Instance, type_named
 from .core.planning import Planner
-from .core.pool import Pool
-from .core.remembering import Remembering
 from .core.request import CreateInstanceRequest, Scope
 from .core.runtime import Image, Runtime
 from .core.settings import Settings
 from .core.sharing import Sharing
 from .core.shell import Shell
 from .core.snapshots import Snapshots
-from .core.templates import Templates
 from .core.types import DatabaseType
+
+if TYPE_CHECKING:
+    # Imported on use: the first test waits for what is imported here.
+    from .core.lifecycle import Lifecycle
+    from .core.pool import Pool
+    from .core.templates import Templates
 
 __tracebackhide__ = hidden
 
@@ -88,6 +90,9 @@ class Session:
             setup: What fills them, see :meth:`Setup.of`.
             expected: Tells how many tests there are that use them.
         """
+        from .core.fresh import FreshDatabases
+        from .core.pool import Pool
+
         lease = self.lease(name)
         kind, template = lease.database_type.name, self._template(lease, setup)
         if (kind, template) not in self._pools:
@@ -110,6 +115,8 @@ class Session:
             self.kept_failed.add(lease.instance.name)
 
     def _template(self, lease: Lease, setup: object) -> str | None:
+        from .core.templates import Templates
+
         kind = lease.database_type.name
         if kind not in self._templates:
             self._templates[kind] = Templates(lease, self.run, self.say)
@@ -132,6 +139,8 @@ class Session:
     @cached_property
     def lifecycle(self) -> Lifecycle:
         """The seven commands, for servers that a test has to itself."""
+        from .core.lifecycle import Lifecycle
+
         with self._lock:
             return Lifecycle(self._runtime, self._planner, self.types, self._secret)
 
@@ -162,6 +171,8 @@ class Session:
         """What is to be done about snapshots when the run is over; see :mod:`.core.remembering`."""
         if "_sharing" not in self.__dict__:
             return b""
+        from .core.remembering import Remembering
+
         locks, timeout_s = self.state / "locks", self.settings.timeout_s
         return Remembering(self._runtime, self._snapshots, locks, timeout_s).order()
 
@@ -182,6 +193,8 @@ class Session:
     def _obtain(self, kind: DatabaseType) -> Lease:
         url = self.settings.urls.get(kind.name)
         if url is not None:
+            from .core.external import external_lease
+
             return external_lease(kind, url, self._open_local_shell)
         with self._lock:  # Several threads may be the first to need these.
             planner, sharing = self._planner, self._sharing
@@ -237,4 +250,5 @@ class Session:
             timeout_s=self.settings.timeout_s,
             recreate=self.settings.recreate,
             say=self._ahead.say,
+            memory=Memory(self.state, self.root),
         )

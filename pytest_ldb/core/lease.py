@@ -29,6 +29,7 @@ class Lease:
         instance: The server.
         database_type: Its kind.
         shell: Runs commands beside the server, and holds it.
+        container: The engine's id of its container; empty for one that exists elsewhere.
         values: What the placeholders of commands mean to that shell.
         outlives_run: Whether databases must be dropped, since the server does not go.
         fingerprint: Of what the server was made from.
@@ -46,6 +47,7 @@ class Lease:
     outlives_run: bool
     origin: str
     fingerprint: str
+    container: str = ""
     data_paths: tuple[str, ...] = ()
     start_s: float = 0.0
     ready_s: float = 0.0

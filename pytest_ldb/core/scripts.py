@@ -6,7 +6,8 @@ from __future__ import annotations
 # once, even while the right side is busy with a command that hangs.
 #
 # The script waits for a word before it says anything: what arrives right behind the answer to the
-# HTTP request that opened the connection could be lost in that request's buffers.
+# HTTP request that opened the connection could be lost in that request's buffers. Before that word
+# it holds nothing, so it may be opened on the chance that it is needed.
 #
 # Two shells may meet at the end, one leaving and one arriving. The one that arrives registers
 # first and looks for the mark `closing` second; the one that leaves sets the mark first and looks
@@ -16,6 +17,7 @@ umask 077
 eval "$LDB_PROFILE"
 home=$LDB_HOME me=$$
 mkdir -p "$home/leases" "$home/farewell" "$home/numbers" "$home/busy"
+read -r go || exit
 : >"$home/farewell/$me"
 : >"$home/busy/$me"
 : >"$home/leases/$me"
@@ -52,7 +54,6 @@ switch_off() {
 count_others
 ready=0; [ -e "$home/ready" ] && ready=1
 closing=0; [ -d "$home/closing" ] && closing=1
-read -r go
 echo "ldb-shell $closing $ready $others"
 { cat; leave; } | { LDB_LEASE=$me sh; rm -f "$home/busy/$me"; }
 """

@@ -24,6 +24,7 @@ from .errors import (
 )
 from .lease import Lease
 from .locks import alone
+from .memory import Memory
 from .readiness import ask, wait_until_ready
 from .request import LABEL, SCHEMA, CreateInstanceRequest
 from .runtime import Container, Image, Runtime
@@ -49,6 +50,7 @@ class Sharing:
         timeout_s: The most time to wait for a server to become ready.
         recreate: Whether a kept server of an earlier run is replaced.
         say: Takes a line for the user.
+        memory: Where kept servers are remembered.
     """
 
     runtime: Runtime
@@ -58,6 +60,7 @@ class Sharing:
     timeout_s: float
     recreate: bool
     say: Callable[[str], None]
+    memory: Memory | None = None
 
     def obtain(self, request: CreateInstanceRequest, image: Image) -> Lease:
         """Return the server that answers the request, ready, held by this process.
@@ -77,6 +80,11 @@ class Sharing:
             lease = self._obtain(request, image, None)
         if lease.origin == "created":
             self.snapshots.want(request, image)
+        if request.kept and self.memory:
+            environment = self._starter.client_environment(request)
+            self.memory.keep(
+                request.database_type.name, lease.container, request.fingerprint, environment
+            )
         return lease
 
     def _obtain(self, request: CreateInstanceRequest, image: Image, snapshot: str | None) -> Lease:
@@ -98,6 +106,7 @@ class Sharing:
             database_type=request.database_type,
             shell=held.shell,
             values=values_inside(request.database_type, self._starter.credentials(request)),
+            container=held.container.id,
             outlives_run=request.kept,
             origin=held.origin,
             fingerprint=request.fingerprint,
@@ -113,7 +122,7 @@ class Sharing:
             return None
         Ownership.of(container)
         try:
-            shell = self._starter.open_shell(request)
+            shell = self._starter.open_shell(request, container.id)
         except (ShellLost, EngineFailed):
             return None
         if shell.was_ready and self._answers(request, container):

@@ -101,20 +101,28 @@ class Starter:
             raise self._died(request, watch.ended(ENDS_WITHIN_S) or UNKNOWN, watch)
         return Held(container, shell, origin, watch)
 
-    def open_shell(self, request: CreateInstanceRequest) -> Shell:
+    def open_shell(self, request: CreateInstanceRequest, container: str = "") -> Shell:
         """Take hold of the container, which runs.
+
+        Args:
+            request: What it answers.
+            container: Its id, where that is known.
 
         Raises:
             ShellLost: It is ending.
         """
+        return self.runtime.shell(
+            container or request.container,
+            environment=self.client_environment(request),
+            ephemeral=not request.kept,
+        )
+
+    def client_environment(self, request: CreateInstanceRequest) -> dict[str, str]:
+        """Return what the clients of the server find in their environment."""
         kind = request.database_type
         values = values_inside(kind, self.credentials(request))
         environment = {n: render(text, values) for n, text in kind.client_environment.items()}
-        return self.runtime.shell(
-            request.container,
-            environment={**environment, "LDB_PROFILE": kind.client_profile},
-            ephemeral=not request.kept,
-        )
+        return {**environment, "LDB_PROFILE": kind.client_profile}
 
     def credentials(self, request: CreateInstanceRequest) -> Credentials:
         """Return the superuser of the servers that equal requests share."""

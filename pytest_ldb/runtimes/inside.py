@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from ..core import scripts
+from .http import ask, take_over
 
 HOME = "/dev/shm/ldb"  # noqa: S108 - inside the container, for its shells
 USER = "0"
@@ -24,3 +27,29 @@ class ShellCommand:
         fixed = {"LDB_HOME": HOME, "LDB_EPHEMERAL": "1" if ephemeral else ""}
         script = scripts.script(scripts.SWITCH_OFF_CONTAINER)
         return cls(["sh", "-c", script], {**environment, **fixed})
+
+
+def execute(path: str, container: str, command: ShellCommand) -> socket.socket | None:
+    """Begin a command in a container ("Exec" in the Docker Engine API).
+
+    Args:
+        path: The engine's socket.
+        container: A name or an id.
+        command: What to begin.
+
+    Returns:
+        Its standard streams; None if anything is in the way.
+    """
+    content = {
+        "Cmd": command.arguments,
+        "Env": [f"{name}={value}" for name, value in command.environment.items()],
+        "User": USER,
+        **dict.fromkeys(("AttachStdin", "AttachStdout", "AttachStderr"), True),
+    }
+    try:
+        made = ask(path, "POST", f"/containers/{quote(container)}/exec", content)
+        if not made.is_fine:
+            return None
+        return take_over(path, f"/exec/{made.body['Id']}/start", {"Detach": False})
+    except OSError:
+        return None

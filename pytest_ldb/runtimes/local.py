@@ -6,30 +6,24 @@ everything else, and everything that goes wrong, is the SDK's.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from http import HTTPStatus
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ..core import shell
 from ..core.runtime import Container, ContainerSpec, Guard, Image, Watch
-from .endpoint import Endpoint, own_container
-from .http import Answer, ask, take_over
-from .inside import USER, ShellCommand
+from .discovery import socket_of
+from .endpoint import Endpoint
+from .http import Answer, ask
+from .inside import ShellCommand, execute
 from .inspection import container_of, image_of
 from .streams import MultiplexedStream
 
 if TYPE_CHECKING:
     from .docker import DockerRuntime
-
-SCHEME = "unix://"
-DEFAULT = f"{SCHEME}/var/run/docker.sock"
+    from .early import EarlyShells
 
 
 class LocalRuntime:
@@ -37,12 +31,14 @@ class LocalRuntime:
 
     Args:
         url: ``unix://…``; it must be the one that the SDK would use.
+        early: Shells that are open already.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, early: EarlyShells | None = None) -> None:
         self.engine = url
         self._endpoint = Endpoint(url)
-        self._path = url.removeprefix(SCHEME)
+        self._path = socket_of(url)
+        self._early = early
 
     def __reduce__(self) -> tuple[type[LocalRuntime], tuple[str]]:
         return type(self), (self.engine,)
@@ -70,7 +66,8 @@ class LocalRuntime:
         self, container: str, *, environment: Mapping[str, str], ephemeral: bool
     ) -> shell.Shell:
         command = ShellCommand.of(environment, ephemeral=ephemeral)
-        connection = self._execute(container, command)
+        connection = self._early and self._early.take(container, command)
+        connection = connection or execute(self._path, container, command)
         if connection is None:
             return self._sdk.shell(container, environment=environment, ephemeral=ephemeral)
         return shell.Shell(MultiplexedStream(connection), container[:12])
@@ -121,60 +118,3 @@ class LocalRuntime:
             return ask(self._path, "GET", target)
         except OSError:
             return None
-
-    def _execute(self, container: str, command: ShellCommand) -> socket.socket | None:
-        """Begin a command in a container ("Exec"); None if anything is in the way."""
-        content = {
-            "Cmd": command.arguments,
-            "Env": [f"{name}={value}" for name, value in command.environment.items()],
-            "User": USER,
-            **dict.fromkeys(("AttachStdin", "AttachStdout", "AttachStderr"), True),
-        }
-        try:
-            made = ask(self._path, "POST", f"/containers/{quote(container)}/exec", content)
-            if not made.is_fine:
-                return None
-            return take_over(self._path, f"/exec/{made.body['Id']}/start", {"Detach": False})
-        except OSError:
-            return None
-
-
-def local_engine() -> str | None:
-    """Return the address of the engine that the SDK would use, if it is a socket of this machine.
-
-    If this process is in a container of that engine, ports published on the loopback cannot be
-    reached. What to do then is left to the other runtime.
-    """
-    url = os.environ.get("DOCKER_HOST") or _context_host()
-    if url is None or not url.startswith("unix:///"):
-        return None
-    inside = own_container()
-    if inside is None:
-        return url
-    try:
-        there = ask(url.removeprefix(SCHEME), "GET", f"/containers/{quote(inside)}/json")
-    except OSError:
-        return None
-    return url if there.status == HTTPStatus.NOT_FOUND else None
-
-
-def _context_host() -> str | None:
-    """Return the address in the current Docker context; None if that cannot be told."""
-    folder = Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
-    name = os.environ.get("DOCKER_CONTEXT") or _read(folder / "config.json").get("currentContext")
-    if name in (None, "", "default"):
-        return DEFAULT
-    place = hashlib.sha256(str(name).encode()).hexdigest()
-    context = _read(folder / "contexts/meta" / place / "meta.json")
-    try:
-        return str(context["Endpoints"]["docker"]["Host"])
-    except (KeyError, TypeError):
-        return None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        told = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}

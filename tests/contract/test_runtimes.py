@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from pytest_ldb import REDIS
+from pytest_ldb.runtimes.discovery import local_engine
 from pytest_ldb.runtimes.docker import DockerRuntime
 from pytest_ldb.runtimes.fake import FakeRuntime
-from pytest_ldb.runtimes.local import LocalRuntime, local_engine
+from pytest_ldb.runtimes.local import LocalRuntime
 from pytest_ldb.testing import RuntimeContract
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ldb.runtimes import local
+from pytest_ldb.runtimes import discovery
+from pytest_ldb.runtimes.discovery import DEFAULT, local_engine
 from pytest_ldb.runtimes.http import Answer, ask, take_over
-from pytest_ldb.runtimes.local import DEFAULT, LocalRuntime, local_engine
+from pytest_ldb.runtimes.local import LocalRuntime
 
 Serve = Callable[[bytes], str]
 
@@ -108,7 +109,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    monkeypatch.setattr(local, "own_container", lambda: None)
+    monkeypatch.setattr(discovery, "own_container", lambda: None)
     return tmp_path
 
 
@@ -169,7 +170,7 @@ def test_beside_the_servers_it_is_left_to_the_sdk(
     answer: bytes,
     is_local: bool,
 ) -> None:
-    monkeypatch.setattr(local, "own_container", lambda: "0123456789ab")
+    monkeypatch.setattr(discovery, "own_container", lambda: "0123456789ab")
     url = f"unix://{serve(answer)}"
     monkeypatch.setenv("DOCKER_HOST", url)
     assert local_engine() == (url if is_local else None)
@@ -178,6 +179,6 @@ def test_beside_the_servers_it_is_left_to_the_sdk(
 def test_in_a_container_without_an_engine_it_is_left_to_the_sdk(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "own_container", lambda: "0123456789ab")
+    monkeypatch.setattr(discovery, "own_container", lambda: "0123456789ab")
     monkeypatch.setenv("DOCKER_HOST", f"unix://{elsewhere}/absent")
     assert local_engine() is None

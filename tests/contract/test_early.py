@@ -1,0 +1,80 @@
+"""Shells that are opened early, on the real engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_ldb import REDIS
+from pytest_ldb.runtimes.discovery import local_engine, socket_of
+from pytest_ldb.runtimes.early import EarlyShells
+from pytest_ldb.runtimes.inside import ShellCommand
+from pytest_ldb.runtimes.local import LocalRuntime
+from pytest_ldb.testing.containers import Containers
+
+ENVIRONMENT = {"NAME": "value"}
+COMMAND = ShellCommand.of(ENVIRONMENT, ephemeral=False)
+
+
+@pytest.fixture(scope="module")
+def url() -> str:
+    found = local_engine()
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def container(url: str) -> Iterator[str]:
+    made = Containers(LocalRuntime(url), os.environ.get("LDB_REDIS_IMAGE", REDIS.image))
+    yield made.serve().id
+    made.close()
+
+
+def test_a_runtime_takes_what_is_open(url: str, container: str) -> None:
+    early = EarlyShells(socket_of(url), {container: ENVIRONMENT})
+    runtime = LocalRuntime(url, early)
+    shells = [runtime.shell(container, environment=ENVIRONMENT, ephemeral=False) for _ in range(2)]
+    assert [shell.others for shell in shells] == [0, 1]
+    for shell in shells:
+        assert shell.run(["sh", "-c", "echo $NAME"]) == "value\n"
+        shell.close()
+    assert early.take(container, COMMAND) is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ShellCommand.of({}, ephemeral=False),
+        ShellCommand.of(ENVIRONMENT, ephemeral=True),
+        ShellCommand.of({"NAME": "other"}, ephemeral=False),
+    ],
+)
+def test_only_what_is_exactly_the_same_is_taken(
+    url: str, container: str, command: ShellCommand
+) -> None:
+    early = EarlyShells(socket_of(url), {container: ENVIRONMENT})
+    assert early.take(container, command) is None
+    assert early.take("0" * 64, COMMAND) is None
+    early.close()
+
+
+def test_what_nobody_took_holds_nothing(url: str, container: str) -> None:
+    early = EarlyShells(socket_of(url), {container: ENVIRONMENT})
+    for _ in range(2):
+        shell = LocalRuntime(url).shell(container, environment=ENVIRONMENT, ephemeral=False)
+        assert shell.others == 0
+        shell.close()
+        early.close()
+
+
+def test_a_container_that_is_gone_has_none(url: str) -> None:
+    early = EarlyShells(socket_of(url), {"0" * 64: ENVIRONMENT})
+    assert early.take("0" * 64, COMMAND) is None
+    early.close()
+
+
+def test_an_engine_that_is_gone_has_none(container: str) -> None:
+    early = EarlyShells("/nowhere", {container: ENVIRONMENT})
+    assert early.take(container, COMMAND) is None
