@@ -143,8 +143,7 @@ OPTIONS = (
     Option(
         "snapshots",
         _one_of("auto", "always", "never"),
-        "Remember initialised servers, so that they start faster: auto (default: yes, but make new "
-        "ones only where CI is not set), always, never.",
+        "Remember initialised servers: auto (default), always, never.",
         "WHEN",
     ),
     Option("durable", _switch, "Keep data on disk, safe against crashes; slower."),

@@ -8,11 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from .credentials import derive_password, user_secret
+
+FORGOTTEN_AFTER_S = 30 * 24 * 3600.0
 
 _PASSWORD = "{password}"  # noqa: S105 - its place
 
@@ -52,9 +55,16 @@ class Memory:
             if file.exists() and file.read_text() == text:
                 return
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._forget_old()
             draft = file.with_suffix(f".{os.getpid()}")
             draft.write_text(text)
             draft.replace(file)
+
+    def _forget_old(self) -> None:
+        """Checkouts are deleted some day, and nobody tells us."""
+        for file in (self._state / "kept").iterdir():
+            if time.time() - file.stat().st_mtime > FORGOTTEN_AFTER_S:
+                file.unlink()
 
     def _file(self, kind: str) -> Path:
         return self._state / "kept" / f"{self._name}-{kind}.json"

@@ -18,6 +18,7 @@ from .errors import (
     InstanceDied,
     InvalidRequest,
     NameTaken,
+    NotReady,
     ShellLost,
     StartFailed,
     hidden,
@@ -72,11 +73,13 @@ class Sharing:
         snapshot = self.snapshots.find(request)
         try:
             lease = self._obtain(request, image, snapshot)
-        except (StartFailed, ImageUnavailable):
+        except (StartFailed, ImageUnavailable) as error:
             if snapshot is None:
                 raise
-            # It may be damaged, so it is made anew; the server is made without it.
+            # It may be damaged, so it is made anew; the server is made without it, in time.
             self.snapshots.forget(self.snapshots.key(request))
+            if isinstance(error, NotReady):
+                raise
             lease = self._obtain(request, image, None)
         if lease.origin == "created":
             self.snapshots.want(request, image)

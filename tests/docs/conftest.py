@@ -61,7 +61,10 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of a reader: nothing of this run but the images and this Python."""
+    """Return the environment of a reader: nothing of this run but the images and this Python.
+
+    And no snapshots: how a server came would depend on what other tests have done.
+    """
     ours = ("LDB_", "PYTEST_")
     kept = {
         name: value
@@ -71,7 +74,8 @@ def _environment() -> dict[str, str]:
     postgres = os.environ.get("LDB_POSTGRES_IMAGE")
     stand_ins = {name: postgres or declared for name, declared in STAND_INS.items()}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**kept, **stand_ins, "PATH": path, "PYTHONPATH": ".", "COLUMNS": "200"}
+    fixed = {"PATH": path, "PYTHONPATH": ".", "COLUMNS": "200", "LDB_SNAPSHOTS": "never"}
+    return {**kept, **stand_ins, **fixed}
 
 
 def _remove_kept(folder: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from pytest_ldb.core.credentials import derive_password, user_secret
-from pytest_ldb.core.memory import Memory
+from pytest_ldb.core.memory import FORGOTTEN_AFTER_S, Memory
 
 FINGERPRINT = "f" * 64
 
@@ -44,6 +46,16 @@ def test_what_is_known_already_is_not_written_again(memory: Memory, tmp_path: Pa
     assert file_of(tmp_path).stat().st_ino == before
     memory.keep("postgres", "def", FINGERPRINT, {})
     assert memory.environment("postgres") == ("def", {})
+
+
+def test_what_is_old_is_forgotten_when_something_new_is_kept(
+    memory: Memory, tmp_path: Path
+) -> None:
+    memory.keep("postgres", "abc", FINGERPRINT, {})
+    os.utime(file_of(tmp_path), (time.time() - FORGOTTEN_AFTER_S - 60,) * 2)
+    memory.keep("mysql", "abc", FINGERPRINT, {})
+    assert memory.environment("postgres") is None
+    assert memory.environment("mysql") == ("abc", {})
 
 
 @pytest.mark.parametrize(
