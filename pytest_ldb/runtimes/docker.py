@@ -23,17 +23,16 @@ from ..core.runtime import Container, ContainerSpec, Image
 from . import imaging
 from .endpoint import Endpoint, knock, own_container
 from .guard import ProcessGuard
-from .inside import USER, ShellCommand
+from .inside import USER, ShellCommand, tmpfs_options
 from .inspection import container_of, image_of
 from .pulling import PullProgress
 from .streams import EngineLog, MultiplexedStream
 from .translation import shell_refused, translated
-from .watching import LogWatch
+from .watching import UNKNOWN_EXIT, LogWatch
 
 __tracebackhide__ = errors.hidden
 
 REQUEST_TIMEOUT_S = 60
-UNKNOWN_EXIT = 255
 
 
 class DockerRuntime:
@@ -92,7 +91,7 @@ class DockerRuntime:
             network_mode=self._network,
             port_bindings={spec.port: (spec.bind, None)},
             shm_size=f"{spec.shm_mib}m",
-            tmpfs={path: _tmpfs_options(spec) for path in spec.memory_volumes} or None,
+            tmpfs={path: tmpfs_options(spec) for path in spec.memory_volumes} or None,
         )
         with _translated(spec.name), self._having(spec.image):
             identity: str = self._api.create_container(
@@ -289,10 +288,6 @@ def _engine_url() -> str:
 
 def _carrying(labels: Mapping[str, str]) -> dict[str, list[str]]:
     return {"label": [f"{name}={value}" if value else name for name, value in labels.items()]}
-
-
-def _tmpfs_options(spec: ContainerSpec) -> str:
-    return f"size={spec.data_mib}m" if spec.data_mib else ""
 
 
 @contextmanager

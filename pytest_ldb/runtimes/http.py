@@ -24,7 +24,9 @@ class Answer:
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
 
-def ask(path: str, method: str, target: str, content: object = None) -> Answer:
+def ask(
+    path: str, method: str, target: str, content: object = None, timeout_s: float = TIMEOUT_S
+) -> Answer:
     """Send a request and return the answer.
 
     Args:
@@ -32,11 +34,13 @@ def ask(path: str, method: str, target: str, content: object = None) -> Answer:
         method: ``GET`` or ``POST``.
         target: With its query; as there is no version in it, the engine uses its newest.
         content: What to send as JSON.
+        timeout_s: The most time between two pieces of the answer.
 
     Raises:
-        OSError: There is nobody, or what answers is no HTTP.
+        OSError: There is nobody, or what answers is no HTTP; TimeoutError: it did not answer.
     """
     with _connected(path) as connection:
+        connection.settimeout(timeout_s)
         # To a client of the older version the engine sends no chunks, and closes at the end.
         connection.sendall(_request(method, target, content, "HTTP/1.0"))
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -47,8 +51,8 @@ def ask(path: str, method: str, target: str, content: object = None) -> Answer:
         return Answer(_status(head), None)
 
 
-def take_over(path: str, target: str, content: object) -> socket.socket | None:
-    """Return a connection whose other end is the process that the request started.
+def take_over(path: str, target: str, content: object = None) -> socket.socket | None:
+    """Return a connection whose other end is the process that the request is about.
 
     Returns:
         None if the engine refused.
@@ -56,10 +60,27 @@ def take_over(path: str, target: str, content: object) -> socket.socket | None:
     Raises:
         OSError: There is nobody, or what answers is no HTTP.
     """
+    upgrade = "HTTP/1.1", "Connection: Upgrade\r\nUpgrade: tcp\r\n"
+    request = _request("POST", target, content, *upgrade)
+    return _behind_the_head(path, request, HTTPStatus.SWITCHING_PROTOCOLS)
+
+
+def follow(path: str, target: str) -> socket.socket | None:
+    """Return a connection on which the body of an answer comes, piece by piece, to its end.
+
+    Returns:
+        None if the engine refused.
+
+    Raises:
+        OSError: There is nobody, or what answers is no HTTP.
+    """
+    return _behind_the_head(path, _request("GET", target, None, "HTTP/1.0"), HTTPStatus.OK)
+
+
+def _behind_the_head(path: str, request: bytes, expected: HTTPStatus) -> socket.socket | None:
     connection = _connected(path)
     try:
-        upgrade = "HTTP/1.1", "Connection: Upgrade\r\nUpgrade: tcp\r\n"
-        connection.sendall(_request("POST", target, content, *upgrade))
+        connection.sendall(request)
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             # Byte by byte: what comes behind the head is for whoever takes over.
@@ -67,7 +88,7 @@ def take_over(path: str, target: str, content: object) -> socket.socket | None:
             if not byte:
                 raise ConnectionError("the engine closed the connection")
             head += byte
-        if _status(head) == HTTPStatus.SWITCHING_PROTOCOLS:
+        if _status(head) == expected:
             return connection
     except BaseException:
         connection.close()

@@ -1,13 +1,15 @@
-"""What a shell of ours is inside a container, however the engine is asked for it."""
+"""What containers of ours and the shells in them are, however the engine is asked for them."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from ..core import scripts
+from ..core.runtime import ContainerSpec
 from .http import ask, take_over
 
 HOME = "/dev/shm/ldb"  # noqa: S108 - inside the container, for its shells
@@ -27,6 +29,33 @@ class ShellCommand:
         fixed = {"LDB_HOME": HOME, "LDB_EPHEMERAL": "1" if ephemeral else ""}
         script = scripts.script(scripts.SWITCH_OFF_CONTAINER)
         return cls(["sh", "-c", script], {**environment, **fixed})
+
+
+def creation(spec: ContainerSpec) -> dict[str, Any]:
+    """Return what to send to have a container created ("Create a container")."""
+    port = f"{spec.port}/tcp"
+    host = {
+        "AutoRemove": spec.auto_remove,
+        "PortBindings": {port: [{"HostIp": spec.bind, "HostPort": ""}]},
+        "ShmSize": spec.shm_mib << 20,
+        "Tmpfs": dict.fromkeys(spec.memory_volumes, tmpfs_options(spec)),
+    }
+    if spec.memory_mib:
+        # Swap would hide that the memory is used up.
+        host |= dict.fromkeys(("Memory", "MemorySwap"), spec.memory_mib << 20)
+    return {
+        "Image": spec.image,
+        "Cmd": list(spec.command) or None,
+        "Env": [f"{name}={value}" for name, value in spec.environment.items()],
+        "Labels": dict(spec.labels),
+        "ExposedPorts": {port: {}},
+        "HostConfig": host,
+    }
+
+
+def tmpfs_options(spec: ContainerSpec) -> str:
+    """Return the options of what holds data in memory."""
+    return f"size={spec.data_mib}m" if spec.data_mib else ""
 
 
 def execute(path: str, container: str, command: ShellCommand) -> socket.socket | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -11,6 +12,7 @@ from typing import Any
 
 from ..core import scripts, shell
 
+LONG_S = 3600.0
 _HEADER_BYTES = 8
 
 
@@ -76,6 +78,32 @@ class EngineLog:
         """End it, where that can be done: over SSH it ends with the container only."""
         with suppress(Exception):  # Some of them are the SDK's.
             self._stream.close()
+
+
+class FramedLog:
+    """A log that comes in frames on a connection to the engine, as bytes, until it ends."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._stream = MultiplexedStream(connection)
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            while True:
+                try:
+                    chunk = self._stream.receive(LONG_S)
+                except TimeoutError:
+                    continue
+                if not chunk:
+                    return
+                yield chunk
+        finally:
+            self._stream.close()
+
+    def close(self) -> None:
+        """End it, also for a thread that is waiting for more."""
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
 
 
 def _socket_of(connection: Any) -> Any:

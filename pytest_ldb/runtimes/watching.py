@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from ..core.runtime import Exit
 
 LINES_KEPT = 400
+UNKNOWN_EXIT = 255
 
 
 class LogWatch:
