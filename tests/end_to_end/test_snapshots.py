@@ -208,7 +208,10 @@ def test_a_run_does_not_wait_for_it(user: User) -> None:
 def _damage(snapshot: Snapshot, user: User) -> None:
     """Replace the image by one without a file that the server needs; the id is what it is."""
     name = f"ldb-damage-{snapshot.key}"
-    remove = "rm /.ldb-snapshot/0/*/*/*/global/pg_control"
+    remove = (
+        "cd /.ldb-snapshot/0 && tar --delete -f data.tar "
+        "$(tar -tf data.tar | grep global/pg_control)"
+    )
     docker("run", "--name", name, "--entrypoint", "sh", snapshot.image, "-c", remove)
     entrypoint = docker("inspect", "--format", "{{json .Config.Entrypoint}}", snapshot.image)
     change = f"ENTRYPOINT {entrypoint.strip()}"
