@@ -80,7 +80,9 @@ class Session:
             Exception: What the setup raised.
         """
         lease = self.lease(name)
-        return lease.create_database(self.database_name, self._template(lease, setup))
+        template = self._template(lease, setup)
+        initial = lease.initial_database() if template is None else None
+        return initial or lease.create_database(self.database_name, template)
 
     def fresh(self, name: str, setup: object, expected: Callable[[], int]) -> Pool[Database]:
         """Return what hands out databases for single tests; arguments and errors as above.
@@ -169,7 +171,7 @@ class Session:
     @property
     def order(self) -> bytes:
         """What is to be done about snapshots when the run is over; see :mod:`.core.remembering`."""
-        if "_sharing" not in self.__dict__:
+        if "_sharing" not in self.__dict__ or not self._snapshots.need_work():
             return b""
         from .core.remembering import Remembering
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from .errors import CommandFailed, hidden
+from .scripts import PUT_BACK_INITIAL
 from .shell import CLIENT_ENDED, Client, Shell
 from .types import Command, DatabaseType, render
 
@@ -86,6 +87,14 @@ class Hands:
             self.shell.feed_later(self._client, self._statements(command, database))
         elif command:
             self.shell.later(self._argv(command, database))
+
+    def renewal(self, database: str) -> tuple[str, ...]:
+        """Return a command that makes the initial database anew; empty if none can be given."""
+        drop, create = self.kind.drop, self.kind.create
+        if not (isinstance(drop, str) and isinstance(create, str)):
+            return ()
+        statements = "\n".join(self._statements(text, database) for text in (drop, create))
+        return ("sh", "-c", PUT_BACK_INITIAL, "sh", statements, *self._client.argv)
 
     def not_later(self, command: Command, database: str) -> None:
         """Take `later` back."""

@@ -18,9 +18,8 @@ from .locks import alone
 from .readiness import wait_until_ready
 from .request import LABEL, CreateInstanceRequest
 from .runtime import ContainerSpec, Image, Runtime
-from .snapshots import Snapshot, Snapshots
+from .snapshots import DAY_S, Snapshot, Snapshots
 
-DAY_S = 24 * 3600.0
 UNUSED_S = 30 * DAY_S
 MOST_OF_A_TYPE = 5
 """Init scripts that change every hour must not fill the disk."""
@@ -58,9 +57,7 @@ class Remembering:
         return told
 
     def order(self) -> bytes:
-        """Return this as bytes for :func:`begin`; none if there is nothing to do."""
-        if not (self.snapshots.wanted or self.snapshots.look_for_old_ones(DAY_S)):
-            return b""
+        """Return this as bytes for :func:`begin`; none if there is no way."""
         try:
             return pickle.dumps(self)
         except (pickle.PicklingError, AttributeError, TypeError):

@@ -69,6 +69,14 @@ SWITCH_OFF_CONTAINER = """while :; do
     kill -ABRT 1
   done"""
 
+# Drops the initial database and creates it anew; the client writes nothing if that went well.
+PUT_BACK_INITIAL = """
+  statements=$1
+  shift
+  trouble=$(printf '%s\\n' "$statements" | "$@" 2>&1)
+  [ -n "$trouble" ] || rmdir "$LDB_HOME/initial"
+"""
+
 PROLOGUE = """
 home=$LDB_HOME
 run() { "$@" </dev/null 2>&1; printf '\\n%s %d\\n' "$LDB_TOKEN" $?; }
@@ -180,6 +188,12 @@ file_for() {
   echo "$folder/$1"
 }
 put() { printf %s "$2" | base64 -d >>"$1"; }
+# At the end it is put back; whoever dies between the two lines does so with the container.
+take_initial() {
+  mkdir "$home/initial" 2>/dev/null || return 0
+  [ -z "$1" ] || later "$1"
+  echo taken
+}
 free_number() { rmdir "$home/numbers/$1"; }
 take_number() {
   number=0

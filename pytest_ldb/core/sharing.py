@@ -124,14 +124,14 @@ class Sharing:
         if container is None or container.state != "running" or self.recreate:
             return None
         Ownership.of(container)
+        exchange, address = request.database_type.ready, container.address
+        if address is None or not exchange.proves(ask(address, exchange)):
+            return None
         try:
             shell = self._starter.open_shell(request, container.id)
         except (ShellLost, EngineFailed):
             return None
-        if shell.was_ready and self._answers(request, container):
-            return Held(container, shell, "attached")
-        shell.close()
-        return None
+        return Held(container, shell, "attached")
 
     def _hold(self, request: CreateInstanceRequest, image: Image, snapshot: str | None) -> Held:
         """Attach or create, again and again while servers come and go under our hands."""

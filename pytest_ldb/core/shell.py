@@ -144,6 +144,14 @@ class Shell:
         except CommandFailed:
             return None
 
+    def take_initial(self, put_back: Sequence[str] = ()) -> bool:
+        """Take the database that the server has from the beginning, unless another shell has it.
+
+        Args:
+            put_back: The command that makes it what it was, to be run when this shell ends.
+        """
+        return self.run(["take_initial", _line(put_back) if put_back else ""]).strip() == "taken"
+
     def mark_ready(self) -> None:
         """Tell those who come later that the server has been ready."""
         self.run(["mark_ready"])

@@ -25,6 +25,8 @@ __tracebackhide__ = hidden
 SCHEMA = "1"
 """Raised whenever a snapshot made by an older version must not be used by this one."""
 
+DAY_S = 24 * 3600.0
+
 CI = ("CI", "BUILD_NUMBER", "TF_BUILD")
 """Variables that services for continuous integration set; most throw their machines away."""
 
@@ -127,11 +129,14 @@ class Snapshots:
                 with suppress(OSError):
                     yield snapshot, time.time() - file.stat().st_mtime
 
-    def look_for_old_ones(self, every_s: float) -> bool:
-        """Whether it is time to look for old ones; asking counts as having looked."""
+    def need_work(self) -> bool:
+        """Whether any are wanted, or it is time to look for old ones; asking counts as looking."""
+        return bool(self.wanted) or self._is_time_to_look()
+
+    def _is_time_to_look(self) -> bool:
         mark = self.directory / "looked"
         try:
-            due = time.time() - mark.stat().st_mtime > every_s
+            due = time.time() - mark.stat().st_mtime > DAY_S
         except FileNotFoundError:
             due = self.directory.exists()
         if due:

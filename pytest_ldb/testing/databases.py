@@ -97,6 +97,19 @@ class DatabaseTypeContract:
         assert self.things(one) == {"thing"}
         assert self.things(other) == set()
 
+    def test_the_initial_database_is_handed_out_once(self, servers: Servers, name: str) -> None:
+        other = Servers(servers.runtime, servers.directory, run=name.replace("_", "-"))
+        try:
+            leases = [other.obtain(self.database_type) for _ in range(2)]
+            first, second = [lease.initial_database() for lease in leases]
+            assert second is None
+            if first is not None:
+                assert self.things(first) == set()
+                self.add(first, "thing")
+                assert self.things(first) == {"thing"}
+        finally:
+            other.close()
+
     def test_a_dropped_database_is_empty_or_gone(self, lease: Lease, name: str) -> None:
         database = lease.create_database(name)
         self.add(database, "thing")

@@ -7,6 +7,8 @@ import signal
 
 import pytest
 
+from pytest_ldb.testing.processes import wait_until
+
 from .conftest import Project, docker
 
 TEST = """
@@ -154,3 +156,68 @@ def databases(container: str) -> str:
     """Return the names of all databases."""
     query = "SELECT datname FROM pg_database"
     return docker("exec", container, "psql", "-U", "postgres", "-Atc", query)
+
+
+ONE_THING = """
+import os, psycopg, pymysql, time
+
+def test_postgres(ldb_postgres, record):
+    with psycopg.connect(ldb_postgres.url) as connection:
+        connection.execute("CREATE TABLE thing (n int)")
+    record(database=ldb_postgres.database)
+    time.sleep(float(os.environ.get("SLEEP", "0")))
+
+def test_mysql(ldb_mysql, record):
+    with pymysql.connect(**ldb_mysql.keywords) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE thing (n int)")
+    record(database=ldb_mysql.database)
+    time.sleep(float(os.environ.get("SLEEP", "0")))
+"""
+
+
+def test_the_initial_database_is_lent_to_one_run_after_the_other_and_is_always_empty(
+    project: Project,
+) -> None:
+    project.write("test_things.py", ONE_THING)
+    for _ in range(2):
+        project.run("--ldb-keep").passed(2)
+        assert [record["database"] for record in project.records()] == ["ldb", "ldb"]
+        wait_until(lambda: all(map(_is_free, project.containers())), 10.0, "it is taken")
+    project.environment["SLEEP"] = "60"
+    for path in project.root.glob("record-*"):
+        path.unlink()
+    running = project.start("--ldb-keep")
+    project.wait_for_record("record-*test_postgres.json")
+    del project.environment["SLEEP"]
+    project.run("--ldb-keep").passed(2)
+    others = {
+        record["database"] for record in project.records() if record["pid"] != str(running.pid)
+    }
+    assert len(others) == 2, "another run was given a database that is in use"
+    os.killpg(running.pid, 9)
+    wait_until(lambda: all(map(_is_free, project.containers())), 10.0, "it is taken")
+    project.run("--ldb-keep").passed(2)
+
+
+def test_one_that_could_not_be_made_anew_is_not_lent_again(project: Project) -> None:
+    project.write(
+        "test_things.py",
+        """
+import psycopg
+
+def test_postgres(ldb_postgres, record):
+    with psycopg.connect(ldb_postgres.url, autocommit=True) as connection:
+        if ldb_postgres.database == "ldb":
+            connection.execute("ALTER DATABASE ldb IS_TEMPLATE true")  # Cannot be dropped.
+    record(database=ldb_postgres.database)
+""",
+    )
+    for _ in range(2):
+        project.run("--ldb-keep").passed(1)
+    names = {record["database"] for record in project.records()}
+    assert "ldb" in names
+    assert len(names) == 2
+
+
+def _is_free(container: str) -> bool:
+    return "initial" not in docker("exec", container, "ls", "/dev/shm/ldb").split()

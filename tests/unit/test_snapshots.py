@@ -16,11 +16,11 @@ import pytest
 
 from pytest_ldb.core.errors import InstanceDied
 from pytest_ldb.core.lease import Lease
-from pytest_ldb.core.remembering import DAY_S, MOST_OF_A_TYPE, UNUSED_S, Remembering, begin
+from pytest_ldb.core.remembering import MOST_OF_A_TYPE, UNUSED_S, Remembering, begin
 from pytest_ldb.core.request import CreateInstanceRequest, Scope
 from pytest_ldb.core.runtime import Image
 from pytest_ldb.core.sharing import Sharing
-from pytest_ldb.core.snapshots import CI, Snapshot, Snapshots
+from pytest_ldb.core.snapshots import CI, DAY_S, Snapshot, Snapshots
 from pytest_ldb.core.types import DatabaseType
 from pytest_ldb.runtimes.fake import FakeRuntime
 from pytest_ldb.testing.processes import wait_until
@@ -338,13 +338,13 @@ def test_there_are_never_many_of_a_type(machine: Machine) -> None:
 
 
 def test_old_ones_are_looked_for_once_a_day(machine: Machine) -> None:
-    remembering = machine.remembering(machine.snapshots())
-    assert not remembering.order(), "there have never been any"
+    snapshots = machine.snapshots()
+    assert not snapshots.need_work(), "there have never been any"
     machine.run()
-    assert remembering.order()
-    assert not remembering.order()
+    assert snapshots.need_work()
+    assert not snapshots.need_work()
     age(machine.directory / "snapshots/looked", DAY_S + 60)
-    assert remembering.order()
+    assert snapshots.need_work()
 
 
 def test_another_process_carries_it_out(machine: Machine) -> None:
