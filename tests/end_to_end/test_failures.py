@@ -171,9 +171,8 @@ def test_a_wrong_variable_is_a_usage_error(project: Project) -> None:
 
 def test_a_database_name_too_long_names_the_worker(project: Project) -> None:
     worker = "w" * 60
-    project.write("test_long.py", "def test(ldb_small): pass\n")
     project.write("conftest.py", "")
-    project.write("test_long.py", "def test(ldb_postgres): pass\n")
+    project.write("test_long.py", "def test(ldb_postgres_db): pass\n")
     run = project.run("--tx", f"popen//id={worker}", "--dist=load", "test_long.py")
     assert run.status == 1
     assert "and postgres takes 63" in run.output

@@ -294,9 +294,9 @@ def ldb_postgres_setup():
     )
     project.write("test_a.py", "def test(ldb_postgres_db): pass\n")
     project.write("test_b.py", "def test(ldb_postgres_db): pass\ndef test_other(): pass\n")
-    run = project.run("-n2", "--timeout=12")
+    run = project.run("-n2", "--timeout=20")
     assert "ldb: postgres: ldb_postgres_setup has been running for 10 s" in run.output, run.output
-    assert "Timeout (>12.0s)" in run.output
+    assert "Timeout (>20.0s)" in run.output
     assert "1 passed, 2 errors" in run.output
     project.wait_until_gone()
 

@@ -145,6 +145,27 @@ def test_a_kept_server_comes_from_one_too(user: User) -> None:
     assert "attached" in line
 
 
+def test_a_type_may_say_where_its_data_is(user: User) -> None:
+    user.project.write(
+        "conftest.py",
+        """
+from dataclasses import replace
+from pytest_ldb import POSTGRES
+
+def pytest_ldb_database_types():
+    place = {"environment": {"PGDATA": "/srv/data/here"}, "data_paths": ("/srv/data",)}
+    return [replace(POSTGRES, name="elsewhere", **place)]
+""",
+    )
+    user.project.write("test_all.py", POSTGRES.replace("ldb_postgres", "ldb_elsewhere"))
+    user.project.environment["LDB_ELSEWHERE_IMAGE"] = os.environ["LDB_POSTGRES_IMAGE"]
+    (line,) = user.run(passed=2)
+    assert "created" in line
+    user.wait_for(1)
+    (line,) = user.run(passed=2)
+    assert "restored" in line
+
+
 def test_a_damaged_one_is_replaced_and_nobody_notices(user: User) -> None:
     user.project.write("test_all.py", POSTGRES)
     user.run(passed=2)
