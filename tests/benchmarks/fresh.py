@@ -27,16 +27,10 @@ import argparse
 import json
 import math
 import os
-import platform
 import shutil
-import signal
 import statistics
 import sys
-import tempfile
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime, timezone
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
@@ -45,8 +39,9 @@ from typing import Any
 import fresh_long
 import fresh_on_demand
 from fresh_contestants import EVERYBODY, ON_POSTGRES, OURS, OURS_BY_TYPE
-from fresh_report import Case, q95, say, shown, with_ratios
-from fresh_runs import Failed, Workshop, docker, plugins
+from fresh_report import Case, q95, shown, with_ratios
+from fresh_runs import FreshWorkshop
+from workshop import Failed, about, opened, plugins, say
 
 TESTS = 100
 TESTS_WITHOUT_SLEEP = 300
@@ -59,11 +54,9 @@ ON_DEMAND = "on-demand"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; the status is 1 if something failed that needs no installation."""
     options = _options(arguments)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
     found: dict[str, Any] = {"about": _about(options)}
     cases = [] if options.long else _cases(options)
-    with _workshop(options.venvs) as workshop:
+    with opened(FreshWorkshop, options.venvs) as workshop:
         try:
             _measure(workshop, options, cases, found)
         except KeyboardInterrupt:
@@ -83,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measure(
-    workshop: Workshop, options: argparse.Namespace, cases: list[Case], found: dict[str, Any]
+    workshop: FreshWorkshop, options: argparse.Namespace, cases: list[Case], found: dict[str, Any]
 ) -> None:
     """Run everything; what is interrupted leaves what was measured before."""
     if options.long:
@@ -121,14 +114,14 @@ def _cases(options: argparse.Namespace) -> list[Case]:
     ]
 
 
-def _on_demand(workshop: Workshop, pairs: int) -> dict[str, Any]:
+def _on_demand(workshop: FreshWorkshop, pairs: int) -> dict[str, Any]:
     """Make databases one by one, by pytest-ldb and by hand, in turns in one session."""
     folder = workshop.new_folder(ON_DEMAND)
     OURS.write(folder, tests=0, body_s=0)
     shutil.copy(fresh_on_demand.__file__, folder / "test_waiting.py")
     (folder / fresh_on_demand.PAIRS).write_text(str(pairs))
     try:
-        workshop.pytest(sys.executable, folder, plugins(OURS), {})
+        workshop.pytest(sys.executable, folder, plugins(*OURS.plugins), {})
     except Failed as failure:
         return {"failed": str(failure)}
     times = json.loads((folder / fresh_on_demand.TIMES).read_text())
@@ -142,29 +135,11 @@ def _on_demand(workshop: Workshop, pairs: int) -> dict[str, Any]:
 
 
 def _about(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what a figure depends on."""
-    engine = docker("version", "--format", "{{.Server.Version}}").strip()
-    return {
-        "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
+    return about(
         **{name: version(name) for name in ("pytest-ldb", "pytest", "psycopg")},
-        "engine": engine,
-        "image": os.environ.get("LDB_POSTGRES_IMAGE", "postgres:18"),
-        "cores": os.cpu_count(),
-        "load before": round(os.getloadavg()[0], 2),
-        "rounds": options.rounds,
-    }
-
-
-@contextmanager
-def _workshop(venvs: Path | None) -> Iterator[Workshop]:
-    with tempfile.TemporaryDirectory(prefix="pytest-ldb-fresh-") as folder:
-        label = f"bench-{uuid.uuid4().hex[:8]}"
-        workshop = Workshop(Path(folder), (venvs or Path(folder, "venvs")).resolve(), label)
-        try:
-            yield workshop
-        finally:
-            workshop.close()
+        image=os.environ.get("LDB_POSTGRES_IMAGE", "postgres:18"),
+        rounds=options.rounds,
+    )
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -6,29 +6,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from workshop import Environment
+
 TABLES = 20
 ROWS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contestant:
+class Contestant(Environment):
     """A project.
 
     Args:
-        name: What tables call it.
         fixture: What its tests ask for.
         conftest: The fixture, and ``count``, which asks a database for the rows of its last table.
-        plugins: What pytest loads, and nothing else, so that no plugin slows down the others.
-        install: What pip installs into an environment of its own; empty for the one of fresh.py.
         server: Whether it needs a server that is there already.
         note: What a reader must know to compare it.
     """
 
-    name: str
     fixture: str
     conftest: str
-    plugins: tuple[str, ...]
-    install: str = ""
     server: bool = False
     note: str = ""
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from fresh_contestants import Contestant
 from fresh_measure import CONTAINERS
-from fresh_runs import Failed, Workshop, docker
+from fresh_runs import FreshWorkshop
+from workshop import Failed, docker
 
 EVERY_S = 1.0
 SLICE = 10
@@ -35,7 +36,7 @@ class Memory:
     """Of processes and data, as the kernel counts it."""
 
 
-def long_run(workshop: Workshop, contestant: Contestant, tests: int) -> dict[str, Any]:
+def long_run(workshop: FreshWorkshop, contestant: Contestant, tests: int) -> dict[str, Any]:
     """Run the tests of one project, without a pause, and say what became of memory and waits."""
     memory: list[Memory] = []
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -12,7 +11,8 @@ from typing import Any
 
 from fresh_contestants import EVERYBODY, HAND, ON_POSTGRES, Contestant
 from fresh_measure import Process
-from fresh_runs import Failed, Workshop
+from fresh_runs import FreshWorkshop
+from workshop import Failed, say
 
 COLUMNS = {
     "wait": "wait",
@@ -43,7 +43,7 @@ class Case:
     seen: list[list[Process]] = field(default_factory=list)
     failed: str = ""
 
-    def run(self, workshop: Workshop, tests: int) -> None:
+    def run(self, workshop: FreshWorkshop, tests: int) -> None:
         """Run some of its tests; what fails once is not tried again."""
         if self.failed:
             return
@@ -99,11 +99,6 @@ def _later(run: Sequence[Process]) -> float:
 def q95(values: Sequence[float]) -> float:
     """Return what 19 of 20 values are below."""
     return statistics.quantiles(values, n=20, method="inclusive")[-1] if values[1:] else values[0]
-
-
-def say(text: str) -> None:
-    """Tell how far it is; standard output is for figures."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def with_ratios(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
