@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
@@ -127,12 +126,11 @@ class Workshop:
             self._pythons[project.name] = str(venv / "bin" / "python")
         return self._pythons[project.name]
 
-    def versions(self, project: Environment) -> dict[str, str]:
-        """Return what is installed where a project runs, by name."""
-        python = self.python_for(project)
-        pip = [python, "-m", "pip", "--disable-pip-version-check", "list", "--format=json"]
-        listed = subprocess.run(pip, capture_output=True, text=True, check=True).stdout
-        return {row["name"]: row["version"] for row in json.loads(listed)}
+    def version(self, project: Environment, name: str) -> str:
+        """Return the version of something that is installed where a project runs."""
+        asking = f"from importlib.metadata import version; print(version({name!r}))"
+        command = [self.python_for(project), "-c", asking]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     def _install(self, project: Environment, venv: Path) -> None:
         """Make an environment with the same pytest, xdist and psycopg as this one.

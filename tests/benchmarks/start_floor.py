@@ -1,0 +1,89 @@
+"""Starting a server, by pytest-ldb and with nothing but what it takes: in one process, in turns.
+
+start.py copies this as a test. The floor is a container of the same configuration, word for word:
+created, started, and asked the same question every 2 ms until it answers as it should. Ours is
+what `Session.lease` takes. Both use one connection to the engine, made before; what else ours
+imports, locks and looks up counts.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_ldb.session import Session
+
+HERE = Path(__file__).parent
+TASK = "task.json"
+TIMES = "times.json"
+CONFIGURATION = "configuration.json"
+"""Of the container that a first run of ours made."""
+
+PAUSE_S = 0.002
+GONE_AFTER_S = 30.0
+
+
+def test_in_turns(pytestconfig: pytest.Config) -> None:
+    from pytest_ldb.plugin import BEGIN
+
+    task = json.loads((HERE / TASK).read_text())
+    session = pytestconfig.stash[BEGIN]()
+    engine: Any = session._runtime
+    engine._api.ping()
+    work: dict[str, Callable[[], float]] = {
+        "ours": lambda: _ours(session, engine, task["database"]),
+        "floor": lambda: _floor(session, engine._api, task["database"], task["label"]),
+    }
+    times = {name: work[name]() for name in task["order"]}
+    (HERE / TIMES).write_text(json.dumps(times))
+
+
+def _ours(session: Session, engine: Any, database: str) -> float:
+    began = time.perf_counter()
+    lease = session.lease(database)
+    took = time.perf_counter() - began
+    container = f"ldb-{lease.instance.name}"
+    if not (HERE / CONFIGURATION).exists():
+        found = engine._api.inspect_container(container)
+        (HERE / CONFIGURATION).write_text(json.dumps(found))
+    session.close()
+    _wait_until_gone(engine, container)
+    return took
+
+
+def _floor(session: Session, api: Any, database: str, label: str) -> float:
+    from pytest_ldb.core.model import Address, type_named
+    from pytest_ldb.core.readiness import ask
+
+    found = json.loads((HERE / CONFIGURATION).read_text())
+    wanted = {**found["Config"], "HostConfig": found["HostConfig"], "Labels": {label: ""}}
+    del wanted["Hostname"]  # the id of the first one
+    kind = type_named(database, session.types)
+    began = time.perf_counter()
+    container = api.create_container_from_config(wanted, f"{label}-floor")["Id"]
+    try:
+        api.start(container)
+        ports = api.inspect_container(container)["NetworkSettings"]["Ports"]
+        place = ports[f"{kind.port}/tcp"][0]
+        address = Address(place["HostIp"], int(place["HostPort"]))
+        while not kind.ready.proves(ask(address, kind.ready)):
+            time.sleep(PAUSE_S)
+        return time.perf_counter() - began
+    finally:
+        with suppress(Exception):  # it may be removing itself
+            api.remove_container(container, force=True, v=True)
+        _wait_until_gone(session._runtime, container)
+
+
+def _wait_until_gone(engine: Any, container: str) -> None:
+    """What goes must not slow down what comes next."""
+    patience = time.monotonic() + GONE_AFTER_S
+    while engine.find(container) is not None and time.monotonic() < patience:
+        time.sleep(0.05)

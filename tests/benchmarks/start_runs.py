@@ -1,0 +1,259 @@
+"""The lines of start.py's tables: what each runs, and what it has seen."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import start_floor
+from start_marks import MARKS, Marks, read
+from start_projects import OURS, UNLABELLED, Starter
+from workshop import Failed, Run, Workshop, docker, plugins, say
+
+SNAPSHOT = "pytest-ldb-snapshot"
+SNAPSHOT_WITHIN_S = 60.0
+QUIET_S = 0.3
+"""The engine is still busy when a container has gone."""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How pytest-ldb is told to come to a server; peers know one way."""
+
+    name: str
+    snapshots: str = "never"
+    options: tuple[str, ...] = ()
+
+
+COLD = Mode("cold")
+REMEMBERED = Mode("snapshot", snapshots="always")
+KEPT = Mode("kept", options=("--ldb-keep",))
+
+
+@dataclass
+class StartWorkshop(Workshop):
+    """Runs projects that start servers, with a state of its own: no snapshot is there before."""
+
+    measuring: ClassVar[str] = "start_marks"
+    unlabelled: ClassVar[tuple[str, ...]] = UNLABELLED
+
+    remembered: set[str] = field(default_factory=set)
+    staying: int = 0
+
+    def run(
+        self,
+        project: Starter,
+        folder: Path,
+        databases: Sequence[str],
+        options: Sequence[str] = (),
+        snapshots: str = COLD.snapshots,
+    ) -> tuple[Run, list[Marks]]:
+        """Run a project when nothing of earlier runs is left but what is to stay."""
+        self.settle(self.staying)
+        time.sleep(QUIET_S)
+        marks = self.new_folder("marks")
+        marks.mkdir()
+        variables = {
+            MARKS: str(marks),
+            "BENCH_LABEL": self.label,
+            "XDG_STATE_HOME": str(self.state),
+            "LDB_SNAPSHOTS": snapshots,
+        }
+        loaded = plugins(*project.plugins_for(databases))
+        run = self.pytest(self.python_for(project), folder, [*loaded, *options], variables)
+        return run, read(marks)
+
+    def remember(self, databases: Sequence[str]) -> None:
+        """Wait until a run's servers have been remembered; that goes on after the run.
+
+        Raises:
+            Failed: They were not.
+        """
+        self.remembered.update(databases)
+        patience = time.monotonic() + SNAPSHOT_WITHIN_S
+        while len(self.snapshots()) < len(self.remembered):
+            if time.monotonic() > patience:
+                raise Failed(f"no snapshot within {SNAPSHOT_WITHIN_S:.0f} s")
+            time.sleep(0.2)
+
+    def snapshots(self) -> set[str]:
+        """Return the snapshots of this benchmark: each is called like a file in our state."""
+        tags = docker("images", SNAPSHOT, "--format", "{{.Tag}}").split()
+        return set(tags) & {file.stem for file in self.state.rglob("*.json")}
+
+    @property
+    def state(self) -> Path:
+        """Where pytest-ldb remembers what outlives a run."""
+        return self.folder / "state"
+
+    def clear(self) -> None:
+        """Remove all containers, those that were kept too."""
+        self.staying = 0
+        if kept := self.containers():
+            docker("rm", "--force", "--volumes", *sorted(kept))
+
+    def close(self) -> None:
+        """Remove all containers and all snapshots."""
+        self.clear()
+        if made := self.snapshots():
+            docker("rmi", "--force", *(f"{SNAPSHOT}:{tag}" for tag in sorted(made)))
+
+
+@dataclass
+class Line(ABC):
+    """One line of a table.
+
+    Args:
+        case: The table.
+        database: What it starts: a name, or several with ``+`` between; empty for nothing.
+        mode: How.
+
+    Attributes:
+        times: What was measured, in seconds, by name.
+        failed: Why there is nothing more.
+    """
+
+    case: str
+    database: str
+    mode: Mode = COLD
+    times: dict[str, list[float]] = field(default_factory=dict)
+    failed: str = ""
+    _folder: Path | None = None
+
+    def run(self, workshop: StartWorkshop) -> None:
+        """Measure once; what fails once is not tried again."""
+        if self.failed:
+            return
+        say(f"{self.case}: {self.name} …")
+        try:
+            if self._folder is None:
+                self._folder = workshop.new_folder(self.project.name)
+                self.prepare(workshop, self._folder)
+            for name, took in self.measure(workshop, self._folder).items():
+                self.times.setdefault(name, []).append(took)
+        except Failed as failure:
+            self.failed = str(failure)
+
+    @property
+    def name(self) -> str:
+        """Which line of the table it is."""
+        return (
+            f"{self.project.name}, {self.mode.name}" if self.project is OURS else self.project.name
+        )
+
+    @property
+    @abstractmethod
+    def project(self) -> Starter:
+        """What is run."""
+
+    @abstractmethod
+    def prepare(self, workshop: StartWorkshop, folder: Path) -> None:
+        """Do what comes before; its times do not count."""
+
+    @abstractmethod
+    def measure(self, workshop: StartWorkshop, folder: Path) -> Mapping[str, float]:
+        """Run it once and return what was measured."""
+
+
+@dataclass
+class Whole(Line):
+    """Whole processes, from spawning pytest to its exit.
+
+    ``first`` is until the first line of the first test, of the last worker if there are some;
+    ``end`` from the end of all teardowns until the exit, ``leave`` from the end of the last test.
+    """
+
+    of: Starter = OURS
+    workers: int = 0
+
+    @property
+    def project(self) -> Starter:
+        """What is run."""
+        return self.of
+
+    @property
+    def name(self) -> str:
+        """Which line of the table it is."""
+        name = super().name if self.database else f"{self.project.name}, no fixture"
+        return f"{name}, -n {self.workers}" if self.workers else name
+
+    def prepare(self, workshop: StartWorkshop, folder: Path) -> None:
+        """Compile the tests; start what is to be there already."""
+        self.project.write(folder, self._databases, tests=max(self.workers, 1))
+        workshop.run(self.project, folder, self._databases, ("--collect-only",))
+        if self.mode is not COLD:
+            before = workshop.containers()
+            self._once(workshop, folder)
+            if self.mode is REMEMBERED:
+                workshop.remember(self._databases)
+            else:
+                workshop.staying += len(workshop.containers() - before)
+
+    def measure(self, workshop: StartWorkshop, folder: Path) -> dict[str, float]:
+        """Run it once and return what was measured."""
+        run, marks = self._once(workshop, folder)
+        return {
+            "first": max(mark.first for mark in marks) - run.began,
+            "end": run.ended - max(mark.over for mark in marks),
+            "leave": run.ended - max(mark.left for mark in marks),
+        }
+
+    def _once(self, workshop: StartWorkshop, folder: Path) -> tuple[Run, list[Marks]]:
+        options = [*self.mode.options]
+        if self.workers:  # With no more tests than workers, xdist deals them out one by one.
+            options += ["-p", "xdist", "-n", str(self.workers)]
+        return workshop.run(
+            self.project, folder, self._databases, options, snapshots=self.mode.snapshots
+        )
+
+    @property
+    def _databases(self) -> list[str]:
+        return self.database.split("+") if self.database else []
+
+
+@dataclass
+class Floor(Line):
+    """One server: ``ours``, and the ``floor`` beside it; see start_floor.py."""
+
+    _turns: int = 0
+
+    @property
+    def project(self) -> Starter:
+        """What is run."""
+        return OURS
+
+    @property
+    def name(self) -> str:
+        """Which line of the table it is."""
+        return f"{self.database}, {self.mode.name}"
+
+    def prepare(self, workshop: StartWorkshop, folder: Path) -> None:
+        """Find out what container ours makes."""
+        OURS.write(folder, ())
+        shutil.copy(start_floor.__file__, folder / "test_start.py")
+        self._once(workshop, folder, ["ours"])
+        if self.mode is REMEMBERED:
+            workshop.remember([self.database])
+            (folder / start_floor.CONFIGURATION).unlink()
+            self._once(workshop, folder, ["ours"])
+
+    def measure(self, workshop: StartWorkshop, folder: Path) -> dict[str, float]:
+        """Run it once and return what was measured; the order alternates."""
+        self._turns += 1
+        order = ["ours", "floor"]
+        return self._once(workshop, folder, order[:: 1 if self._turns % 2 else -1])
+
+    def _once(
+        self, workshop: StartWorkshop, folder: Path, order: Sequence[str]
+    ) -> dict[str, float]:
+        task = {"database": self.database, "label": workshop.label, "order": order}
+        (folder / start_floor.TASK).write_text(json.dumps(task))
+        workshop.run(OURS, folder, (), snapshots=self.mode.snapshots)
+        times: dict[str, float] = json.loads((folder / start_floor.TIMES).read_text())
+        return times
