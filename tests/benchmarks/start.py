@@ -33,9 +33,9 @@ from typing import Any
 
 from start_claims import ALL, FLOOR, WORKERS
 from start_plot import drawn
-from start_projects import DATABASES, IMAGES, OURS, PEERS
+from start_projects import DATABASES, IMAGES, OURS, PEERS, REMEMBERED
 from start_report import judged, seen, shown
-from start_runs import COLD, KEPT, REMEMBERED, Floor, Line, StartWorkshop, Whole
+from start_runs import COLD, KEPT, SNAPSHOT, Floor, Line, StartWorkshop, Whole
 from workshop import Failed, about, opened, say
 
 ROUNDS = 7
@@ -80,14 +80,16 @@ def _measure(workshop: StartWorkshop, lines: list[Line], rounds: int) -> None:
 
 def _lines(case: str) -> Iterator[Line]:
     if case == FLOOR:
-        yield from (Floor(case, name, mode) for name in DATABASES for mode in (COLD, REMEMBERED))
+        yield from (Floor(case, name, COLD) for name in DATABASES)
+        yield from (Floor(case, name, SNAPSHOT) for name in REMEMBERED)
     elif case == WORKERS:
         yield from (Whole(case, name, workers=n) for n in NUMBERS for name in ("postgres", ""))
     else:
         names = DATABASES if case == ALL else (case,)
         servers = "+".join(names)
         yield Whole(case, "")
-        yield from (Whole(case, servers, mode) for mode in (KEPT, REMEMBERED, COLD))
+        modes = (KEPT, SNAPSHOT, COLD) if set(names) & set(REMEMBERED) else (KEPT, COLD)
+        yield from (Whole(case, servers, mode) for mode in modes)
         yield from (Whole(case, servers, of=p) for p in PEERS if set(names) <= set(p.databases))
 
 

@@ -13,10 +13,10 @@ from typing import ClassVar
 
 import start_floor
 from start_marks import MARKS, Marks, read
-from start_projects import OURS, UNLABELLED, Starter
+from start_projects import OURS, REMEMBERED, UNLABELLED, Starter
 from workshop import Failed, Run, Workshop, docker, plugins, say
 
-SNAPSHOT = "pytest-ldb-snapshot"
+REPOSITORY = "pytest-ldb-snapshot"
 SNAPSHOT_WITHIN_S = 60.0
 QUIET_S = 0.3
 """The engine is still busy when a container has gone."""
@@ -24,16 +24,24 @@ QUIET_S = 0.3
 
 @dataclass(frozen=True)
 class Mode:
-    """How pytest-ldb is told to come to a server; peers know one way."""
+    """How pytest-ldb is told to come to a server; peers know one way.
+
+    Args:
+        name: What tables call it.
+        origin: What a run says of such a server at its end.
+        snapshots: Whether it makes and uses snapshots.
+        options: What else it is told.
+    """
 
     name: str
+    origin: str
     snapshots: str = "never"
     options: tuple[str, ...] = ()
 
 
-COLD = Mode("cold")
-REMEMBERED = Mode("snapshot", snapshots="always")
-KEPT = Mode("kept", options=("--ldb-keep",))
+COLD = Mode("cold", "created")
+SNAPSHOT = Mode("snapshot", "restored", snapshots="always")
+KEPT = Mode("kept", "attached", options=("--ldb-keep",))
 
 
 @dataclass
@@ -75,7 +83,7 @@ class StartWorkshop(Workshop):
         Raises:
             Failed: They were not.
         """
-        self.remembered.update(databases)
+        self.remembered.update(set(databases) & set(REMEMBERED))
         patience = time.monotonic() + SNAPSHOT_WITHIN_S
         while len(self.snapshots()) < len(self.remembered):
             if time.monotonic() > patience:
@@ -84,7 +92,7 @@ class StartWorkshop(Workshop):
 
     def snapshots(self) -> set[str]:
         """Return the snapshots of this benchmark: each is called like a file in our state."""
-        tags = docker("images", SNAPSHOT, "--format", "{{.Tag}}").split()
+        tags = docker("images", REPOSITORY, "--format", "{{.Tag}}").split()
         return set(tags) & {file.stem for file in self.state.rglob("*.json")}
 
     @property
@@ -102,7 +110,7 @@ class StartWorkshop(Workshop):
         """Remove all containers and all snapshots."""
         self.clear()
         if made := self.snapshots():
-            docker("rmi", "--force", *(f"{SNAPSHOT}:{tag}" for tag in sorted(made)))
+            docker("rmi", "--force", *(f"{REPOSITORY}:{tag}" for tag in sorted(made)))
 
 
 @dataclass
@@ -190,7 +198,7 @@ class Whole(Line):
         if self.mode is not COLD:
             before = workshop.containers()
             self._once(workshop, folder)
-            if self.mode is REMEMBERED:
+            if self.mode is SNAPSHOT:
                 workshop.remember(self._databases)
             else:
                 workshop.staying += len(workshop.containers() - before)
@@ -198,6 +206,9 @@ class Whole(Line):
     def measure(self, workshop: StartWorkshop, folder: Path) -> dict[str, float]:
         """Run it once and return what was measured."""
         run, marks = self._once(workshop, folder)
+        said = (folder / "log").read_text()
+        if self.project is OURS and self._databases and self.mode.origin not in said:
+            raise Failed(f"its server was not {self.mode.origin}: {said[-200:]}")
         return {
             "first": max(mark.first for mark in marks) - run.began,
             "end": run.ended - max(mark.over for mark in marks),
@@ -238,7 +249,7 @@ class Floor(Line):
         OURS.write(folder, ())
         shutil.copy(start_floor.__file__, folder / "test_start.py")
         self._once(workshop, folder, ["ours"])
-        if self.mode is REMEMBERED:
+        if self.mode is SNAPSHOT:
             workshop.remember([self.database])
             (folder / start_floor.CONFIGURATION).unlink()
             self._once(workshop, folder, ["ours"])

@@ -275,7 +275,8 @@ def _clean_environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("LDB_", "PYTEST_", "PMR_", "PG")) or name.endswith("_IMAGE")
     }
-    kept.pop("PYTHONDONTWRITEBYTECODE", None)
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH"):  # a path hides what is installed
+        kept.pop(name, None)
     return {
         **kept,
         "COLUMNS": "160",
