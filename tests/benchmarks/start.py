@@ -1,6 +1,6 @@
 """How fast a run starts: until the first test has its server, beside peers and beside the least.
 
-  start.py                                           all of it; takes most of an hour
+  start.py                                           all of it; takes half an hour
   start.py --rounds 1 --case postgres floor          a quick trial
   start.py --json FILE --plot FILE                   all figures, and a picture
 

@@ -16,18 +16,20 @@ OURS_COLOUR, PEER_COLOUR, TEXT = "#2b6cb0", "#a0aec0", "#718096"
 
 
 def drawn(lines: Iterable[Line], subtitle: str) -> str:
-    """Return a picture with a group of bars for each case; a thin line goes from best to worst."""
+    """Return a picture with a group of bars for each case, each group to its own scale.
+
+    A thin line goes from the best to the worst.
+    """
     groups = [
         (case, [line for line in some if line.times.get("first")])
         for case, some in groupby(lines, key=lambda line: line.case)
     ]
     groups = [(case, some) for case, some in groups if some]
-    longest = max((max(line.times["first"]) for _, some in groups for line in some), default=1.0)
-    scale = (WIDTH - LABELS - AFTER) / longest
     body: list[str] = []
     y = TOP
     for case, some in groups:
-        body += [_text(LABELS, y + BAR, case, "start", bold=True)]
+        scale = (WIDTH - LABELS - AFTER) / max(max(line.times["first"]) for line in some)
+        body += [_text(LABELS, y + BAR - 4, case, "start", bold=True)]
         y += STEP
         for line in some:
             body += _bar(line, y, scale)
