@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -51,7 +53,7 @@ class StartWorkshop(Workshop):
     measuring: ClassVar[str] = "start_marks"
     unlabelled: ClassVar[tuple[str, ...]] = UNLABELLED
 
-    remembered: set[str] = field(default_factory=set)
+    expected: set[str] = field(default_factory=set)
     staying: int = 0
 
     def run(
@@ -77,18 +79,26 @@ class StartWorkshop(Workshop):
         run = self.pytest(self.python_for(project), folder, [*loaded, *options], variables)
         return run, read(marks)
 
-    def remember(self, databases: Sequence[str]) -> None:
-        """Wait until a run's servers have been remembered; that goes on after the run.
+    @contextmanager
+    def remembering(self, databases: Sequence[str]) -> Iterator[None]:
+        """Have a run make snapshots, and wait for them; that goes on after the run.
 
         Raises:
-            Failed: They were not.
+            Failed: They were not made.
         """
-        self.remembered.update(set(databases) & set(REMEMBERED))
+        self.expected.update(set(databases) & set(REMEMBERED))
+        yield
+        if self._missing_snapshots():
+            raise Failed(f"no snapshot within {SNAPSHOT_WITHIN_S:.0f} s")
+
+    def _missing_snapshots(self) -> int:
+        """Return how many snapshots are missing, after waiting for them."""
         patience = time.monotonic() + SNAPSHOT_WITHIN_S
-        while len(self.snapshots()) < len(self.remembered):
+        while missing := len(self.expected) - len(self.snapshots()):
             if time.monotonic() > patience:
-                raise Failed(f"no snapshot within {SNAPSHOT_WITHIN_S:.0f} s")
+                break
             time.sleep(0.2)
+        return missing
 
     def snapshots(self) -> set[str]:
         """Return the snapshots of this benchmark: each is called like a file in our state."""
@@ -104,11 +114,14 @@ class StartWorkshop(Workshop):
         """Remove all containers, those that were kept too."""
         self.staying = 0
         if kept := self.containers():
-            docker("rm", "--force", "--volumes", *sorted(kept))
+            with suppress(subprocess.CalledProcessError):  # some are just going by themselves
+                docker("rm", "--force", "--volumes", *sorted(kept))
 
     def close(self) -> None:
-        """Remove all containers and all snapshots."""
+        """Remove all containers and all snapshots, those too that are still being made."""
         self.clear()
+        super().close()
+        self._missing_snapshots()
         if made := self.snapshots():
             docker("rmi", "--force", *(f"{REPOSITORY}:{tag}" for tag in sorted(made)))
 
@@ -197,10 +210,9 @@ class Whole(Line):
         workshop.run(self.project, folder, self._databases, ("--collect-only",))
         if self.mode is not COLD:
             before = workshop.containers()
-            self._once(workshop, folder)
-            if self.mode is SNAPSHOT:
-                workshop.remember(self._databases)
-            else:
+            with workshop.remembering(self._databases if self.mode is SNAPSHOT else ()):
+                self._once(workshop, folder)
+            if self.mode is KEPT:
                 workshop.staying += len(workshop.containers() - before)
 
     def measure(self, workshop: StartWorkshop, folder: Path) -> dict[str, float]:
@@ -248,11 +260,11 @@ class Floor(Line):
         """Find out what container ours makes."""
         OURS.write(folder, ())
         shutil.copy(start_floor.__file__, folder / "test_start.py")
-        self._once(workshop, folder, ["ours"])
         if self.mode is SNAPSHOT:
-            workshop.remember([self.database])
+            with workshop.remembering([self.database]):
+                self._once(workshop, folder, ["ours"])
             (folder / start_floor.CONFIGURATION).unlink()
-            self._once(workshop, folder, ["ours"])
+        self._once(workshop, folder, ["ours"])
 
     def measure(self, workshop: StartWorkshop, folder: Path) -> dict[str, float]:
         """Run it once and return what was measured; the order alternates."""
