@@ -93,7 +93,7 @@ def pytest_ldb_runtime(config: pytest.Config) -> Runtime:
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     used = used_types(session.items, config.stash[NAMES])
-    if used and not any(config.getoption(option, default=False) for option in RUNS_NO_TEST):
+    if used and _runs_tests(session):
         from .workers import share_of
 
         names = share_of(config, used)
@@ -180,6 +180,13 @@ def _types_in(answer: Any) -> Sequence[DatabaseType]:
                 f"{kind!r}. Return a list of them."
             )
     return kinds
+
+
+def _runs_tests(session: pytest.Session) -> bool:
+    """Whether the tests that were collected are going to be run."""
+    asked = session.config.getoption
+    broken = session.testsfailed and not asked("continue_on_collection_errors")
+    return not broken and not any(asked(option) for option in RUNS_NO_TEST)
 
 
 def _open_early(config: pytest.Config, names: Iterable[str]) -> None:

@@ -152,6 +152,7 @@ class Remembering:
                     request.database_type.ready,
                     watch,
                     timeout_s=self.timeout_s,
+                    secrets=[credentials_for(request, self.snapshots.secret).password],
                 )
             finally:
                 watch.close()

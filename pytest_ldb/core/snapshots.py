@@ -140,7 +140,8 @@ class Snapshots:
         except FileNotFoundError:
             due = self.directory.exists()
         if due:
-            mark.touch()
+            with suppress(OSError):
+                mark.touch()
         return due
 
     def _file(self, key: str) -> Path:

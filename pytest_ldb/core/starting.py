@@ -68,7 +68,7 @@ class Starter:
         identity = uuid4()
         spec = container_spec(request, image, self.credentials(request), identity)
         if snapshot is not None:
-            spec = replace(spec, image=snapshot)
+            spec = replace(spec, image=snapshot, files={})  # They have been run.
         guard = self.runtime.guard(str(identity))
         try:
             self.runtime.create(spec)

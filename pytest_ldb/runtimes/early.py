@@ -28,6 +28,8 @@ class EarlyShells:
             for container, environment in wanted.items()
         }
         self._opened: dict[str, socket.socket | None] = {}
+        self._lock = threading.Lock()
+        self._closed = False
         self._threads = {container: self._begin(container) for container in self._commands}
 
     def take(self, container: str, command: ShellCommand) -> socket.socket | None:
@@ -35,20 +37,31 @@ class EarlyShells:
         if self._commands.get(container) != command:
             return None
         self._threads[container].join()
-        return self._opened.pop(container, None)
+        with self._lock:
+            return self._opened.pop(container, None)
 
     def close(self) -> None:
-        """Close those that nobody took."""
-        for container, thread in self._threads.items():
-            thread.join()
-            connection = self._opened.pop(container, None)
-            if connection is not None:
-                connection.close()
+        """Close those that nobody took, without waiting for those that are being opened."""
+        with self._lock:
+            self._closed = True
+            for connection in self._opened.values():
+                _close(connection)
+            self._opened.clear()
 
     def _begin(self, container: str) -> threading.Thread:
         def run() -> None:
-            self._opened[container] = execute(self._path, container, self._commands[container])
+            connection = execute(self._path, container, self._commands[container])
+            with self._lock:
+                if self._closed:
+                    _close(connection)
+                else:
+                    self._opened[container] = connection
 
         thread = threading.Thread(target=run, name="ldb-early", daemon=True)
         thread.start()
         return thread
+
+
+def _close(connection: socket.socket | None) -> None:
+    if connection is not None:
+        connection.close()

@@ -206,6 +206,7 @@ def test_servers_start_while_other_tests_run(
         ([], "import pytest\n@pytest.mark.skip\ndef test_it(ldb_fake): pass"),
         ([], "import pytest\n@pytest.mark.skipif('True', reason='')\ndef test_it(ldb_fake): pass"),
         (["-p", "no:ldb"], "def test_other(): pass"),
+        (["--setup-plan", "-n", "1"], "def test_it(ldb_fake): pass"),
     ],
 )
 def test_nothing_starts_for_tests_that_do_not_run(
@@ -214,6 +215,13 @@ def test_nothing_starts_for_tests_that_do_not_run(
     project.makepyfile(test)
     run(project, *arguments)
     assert not (project.path / "fake").exists()
+
+
+def test_nothing_starts_when_collection_failed(project: pytest.Pytester) -> None:
+    project.makepyfile(test_it="def test_it(ldb_fake): pass", test_broken="absent")
+    run(project).assert_outcomes(errors=1)
+    assert not (project.path / "fake").exists()
+    run(project, "--continue-on-collection-errors").assert_outcomes(passed=1, errors=1)
 
 
 def test_a_server_that_cannot_start_fails_the_tests_that_need_it_and_no_other(
