@@ -5,12 +5,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..core import scripts
-from ..core.runtime import ContainerSpec
 from .http import ask, take_over
+
+if TYPE_CHECKING:
+    # It brings much along, which the first shell would wait for.
+    from ..core.runtime import ContainerSpec
 
 HOME = "/dev/shm/ldb"  # noqa: S108 - inside the container, for its shells
 USER = "0"
