@@ -67,7 +67,7 @@ def used_servers(session: Session) -> list[dict[str, Any]]:
             "kept": session.settings.keep and lease.origin != "external",
             "kept_failed": lease.instance.name in session.kept_failed,
         }
-        for lease in session.leases.values()
+        for lease in session.held
     ]
 
 

@@ -138,6 +138,11 @@ class Session:
             self.on_ready(self.leases[kind.name].instance)
         return self.leases[kind.name]
 
+    @property
+    def held(self) -> list[Lease]:
+        """The leases of this process, those that its tests did not ask for included."""
+        return [*self.leases.values(), *self._ahead.results()]
+
     @cached_property
     def lifecycle(self) -> Lifecycle:
         """The seven commands, for servers that a test has to itself."""
@@ -181,7 +186,7 @@ class Session:
     @property
     def secrets(self) -> set[str]:
         """The passwords of all servers that this process has used."""
-        used = [lease.instance for lease in self.leases.values()]
+        used = [lease.instance for lease in self.held]
         if "lifecycle" in self.__dict__:
             used += self.lifecycle.created
         return {str(instance.credentials.password) for instance in used}

@@ -65,6 +65,11 @@ class Ahead(Generic[T]):
         del self._begun[name]
         return future.result()
 
+    def results(self) -> list[T]:
+        """Return the results that are there and that nobody has asked for."""
+        done = [future for future in self._begun.values() if future.done()]
+        return [future.result() for future in done if future.exception() is None]
+
     def give_up(self, let_go: Callable[[T], None]) -> None:
         """Let go of every result that nobody has asked for, now or when it is there."""
 

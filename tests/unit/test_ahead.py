@@ -73,6 +73,17 @@ def test_lines_are_shown_to_whoever_waits(ahead: Ahead[int], said: list[str]) ->
     assert said[2:] == ["mine"]
 
 
+def test_results_are_known_before_they_are_asked_for(ahead: Ahead[int]) -> None:
+    gate = threading.Event()
+    ahead.begin("late", lambda: int(gate.wait()))
+    ahead.begin("wrong", lambda: 1 // 0)
+    ahead.begin("one", lambda: 1)
+    wait_until(lambda: ahead.results() == [1], 5.0, "it is not known")
+    assert ahead.result("one", never) == 1
+    assert ahead.results() == []
+    gate.set()
+
+
 def test_what_nobody_asked_for_is_let_go(ahead: Ahead[int]) -> None:
     gate = threading.Event()
     released: list[int] = []
