@@ -12,6 +12,9 @@ import pytest
 if TYPE_CHECKING:
     from .session import Session
 
+LAST_MOMENT_S = 0.3
+"""Another worker may find a server ready, and be done, just before the one that began it."""
+
 
 def printer(config: pytest.Config) -> Callable[[str], None]:
     """Return a function that shows a line at once, past pytest's capturing, from workers too."""
@@ -67,7 +70,7 @@ def used_servers(session: Session) -> list[dict[str, Any]]:
             "kept": session.settings.keep and lease.origin != "external",
             "kept_failed": lease.instance.name in session.kept_failed,
         }
-        for lease in session.held
+        for lease in session.held(LAST_MOMENT_S)
     ]
 
 

@@ -138,10 +138,13 @@ class Session:
             self.on_ready(self.leases[kind.name].instance)
         return self.leases[kind.name]
 
-    @property
-    def held(self) -> list[Lease]:
-        """The leases of this process, those that its tests did not ask for included."""
-        return [*self.leases.values(), *self._ahead.results()]
+    def held(self, patience_s: float = 0.0) -> list[Lease]:
+        """Return the leases of this process, those that its tests did not ask for included.
+
+        Args:
+            patience_s: The most time to wait for those.
+        """
+        return [*self.leases.values(), *self._ahead.results(patience_s)]
 
     @cached_property
     def lifecycle(self) -> Lifecycle:
@@ -186,7 +189,7 @@ class Session:
     @property
     def secrets(self) -> set[str]:
         """The passwords of all servers that this process has used."""
-        used = [lease.instance for lease in self.held]
+        used = [lease.instance for lease in self.held()]
         if "lifecycle" in self.__dict__:
             used += self.lifecycle.created
         return {str(instance.credentials.password) for instance in used}

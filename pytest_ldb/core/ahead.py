@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, TimeoutError  # noqa: A004 - not the built-in one before 3.11
+from concurrent.futures import Future, TimeoutError, wait  # noqa: A004 - not the built-in before 3.11
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
@@ -65,9 +65,9 @@ class Ahead(Generic[T]):
         del self._begun[name]
         return future.result()
 
-    def results(self) -> list[T]:
-        """Return the results that are there and that nobody has asked for."""
-        done = [future for future in self._begun.values() if future.done()]
+    def results(self, patience_s: float = 0.0) -> list[T]:
+        """Return the results that nobody has asked for, and that are there within some time."""
+        done, _ = wait(self._begun.values(), patience_s)
         return [future.result() for future in done if future.exception() is None]
 
     def give_up(self, let_go: Callable[[T], None]) -> None:
