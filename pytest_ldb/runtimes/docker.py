@@ -9,7 +9,9 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import requests
 from docker import DockerClient
@@ -28,7 +30,7 @@ from .inspection import container_of, image_of
 from .pulling import PullProgress
 from .streams import EngineLog, MultiplexedStream
 from .translation import shell_refused, translated
-from .watching import UNKNOWN_EXIT, LogWatch
+from .watching import UNKNOWN_EXIT, LogWatch, exit_code
 
 __tracebackhide__ = errors.hidden
 
@@ -246,30 +248,24 @@ class DockerRuntime:
             )
         return LogWatch(
             EngineLog(lines),
-            wait=lambda: self._exit_code(container),
-            out_of_memory=lambda: bool(
-                self._api.inspect_container(container)["State"]["OOMKilled"]
+            wait=lambda: exit_code(
+                partial(self._next_exit, container), partial(self._state, container)
             ),
+            out_of_memory=lambda: bool(self._state(container)["OOMKilled"]),
         )
 
-    def _exit_code(self, container: str) -> int:
+    def _next_exit(self, container: str, timeout_s: int) -> int | None:
         """Wait for the next end; one that removed itself before we could ask tells nothing."""
-        patience_s = 1
-        while True:
-            with suppress(requests.Timeout, requests.ConnectionError):
-                return self._next_exit_code(container, patience_s)
-            # It may have ended before the engine heard that we wait.
-            state = self._api.inspect_container(container)["State"]
-            if state["Status"] in ("exited", "dead"):
-                return int(state["ExitCode"])
-            patience_s = min(2 * patience_s, REQUEST_TIMEOUT_S)
-
-    def _next_exit_code(self, container: str, timeout_s: int) -> int:
         try:
             answer = self._api.wait(container, timeout=timeout_s, condition="next-exit")
         except NotFound:
             return UNKNOWN_EXIT
+        except (requests.Timeout, requests.ConnectionError):
+            return None
         return int(answer["StatusCode"])
+
+    def _state(self, container: str) -> Any:
+        return self._api.inspect_container(container)["State"]
 
     def _wait_until_gone(self, container: str) -> None:
         """Wait until the name is free again; removal goes on after the engine has answered."""

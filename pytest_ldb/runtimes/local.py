@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -20,11 +19,11 @@ from ..core.runtime import Container, ContainerSpec, Guard, Image, Watch
 from .discovery import socket_of
 from .endpoint import Endpoint
 from .guard import ProcessGuard
-from .http import TIMEOUT_S, Answer, ask, follow, take_over
+from .http import Answer, ask, follow, take_over
 from .inside import ShellCommand, creation, execute
 from .inspection import container_of, image_of
 from .streams import FramedLog, MultiplexedStream
-from .watching import UNKNOWN_EXIT, LogWatch
+from .watching import UNKNOWN_EXIT, LogWatch, exit_code
 
 if TYPE_CHECKING:
     from .docker import DockerRuntime
@@ -155,23 +154,20 @@ class LocalRuntime:
             return None
         return LogWatch(
             FramedLog(lines),
-            wait=lambda: self._exit_code(container),
+            wait=lambda: exit_code(
+                partial(self._next_exit, container), partial(self._state, container)
+            ),
             out_of_memory=lambda: bool(self._state(container)["OOMKilled"]),
         )
 
-    def _exit_code(self, container: str) -> int:
+    def _next_exit(self, container: str, timeout_s: int) -> int | None:
         """Wait for the next end; one that removed itself before we could ask tells nothing."""
-        patience_s = 1.0
-        while True:
-            with suppress(TimeoutError):
-                target = f"/containers/{quote(container)}/wait?condition=next-exit"
-                answer = ask(self._path, "POST", target, timeout_s=patience_s)
-                return int(answer.body["StatusCode"]) if answer.is_fine else UNKNOWN_EXIT
-            # It may have ended before the engine heard that we wait.
-            state = self._state(container)
-            if state["Status"] in ("exited", "dead"):
-                return int(state["ExitCode"])
-            patience_s = min(2 * patience_s, TIMEOUT_S)
+        target = f"/containers/{quote(container)}/wait?condition=next-exit"
+        try:
+            answer = ask(self._path, "POST", target, timeout_s=timeout_s)
+        except TimeoutError:
+            return None
+        return int(answer.body["StatusCode"]) if answer.is_fine else UNKNOWN_EXIT
 
     def _state(self, container: str) -> Any:
         return ask(self._path, "GET", f"/containers/{quote(container)}/json").body["State"]

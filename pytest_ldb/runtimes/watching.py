@@ -4,12 +4,37 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from ..core.runtime import Exit
 
 LINES_KEPT = 400
 UNKNOWN_EXIT = 255
+
+FIRST_PATIENCE_S = 1
+LONGEST_PATIENCE_S = 60
+
+
+def exit_code(
+    next_exit: Callable[[int], int | None], state: Callable[[], Mapping[str, Any]]
+) -> int:
+    """Wait for a container's next end, and return its exit code.
+
+    Args:
+        next_exit: Waits so many seconds for that; None when they are over.
+        state: The engine's words for its state now.
+    """
+    patience_s = FIRST_PATIENCE_S
+    while True:
+        code = next_exit(patience_s)
+        if code is not None:
+            return code
+        # It may have ended before the engine heard that we wait.
+        now = state()
+        if now["Status"] in ("exited", "dead"):
+            return int(now["ExitCode"])
+        patience_s = min(2 * patience_s, LONGEST_PATIENCE_S)
 
 
 class LogWatch:
