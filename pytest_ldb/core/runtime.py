@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -108,6 +108,19 @@ class Watch(Protocol):
         """Stop watching; the container goes on."""
 
 
+class Log(Protocol):
+    """Lines that a server wrote, to its standard output and to its standard error."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Return what yields them, without their ends; to be called once.
+
+        It ends with the last line, or if the log is followed, with the container.
+        """
+
+    def close(self) -> None:
+        """End it, also for a thread that is waiting for the next line."""
+
+
 class Guard(Protocol):
     """Ends a container when this process ends in whatever way, until it is released."""
 
@@ -161,6 +174,24 @@ class Runtime(Protocol):
 
     def watch(self, container: str) -> Watch:
         """Watch a container that runs already."""
+
+    def log(
+        self,
+        container: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+    ) -> Log:
+        """Return what a container has written, whether it runs or not.
+
+        Args:
+            container: Its name or id.
+            follow: Whether to go on with what it writes from now on.
+            tail: How many of the last lines there are to be at the beginning; None: all.
+            since: A moment, in seconds since 1970 by the engine's clock; lines before it are
+                left out.
+        """
 
     def stop(self, container: str) -> None:
         """Stop a container the way its image asks for; after 10 s it is killed."""

@@ -27,6 +27,7 @@ from .endpoint import Endpoint, knock, own_container
 from .guard import ProcessGuard
 from .inside import USER, ShellCommand, tmpfs_options
 from .inspection import container_of, image_of
+from .lines import LogLines
 from .pulling import PullProgress
 from .streams import EngineLog, MultiplexedStream
 from .translation import shell_refused, translated
@@ -121,6 +122,18 @@ class DockerRuntime:
 
     def watch(self, container: str) -> LogWatch:
         return self._watch(container, from_start=True)
+
+    def log(
+        self,
+        container: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+    ) -> LogLines:
+        lines = "all" if tail is None else tail
+        with _translated(container):
+            return LogLines(self._log(container, follow=follow, tail=lines, since=since))
 
     def stop(self, container: str) -> None:
         with _translated(container), _ignoring(NotFound):
@@ -237,22 +250,25 @@ class DockerRuntime:
 
     def _watch(self, container: str, *, from_start: bool) -> LogWatch:
         with _translated(container):
-            # Asked for the stream of a container that is gone, the SDK leaves its connection open.
-            self._api.inspect_container(container)
             # `attach` could replay the log too, but the SDK loses what comes right behind the head
             # of the engine's answer.
-            lines = (
-                self._api.logs(container, stream=True, follow=True)
-                if from_start
-                else self._api.attach(container, stream=True)
-            )
+            log = self._log(container, follow=True) if from_start else self._attach(container)
         return LogWatch(
-            EngineLog(lines),
+            log,
             wait=lambda: exit_code(
                 partial(self._next_exit, container), partial(self._state, container)
             ),
             out_of_memory=lambda: bool(self._state(container)["OOMKilled"]),
         )
+
+    def _log(self, container: str, **wanted: Any) -> EngineLog:
+        # Asked for the stream of a container that is gone, the SDK leaves its connection open.
+        self._api.inspect_container(container)
+        return EngineLog(self._api.logs(container, stream=True, **wanted))
+
+    def _attach(self, container: str) -> EngineLog:
+        self._api.inspect_container(container)  # As above.
+        return EngineLog(self._api.attach(container, stream=True))
 
     def _next_exit(self, container: str, timeout_s: int) -> int | None:
         """Wait for the next end; one that removed itself before we could ask tells nothing."""

@@ -10,8 +10,8 @@ All state is in files, so any number of processes may share a directory and may 
     <directory>/removed/              what is being made, and what is being deleted
 
 A container's directory has `spec.json`, `log`, `exit` (its exit code; locked while it runs),
-`running` (its processes and its port), `paused`, `doomed`, `root/` (where its commands run) and
-`home/` (what its shells share).
+`running` (its processes and its port), `times` (when it wrote what), `paused`, `doomed`, `root/`
+(where its commands run) and `home/` (what its shells share).
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ from uuid import uuid4
 from ..core import errors, scripts, shell
 from ..core.runtime import Container, ContainerSpec, Image
 from . import fake_container
-from .fake_files import Directory, FakeWatch
+from .fake_files import Directory, FakeLog, FakeWatch
 from .guard import ProcessGuard
+from .lines import LogLines
 from .streams import ProcessStream
 
 UNREACHABLE = "localhost:1/"
@@ -123,7 +124,7 @@ class FakeRuntime:
         image = self.image(spec.image, pull="missing", say=lambda _: None)
         draft = self._directory / "removed" / identity
         (draft / "root").mkdir(parents=True)
-        for name in ("log", "exit", "lock"):
+        for name in ("log", "times", "exit", "lock"):
             (draft / name).touch()
         remembered = self._image_path(image.id) / "root"
         if remembered.exists():
@@ -174,6 +175,17 @@ class FakeRuntime:
 
     def watch(self, container: str) -> FakeWatch:
         return self._watch(self._existing(container), from_start=True)
+
+    def log(
+        self,
+        container: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+    ) -> LogLines:
+        directory = self._existing(container)
+        return LogLines(FakeLog(directory, follow=follow, tail=tail, since=since or 0.0))
 
     def stop(self, container: str) -> None:
         directory = self._directory_of(container)

@@ -14,9 +14,11 @@ import socket
 import socketserver
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from types import FrameType
 
@@ -47,8 +49,23 @@ def keep(directory: Path) -> int:
 
 def _run(directory: Path, news: int) -> int:
     """Run the container's command to its end and return its exit code."""
+    output, log = os.pipe()
+    recorder = threading.Thread(target=_record, args=[directory, output], daemon=True)
+    recorder.start()
+    with os.fdopen(log, "wb", 0) as end:
+        process = _start(directory, news, end)
+    code = 127
+    if process:
+        os.write(news, b"0")
+        code = process.wait()
+        _kill(process.pid)
+    recorder.join(1.0)  # What has left its group may still write.
+    return code if code >= 0 else 128 - code
+
+
+def _start(directory: Path, news: int, log: FileIO) -> subprocess.Popen[bytes] | None:
     spec = json.loads((directory / "spec.json").read_text())
-    with socket.create_server((spec["bind"], 0)) as port, (directory / "log").open("ab", 0) as log:
+    with socket.create_server((spec["bind"], 0)) as port:
         try:
             process = subprocess.Popen(
                 spec["command"] or ["redis-server"],
@@ -63,14 +80,24 @@ def _run(directory: Path, news: int) -> int:
         except OSError as error:
             log.write(f"{error}\n".encode())
             os.write(news, b"127")
-            return 127
+            return None
         draft = directory / "running.draft"
         draft.write_text(json.dumps({"group": process.pid, "port": port.getsockname()[1]}))
         draft.replace(directory / "running")
-    os.write(news, b"0")
-    code = process.wait()
-    _kill(process.pid)
-    return code if code >= 0 else 128 - code
+    return process
+
+
+def _record(directory: Path, output: int) -> None:
+    """Write down what a container says, and when."""
+    with (
+        os.fdopen(output, "rb", 0) as pipe,
+        (directory / "log").open("ab", 0) as log,
+        (directory / "times").open("a") as times,
+    ):
+        for chunk in iter(lambda: pipe.read(65536), b""):
+            times.write(f"{time.time()} {log.tell()}\n")
+            times.flush()
+            log.write(chunk)
 
 
 def _clean_up(directory: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import sys
+import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -129,6 +131,48 @@ class FakeWatch:
         size = os.fstat(self._log).st_size - self._begin
         text = os.pread(self._log, size, self._begin).decode(errors="replace")
         return "\n".join(text.splitlines()[-lines:])
+
+
+class FakeLog:
+    """What a container wrote, in pieces; an open file, like the above.
+
+    Args:
+        directory: The container's.
+        follow: Whether it goes on until the container has ended.
+        tail: How many of the last lines there are at its beginning; None: all.
+        since: When what is first in it was written.
+    """
+
+    def __init__(
+        self, directory: Directory, *, follow: bool, tail: int | None, since: float
+    ) -> None:
+        self._follow = follow
+        self._directory = directory
+        self._log = os.open(directory.path / "log", os.O_RDONLY)
+        weakref.finalize(self, _close, self._log)
+        size = os.fstat(self._log).st_size
+        written = os.pread(self._log, size, 0)[self._offset(since) :]
+        if tail is not None:
+            written = b"".join(written.splitlines(keepends=True)[-tail:] if tail else [])
+        os.lseek(self._log, size - len(written), os.SEEK_SET)
+        self._closed = threading.Event()
+
+    def __iter__(self) -> Iterator[bytes]:
+        while not self._closed.is_set():
+            goes_on = self._follow and self._directory.is_running()
+            yield from iter(lambda: os.read(self._log, 65536), b"")
+            if not goes_on:
+                return
+            self._closed.wait(PAUSE_S)
+
+    def close(self) -> None:
+        """End it."""
+        self._closed.set()
+
+    def _offset(self, since: float) -> int:
+        lines = (self._directory.path / "times").read_text().splitlines()
+        times = [(float(time), int(offset)) for time, offset in map(str.split, lines)]
+        return next((at for time, at in times if time >= since), sys.maxsize) if times else 0
 
 
 def _is_locked(file: int) -> bool:

@@ -65,7 +65,7 @@ def take_over(path: str, target: str, content: object = None) -> socket.socket |
     return _behind_the_head(path, request, HTTPStatus.SWITCHING_PROTOCOLS)
 
 
-def follow(path: str, target: str) -> socket.socket | None:
+def open_body(path: str, target: str) -> socket.socket | None:
     """Return a connection on which the body of an answer comes, piece by piece, to its end.
 
     Returns:

@@ -12,16 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from ..core import shell
-from ..core.runtime import Container, ContainerSpec, Guard, Image, Watch
+from ..core.runtime import Container, ContainerSpec, Guard, Image, Log, Watch
 from .discovery import socket_of
 from .endpoint import Endpoint
 from .guard import ProcessGuard
-from .http import Answer, ask, follow, take_over
+from .http import Answer, ask, open_body, take_over
 from .inside import ShellCommand, creation, execute
 from .inspection import container_of, image_of
+from .lines import LogLines
 from .streams import FramedLog, MultiplexedStream
 from .watching import UNKNOWN_EXIT, LogWatch, exit_code
 
@@ -99,8 +100,23 @@ class LocalRuntime:
         return self._sdk.start(container)
 
     def watch(self, container: str) -> Watch:
-        lines = f"/containers/{quote(container)}/logs?follow=1&stdout=1&stderr=1"
-        return self._watch(follow, lines, container) or self._sdk.watch(container)
+        watch = self._watch(open_body, _logs(container, follow=1), container)
+        return watch or self._sdk.watch(container)
+
+    def log(
+        self,
+        container: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+    ) -> Log:
+        lines = "all" if tail is None else tail
+        target = _logs(container, follow=int(follow), tail=lines, since=since or 0)
+        log = self._open(open_body, target)
+        if log is None:
+            return self._sdk.log(container, follow=follow, tail=tail, since=since)
+        return LogLines(log)
 
     def stop(self, container: str) -> None:
         self._sdk.stop(container)
@@ -146,19 +162,23 @@ class LocalRuntime:
         return answer if answer.is_fine else None
 
     def _watch(self, log: Opener, target: str, container: str) -> LogWatch | None:
-        try:
-            lines = log(self._path, target)
-        except OSError:
-            return None
+        lines = self._open(log, target)
         if lines is None:
             return None
         return LogWatch(
-            FramedLog(lines),
+            lines,
             wait=lambda: exit_code(
                 partial(self._next_exit, container), partial(self._state, container)
             ),
             out_of_memory=lambda: bool(self._state(container)["OOMKilled"]),
         )
+
+    def _open(self, log: Opener, target: str) -> FramedLog | None:
+        try:
+            connection = log(self._path, target)
+        except OSError:
+            return None
+        return None if connection is None else FramedLog(connection)
 
     def _next_exit(self, container: str, timeout_s: int) -> int | None:
         """Wait for the next end; one that removed itself before we could ask tells nothing."""
@@ -171,3 +191,7 @@ class LocalRuntime:
 
     def _state(self, container: str) -> Any:
         return ask(self._path, "GET", f"/containers/{quote(container)}/json").body["State"]
+
+
+def _logs(container: str, **wanted: object) -> str:
+    return f"/containers/{quote(container)}/logs?stdout=1&stderr=1&{urlencode(wanted)}"

@@ -86,8 +86,10 @@ class FramedLog:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._stream = MultiplexedStream(connection)
+        self._is_read = False
 
     def __iter__(self) -> Iterator[bytes]:
+        self._is_read = True
         try:
             while True:
                 try:
@@ -101,9 +103,11 @@ class FramedLog:
             self._stream.close()
 
     def close(self) -> None:
-        """End it, also for a thread that is waiting for more."""
+        """End it, also for a thread that is waiting for more, which then closes the connection."""
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
+        if not self._is_read:
+            self._stream.close()
 
 
 def _socket_of(connection: Any) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..core.runtime import Exit
+from .lines import lines_of
 
 LINES_KEPT = 400
 UNKNOWN_EXIT = 255
@@ -78,15 +79,7 @@ class LogWatch:
             close()
 
     def _read(self) -> None:
-        rest = b""
-        try:
-            for chunk in self._log:
-                *complete, rest = (rest + chunk).split(b"\n")
-                self._lines.extend(line.decode(errors="replace").rstrip() for line in complete)
-        except Exception:  # noqa: BLE001, S110 - the connection went away; what was read counts
-            pass
-        if rest:
-            self._lines.append(rest.decode(errors="replace"))
+        self._lines.extend(lines_of(self._log))
 
     def _await(self) -> None:
         try:

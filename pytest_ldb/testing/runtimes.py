@@ -19,6 +19,7 @@ from ..databases import REDIS
 from .clients import ClientContract
 from .containers import BATCH, ENDS_S, Containers
 from .images import ImageContract
+from .logs import LogContract
 from .processes import guarding, holding, wait_until
 from .shells import ShellContract
 
@@ -30,7 +31,7 @@ UNREACHABLE = "localhost:1/ldb/absent:1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - for a moment
 
 
-class RuntimeContract(ShellContract, ClientContract, ImageContract):
+class RuntimeContract(ShellContract, ClientContract, ImageContract, LogContract):
     """What every :class:`~pytest_ldb.core.runtime.Runtime` must do.
 
     A test class for a runtime of your own::
@@ -173,7 +174,7 @@ class RuntimeContract(ShellContract, ClientContract, ImageContract):
         assert runtime.find(name) is None
 
     def test_what_is_not_there_is_an_error(self, runtime: Runtime) -> None:
-        for verb in (runtime.start, runtime.watch, runtime.unpause):
+        for verb in (runtime.start, runtime.watch, runtime.log, runtime.unpause):
             with pytest.raises(EngineFailed):
                 verb("ldb-contract-absent")
 
