@@ -25,6 +25,7 @@ SESSION = pytest.StashKey["Session"]()
 NAMES = pytest.StashKey[Iterable[str]]()
 BEGIN = pytest.StashKey[Callable[[], "Session"]]()
 KEEP = pytest.StashKey[bool]()
+GIVEN = pytest.StashKey[dict[str, Any]]()
 EARLY: pytest.StashKey[EarlyShells] = pytest.StashKey()
 
 RUNS_NO_TEST = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
@@ -55,6 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     config.stash[NAMES], config.stash[BEGIN] = names, session
     config.stash[KEEP] = decided.get("keep", False)
+    config.stash[GIVEN] = {name: value for name, value in decided.items() if value not in ("", {})}
     config.pluginmanager.register(fixture_module(names, session), "ldb-fixtures")
 
 
@@ -68,6 +70,16 @@ def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager
             ),
             stacklevel=1,
         )
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    given = config.stash[GIVEN]
+    if not given and config.getoption("verbose") <= 0:
+        return None
+    from .reporting import header
+
+    chosen = len(config.hook.pytest_ldb_runtime.get_hookimpls()) > 1
+    return header(given, chosen_engine=chosen)
 
 
 @pytest.hookimpl(optionalhook=True)

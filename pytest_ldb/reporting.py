@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,31 @@ if TYPE_CHECKING:
 
 LAST_MOMENT_S = 0.3
 """Another worker may find a server ready, and be done, just before the one that began it."""
+
+
+def header(given: Mapping[str, Any], *, chosen_engine: bool) -> str:
+    """Return a line about what the user decided, and which engine that concerns.
+
+    Args:
+        given: The arguments of ``Settings`` that were given.
+        chosen_engine: Whether a hook of the project chooses the engine.
+    """
+    from .runtimes.contexts import engine_address
+
+    engine = "chosen by pytest_ldb_runtime" if chosen_engine else engine_address() or "unknown"
+    decided = [_decision(name, value) for name, value in given.items()]
+    return f"ldb: {', '.join([*decided, f'engine {engine}'])}"
+
+
+def _decision(name: str, value: Any) -> str:
+    words = name.replace("_", "-")
+    if isinstance(value, bool):
+        return words if value else f"no {words}"
+    if name == "urls":  # They hold passwords.
+        return f"existing servers for {' '.join(value)}"
+    if name == "images":
+        return f"images {' '.join(f'{kind}={image}' for kind, image in value.items())}"
+    return f"timeout {value:g} s" if name == "timeout_s" else f"{words} {value}"
 
 
 def printer(config: pytest.Config) -> Callable[[str], None]:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from pytest_ldb.runtimes import discovery
-from pytest_ldb.runtimes.discovery import DEFAULT, local_engine
+from pytest_ldb.runtimes.contexts import DEFAULT
+from pytest_ldb.runtimes.discovery import local_engine
 from pytest_ldb.runtimes.http import Answer, ask, take_over
 from pytest_ldb.runtimes.local import LocalRuntime
 

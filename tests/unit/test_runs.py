@@ -306,6 +306,45 @@ def test_a_kept_server_is_there_for_the_next_run(
     assert len(servers()) == 1
 
 
+NOTICE = """
+import sys
+
+def pytest_unconfigure():
+    heavy = {"docker", "filelock", "pytest_ldb.session", "pytest_ldb.runtimes.discovery"}
+    print("imported", sorted(heavy & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ini", "line"),
+    [
+        ([], "", None),
+        (["--ldb-image-prefix="], "", None),
+        (["-v"], "", "ldb: engine unix:///absent"),
+        (["--ldb-keep", "-n2"], "", "ldb: keep, engine unix:///absent"),
+        ([], "[pytest]\nldb_timeout = 5", "ldb: timeout 5 s, engine unix:///absent"),
+        (["--ldb-keep", "-q"], "", None),
+        (["--ldb-keep", "--no-header"], "", None),
+    ],
+)
+def test_the_header_has_a_line_if_something_was_asked_for(
+    project: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    ini: str,
+    line: str | None,
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///absent")
+    project.makeconftest(NOTICE)
+    project.makeini(ini)
+    project.makepyfile("def test_it(): pass")
+    result = run(project, *arguments)
+    result.assert_outcomes(passed=1)
+    said = [text for text in result.outlines + result.errlines if "ldb: " in text]
+    assert said == ([line] if line else [])
+    result.stdout.fnmatch_lines(["imported [[]]"])
+
+
 def test_a_server_that_dies_fails_its_tests_in_a_sentence(project: pytest.Pytester) -> None:
     project.makeconftest(
         CONFTEST.replace("tuning=()", "tuning=(), command=('sh', '-c', 'echo bad luck; exit 3')")

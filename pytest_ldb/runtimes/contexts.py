@@ -1,0 +1,43 @@
+"""Which engine is meant, for those too who only want to name it.
+
+``DOCKER_HOST``, else the current context (Docker documentation, "Docker contexts"), else the usual
+socket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+SCHEME = "unix://"
+DEFAULT = f"{SCHEME}/var/run/docker.sock"
+
+
+def engine_address() -> str | None:
+    """Return the address of the engine that the SDK would use; None if that cannot be told."""
+    return os.environ.get("DOCKER_HOST") or _context_host()
+
+
+def _context_host() -> str | None:
+    """Return the address in the current Docker context; None if that cannot be told."""
+    folder = Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
+    name = os.environ.get("DOCKER_CONTEXT") or _read(folder / "config.json").get("currentContext")
+    if name in (None, "", "default"):
+        return DEFAULT
+    place = hashlib.sha256(str(name).encode()).hexdigest()
+    context = _read(folder / "contexts/meta" / place / "meta.json")
+    try:
+        return str(context["Endpoints"]["docker"]["Host"])
+    except (KeyError, TypeError):
+        return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
