@@ -153,6 +153,7 @@ OPTIONS = (
         "Publish databases on this address of the engine's host (default: its loopback).",
         "ADDRESS",
     ),
+    Option("report", _text, "Write which servers the run used to this file, as JSON.", "FILE"),
 )
 
 

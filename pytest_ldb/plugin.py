@@ -137,12 +137,15 @@ def pytest_runtest_makereport(
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if SESSION in session.config.stash:
-        from .reporting import used_servers
+    config = session.config
+    if SESSION in config.stash:
+        from .usage import used_servers
         from .workers import tell_controller
 
-        ours = session.config.stash[SESSION]
-        tell_controller(session.config, used_servers(ours), ours.order)
+        ours = config.stash[SESSION]
+        tell_controller(config, used_servers(ours), ours.order)
+    if "report" in config.stash[GIVEN]:
+        _write_report(config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -158,7 +161,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     ):
         from .reporting import show_summary
 
-        show_summary(terminalreporter, terminalreporter.config.stash.get(SESSION, None))
+        show_summary(terminalreporter)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -199,6 +202,18 @@ def _runs_tests(session: pytest.Session) -> bool:
     asked = session.config.getoption
     broken = session.testsfailed and not asked("continue_on_collection_errors")
     return not broken and not any(asked(option) for option in RUNS_NO_TEST)
+
+
+def _write_report(config: pytest.Config) -> None:
+    from .report import write_report
+    from .reporting import printer
+    from .usage import added_up
+    from .workers import place_of, told_by_all
+
+    if not place_of(config).worker:
+        path = config.invocation_params.dir / config.stash[GIVEN]["report"]
+        if problem := write_report(path, added_up(told_by_all(config))):
+            printer(config)(f"--ldb-report: {problem}")
 
 
 def _open_early(config: pytest.Config, names: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,9 @@ import pytest
 
 if TYPE_CHECKING:
     from .session import Session
+    from .usage import Use
 
-LAST_MOMENT_S = 0.3
-"""Another worker may find a server ready, and be done, just before the one that began it."""
+SHORTEST_TOLD_S = 0.001
 
 
 def header(given: Mapping[str, Any], *, chosen_engine: bool) -> str:
@@ -70,54 +70,58 @@ def show_databases(item: pytest.Item, report: pytest.TestReport, session: Sessio
         report.sections.append(("databases", "\n".join(lines)))
 
 
-def show_summary(reporter: pytest.TerminalReporter, session: Session | None) -> None:
+def show_summary(reporter: pytest.TerminalReporter) -> None:
     """Write a section about the servers of the whole run, if there were any."""
-    from .workers import told_by_workers
+    from .workers import told_by_all
 
-    own = used_servers(session) if session else []
-    lines = summary_lines([*own, *told_by_workers(reporter.config)])
-    if lines:
+    told = told_by_all(reporter.config)
+    if told:
+        from .usage import added_up
+
         reporter.section("ldb")
-    for line in lines:
-        reporter.write_line(line)
+        for line in (line for use in added_up(told) for line in summary_lines(use)):
+            reporter.write_line(line)
 
 
-def used_servers(session: Session) -> list[dict[str, Any]]:
-    """Return what is worth telling about the servers that this process used, as plain values."""
-    return [
-        {
-            "type": lease.database_type.name,
-            "name": lease.instance.name,
-            "image": lease.instance.image,
-            "origin": lease.origin,
-            "start_s": lease.start_s,
-            "ready_s": lease.ready_s,
-            "kept": session.settings.keep and lease.origin != "external",
-            "kept_failed": lease.instance.name in session.kept_failed,
-        }
-        for lease in session.held(LAST_MOMENT_S)
-    ]
+def summary_lines(use: Use) -> Iterator[str]:
+    """Yield a line about a server, and more only where there is something to say."""
+    if use.origin == "existing":
+        yield f"{use.type}: existing server, {use.name}"
+    else:
+        took = f"{use.start_s + use.ready_s:.2f} s"
+        yield f"{use.type}: {use.image} {use.origin} in {took}{_parts(use)}{_sharers(use)}"
+    if work := ", ".join(_work(use)):
+        yield f"  {work}"
+    if use.ended_by:
+        reason = "" if use.kept else " for the tests that failed"
+        yield f"  kept{reason} as {use.container}, `{use.ended_by}` ends it"
 
 
-def summary_lines(servers: Iterable[dict[str, Any]]) -> list[str]:
-    """Return a line for each server; what its creator knows beats what others know."""
-    by_name: dict[str, dict[str, Any]] = {}
-    kept_failed = set()
-    for server in servers:
-        if server["origin"] in ("created", "restored") or server["name"] not in by_name:
-            by_name[server["name"]] = server
-        if server["kept_failed"]:
-            kept_failed.add(server["name"])
-    return [_line(server, name in kept_failed) for name, server in sorted(by_name.items())]
+def _parts(use: Use) -> str:
+    if use.origin == "attached":
+        return ""
+    return f" (start {use.start_s:.2f} s, ready {use.ready_s:.2f} s)"
 
 
-def _line(server: dict[str, Any], kept_failed: bool) -> str:  # noqa: FBT001
-    if server["origin"] == "external":
-        return f"{server['type']}: existing server, {server['name']}"
-    took = f"{server['start_s'] + server['ready_s']:.2f} s"
-    text = f"{server['type']}: {server['image']} {server['origin']} in {took}"
-    if server["kept"] or kept_failed:
-        reason = "" if server["kept"] else " for the tests that failed"
-        container = f"ldb-{server['name']}"
-        text += f"; kept{reason} as {container}, `docker rm -fv {container}` ends it"
-    return text
+def _sharers(use: Use) -> str:
+    return f" for {use.processes} workers" if use.processes > 1 else ""
+
+
+def _work(use: Use) -> Iterator[str]:
+    if use.pull_s is not None:
+        yield f"image pulled in {use.pull_s:.2f} s"
+    if use.templates_s:
+        yield f"{_counted(len(use.templates_s), 'template')} in {sum(use.templates_s):.2f} s"
+    if use.median_wait_s is not None:
+        databases = _counted(use.fresh_databases, "fresh database")
+        yield f"{databases}, median wait {_wait(use.median_wait_s)}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _wait(seconds: float) -> str:
+    if seconds < SHORTEST_TOLD_S:
+        return "under 1 ms"
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"

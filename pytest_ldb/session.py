@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -51,6 +53,9 @@ class Session:
         state: A directory of the user's, for the secret and for locks.
         say: Takes a line for the user.
         on_ready: Called with each server when it has been obtained.
+        leases: The servers that tests of this process asked for, by type.
+        kept_failed: The names of those that stay because a test failed.
+        pulls_s: How long images were waited for that were not there, by type.
     """
 
     settings: Settings
@@ -64,6 +69,7 @@ class Session:
     on_ready: Callable[[Instance], None]
     leases: dict[str, Lease] = field(default_factory=dict)
     kept_failed: set[str] = field(default_factory=set)
+    pulls_s: dict[str, float] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _templates: dict[str, Templates] = field(default_factory=dict)
     _pools: dict[tuple[str, str | None], Pool[Database]] = field(default_factory=dict)
@@ -146,6 +152,15 @@ class Session:
         """
         return [*self.leases.values(), *self._ahead.results(patience_s)]
 
+    def templates_s(self, name: str) -> list[float]:
+        """Return how long each template took that this process made on the server of a type."""
+        return self._templates[name].took_s if name in self._templates else []
+
+    def waits(self, name: str) -> Counter[float]:
+        """Return how often a test of this process waited how long for a database of a type."""
+        pools = [pool for (kind, _), pool in self._pools.items() if kind == name]
+        return sum((pool.waits for pool in pools), Counter())
+
     @cached_property
     def lifecycle(self) -> Lifecycle:
         """The seven commands, for servers that a test has to itself."""
@@ -215,8 +230,12 @@ class Session:
         if self.settings.pull == "missing":
             with suppress(ImageUnavailable):
                 return planner.shared(kind, pull="never")
+        began = time.monotonic()
         with alone(self.state / "locks", f"{self._scope.project}-{kind.name}-image"):
-            return planner.shared(kind)  # one pull for all
+            plan = planner.shared(kind)  # one pull for all
+        if self.settings.pull != "never":
+            self.pulls_s[kind.name] = time.monotonic() - began
+        return plan
 
     def _open_local_shell(self, subject: str, environment: Mapping[str, str]) -> Shell:
         from .runtimes.streams import local_shell

@@ -88,7 +88,7 @@ def tell_controller(config: pytest.Config, servers: list[dict[str, Any]], order:
     if hasattr(config, "workeroutput"):
         config.workeroutput["ldb"] = told
     else:
-        _take_in(config, {**told, "servers": []})
+        _take_in(config, told)
 
 
 def hear_worker(node: Any) -> None:
@@ -104,8 +104,8 @@ def _take_in(config: pytest.Config, told: dict[str, Any]) -> None:
         config.stash.setdefault(_ORDERS, []).append(told["order"])
 
 
-def told_by_workers(config: pytest.Config) -> list[dict[str, Any]]:
-    """Return what all workers told."""
+def told_by_all(config: pytest.Config) -> list[dict[str, Any]]:
+    """Return what all processes of the run told of servers, if this is the controller."""
     return config.stash.get(_SERVERS, [])
 
 

@@ -8,7 +8,8 @@ space is short, dropping comes first; so it does where used ones can be put back
 from __future__ import annotations
 
 import threading
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
@@ -58,9 +59,13 @@ class Pool(Generic[D]):
         maker: Makes and drops them.
         expected: How many tests are going to ask. More may ask; those wait while one is made.
         say: Takes a line for the user.
+
+    Attributes:
+        waits: How many tests have waited how many seconds, to two digits, so that this stays small.
     """
 
     def __init__(self, maker: Maker[D], expected: int, say: Callable[[str], None]) -> None:
+        self.waits: Counter[float] = Counter()
         self._maker = maker
         self._say = say
         self._changed = threading.Condition()
@@ -82,21 +87,10 @@ class Pool(Generic[D]):
         Raises:
             Exception: What making one raised.
         """
-        with self._changed:
-            self._begin()
-            self._expected -= 1
-            if not self._ready:
-                # Tests come faster than databases, or this is the first one.
-                most = MOST_AGAIN if self._maker.prefers_used else MOST_READY
-                self._wanted = min(2 * self._wanted, most)
-            self._error = None  # Nobody was waiting then; it is tried again for this test.
-            self._waiting += 1
-            self._changed.notify_all()
-            try:
-                self._changed.wait_for(lambda: self._ready or self._error or self._closed)
-            finally:
-                self._waiting -= 1
-            return self._taken()
+        began = time.monotonic()
+        database = self._take()
+        self.waits[float(f"{time.monotonic() - began:.1e}")] += 1
+        return database
 
     def give_back(self, database: D) -> None:
         """Take a database that a test has used, to be dropped."""
@@ -119,6 +113,23 @@ class Pool(Generic[D]):
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def _take(self) -> D:
+        with self._changed:
+            self._begin()
+            self._expected -= 1
+            if not self._ready:
+                # Tests come faster than databases, or this is the first one.
+                most = MOST_AGAIN if self._maker.prefers_used else MOST_READY
+                self._wanted = min(2 * self._wanted, most)
+            self._error = None  # Nobody was waiting then; it is tried again for this test.
+            self._waiting += 1
+            self._changed.notify_all()
+            try:
+                self._changed.wait_for(lambda: self._ready or self._error or self._closed)
+            finally:
+                self._waiting -= 1
+            return self._taken()
 
     def _begin(self) -> None:
         if self._thread is None:

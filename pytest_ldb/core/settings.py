@@ -22,6 +22,7 @@ class Settings:
         snapshots: ``auto``, ``always`` or ``never``, see :class:`~.snapshots.Snapshots`.
         durable: Whether data is on disk and safe against crashes, instead of fast.
         bind: The engine's address to publish ports on; None: loopback.
+        report: The file to write what the run used to; empty for none.
         urls: Servers that exist already, by type; for those nothing is started.
     """
 
@@ -36,6 +37,7 @@ class Settings:
     snapshots: str = "auto"
     durable: bool = False
     bind: str | None = None
+    report: str = ""
     urls: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def image_for(self, name: str, declared: str) -> str:

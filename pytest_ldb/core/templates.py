@@ -36,11 +36,13 @@ class Templates:
         lease: The server.
         run: The id of the run; a setup that failed is not tried again in the same run.
         say: Takes a line for the user.
+        took_s: How long each took that was made here.
     """
 
     lease: Lease
     run: str
     say: Callable[[str], None]
+    took_s: list[float] = field(default_factory=list)
     _names: dict[int, tuple[object, str | None]] = field(default_factory=dict)
     _failed: dict[int, object] = field(default_factory=dict)
 
@@ -100,6 +102,7 @@ class Templates:
 
     def _fill(self, key: str, setup: Setup) -> str:
         lease = self.lease
+        began = time.monotonic()
         try:
             database = lease.create_template(f"ldb_t_{key}")
             for file in setup.files:
@@ -116,6 +119,7 @@ class Templates:
         if lease.origin == "external":
             lease.shell.run(["later", f'rm -f "$home/templates/{key}.ready"'])
         lease.shell.run(["template_ready", key, database.database])
+        self.took_s.append(time.monotonic() - began)
         self._retire_others(key)
         return database.database
 

@@ -73,8 +73,9 @@ def _agree(shown: str, real: str) -> bool:
 
 
 def _plain(line: str) -> str:
-    """Return a line without what differs from run to run: numbers, widths, where images are."""
+    """Return a line without what differs: numbers, widths, where images are, what is installed."""
     line = line.replace("localhost/pytest-ldb/", "")
+    line = line.replace("`docker rm -fv ldb-", "`pytest-ldb delete ")
     line = re.sub(r"=+", "=", re.sub(r"\d+(\.\d+)*", "0", line))
     return " ".join(line.split())
 

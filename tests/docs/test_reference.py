@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import re
 from collections.abc import Callable
 
@@ -12,11 +13,13 @@ import pytest
 from pytest_ldb import Database, DatabaseType, Exchange, Instance, Lifecycle, hookspecs
 from pytest_ldb.core import errors
 from pytest_ldb.databases import BUILTIN
+from pytest_ldb.usage import STARTED
 
 from .conftest import Reader
 from .pages import PAGES, ROOT, rows
 
 FIXTURES = "docs/reference/fixtures.md"
+REPORT = "docs/reference/report.md"
 TYPES = "docs/reference/database-types.md"
 EVERYTHING = "\n".join(page.read_text() for page in PAGES)
 ADDED_BY_EXAMPLES = ("postgres17",)
@@ -111,6 +114,16 @@ def test_every_field_of_a_declaration_has_a_row() -> None:
     for declaration in (DatabaseType, Exchange):
         for field in dataclasses.fields(declaration):
             assert f"| `{field.name}` |" in text
+
+
+def test_every_key_of_a_report_has_a_row(reader: Reader) -> None:
+    answer = reader("projects/first", "pytest --ldb-report report.json && cat report.json")
+    (server,) = json.loads(answer.output[answer.output.index("{") :])["servers"]
+    assert [row[0] for row in rows(REPORT, "Key")] == list(server)
+
+
+def test_every_way_in_which_a_server_comes_has_a_row() -> None:
+    assert {row[0] for row in rows(REPORT, "Word")} == {*STARTED, "attached", "existing"}
 
 
 def _public(kind: type) -> set[str]:

@@ -43,7 +43,7 @@ def test_the_next_run_attaches(kept: Project) -> None:
     run.passed(1)
     assert server(kept) == first
     assert "attached in" in run.output
-    assert f"docker rm -fv {kept.containers()[0]}" in run.output
+    assert f"  kept as {kept.containers()[0]}, `" in run.output
 
 
 def test_all_workers_of_the_next_run_attach(kept: Project) -> None:

@@ -38,6 +38,7 @@ VALUES = [
     ("missing", "missing", "skip", "skip", "error", "error"),
     ("image_prefix", "image_prefix", "mirror", "mirror", "", ""),
     ("bind", "bind", "0.0.0.0", "0.0.0.0", "127.0.0.1", "127.0.0.1"),
+    ("report", "report", "one.json", "one.json", "", ""),
 ]
 
 

@@ -71,6 +71,24 @@ def test_nothing_is_made_before_somebody_asks(pools: Pools) -> None:
     assert maker.made == 0
 
 
+def test_waits_are_counted_to_two_digits(pools: Pools) -> None:
+    maker = Numbers(may=threading.Semaphore(0))
+    pool = pools(maker)
+    threading.Timer(0.2, maker.may.release, [1000]).start()
+    for _ in range(50):
+        pool.give_back(pool.take())
+    assert sum(pool.waits.values()) == 50
+    assert 0.2 <= max(pool.waits) < 2.0
+    assert all(wait == float(f"{wait:.1e}") for wait in pool.waits)
+
+
+def test_a_wait_that_was_in_vain_does_not_count(pools: Pools) -> None:
+    pool = pools(Numbers(failure=LdbError("it", "is broken")))
+    with pytest.raises(LdbError):
+        pool.take()
+    assert not pool.waits
+
+
 def test_nobody_gets_what_another_has_had(pools: Pools) -> None:
     pool = pools(Numbers())
     taken = []

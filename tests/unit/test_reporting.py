@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from pytest_ldb.reporting import header
+from pytest_ldb.reporting import header, summary_lines
+from pytest_ldb.usage import Use
+
+from .test_usage import use
 
 
 @pytest.mark.parametrize(
@@ -40,3 +43,50 @@ def test_the_header_admits_that_the_engine_is_unknown(monkeypatch: pytest.Monkey
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setenv("DOCKER_CONTEXT", "nobody-made-this-one")
     assert header({}, chosen_engine=False) == "ldb: engine unknown"
+
+
+KEPT_AS = "as ldb-shop-1-fake-2, `docker rm -fv ldb-shop-1-fake-2` ends it"
+
+
+@pytest.mark.parametrize(
+    ("told", "lines"),
+    [
+        (use(), ["fake: fake:1 created in 2.00 s (start 0.50 s, ready 1.50 s)"]),
+        (use(origin="attached", ready_s=0.0), ["fake: fake:1 attached in 0.50 s"]),
+        (
+            use(origin="attached", processes=3, ready_s=0.0),
+            ["fake: fake:1 attached in 0.50 s for 3 workers"],
+        ),
+        (
+            use(origin="restored", pull_s=8.0, waits={2.0: 3}),
+            [
+                "fake: fake:1 restored in 2.00 s (start 0.50 s, ready 1.50 s)",
+                "  image pulled in 8.00 s, 3 fresh databases, median wait 2.00 s",
+            ],
+        ),
+        (
+            use(origin="existing", image="", waits={0.00001: 1}, templates_s=[0.4, 0.6]),
+            [
+                "fake: existing server, shop-1-fake-2",
+                "  2 templates in 1.00 s, 1 fresh database, median wait under 1 ms",
+            ],
+        ),
+        (
+            use(origin="attached", ready_s=0.0, waits={1.25: 2}, kept=True, kept_failed=True),
+            [
+                "fake: fake:1 attached in 0.50 s",
+                "  2 fresh databases, median wait 1.25 s",
+                f"  kept {KEPT_AS}",
+            ],
+        ),
+        (
+            use(origin="attached", ready_s=0.0, kept_failed=True),
+            ["fake: fake:1 attached in 0.50 s", f"  kept for the tests that failed {KEPT_AS}"],
+        ),
+    ],
+)
+def test_the_summary_says_of_a_server_what_there_is_to_say(
+    monkeypatch: pytest.MonkeyPatch, told: Use, lines: list[str]
+) -> None:
+    monkeypatch.setattr("pytest_ldb.usage.find_spec", lambda _: None)
+    assert list(summary_lines(told)) == lines

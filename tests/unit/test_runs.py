@@ -116,7 +116,7 @@ def test_a_test_names_a_fixture_and_gets_a_database(
     )
     result = run(project)
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["fake: fake:1 created in * s"])
+    result.stdout.fnmatch_lines(["fake: fake:1 created in * s (start * s, ready * s)"])
     one, other = records(project)
     assert one["url"] == other["url"]
     assert len(list(project.path.glob("ready-*"))) == 1
@@ -129,9 +129,10 @@ def test_workers_share_one_server_and_have_a_database_each(
     project.makepyfile("\n".join(f"def test_{n}(record): pass" for n in range(8)))
     result = run(project, "-n", "3")
     result.assert_outcomes(passed=8)
-    result.stdout.fnmatch_lines(["fake: fake:1 created in * s"])
     found = records(project)
     workers = {record["pid"] for record in found}
+    line = f"fake: fake:1 created in * (start * s, ready * s) for {len(workers)} workers"
+    result.stdout.fnmatch_lines([line])
     assert len({record["server"] for record in found}) == 1
     assert len({record["url"] for record in found}) == len(workers)
     wait_until(lambda: not servers(), GONE_WITHIN_S, "the server is still there")
@@ -175,6 +176,69 @@ def test_each_test_gets_a_database_that_was_filled_once(
     result.assert_outcomes(passed=5, failed=1)
     assert (project.path / "setups.log").read_text() == "x"
     wait_until(lambda: not servers(), GONE_WITHIN_S, "the server is still there")
+
+
+@pytest.mark.parametrize("arguments", [[], ["-n", "2"]], ids=["alone", "workers"])
+def test_all_that_a_run_used_is_in_its_report(
+    project: pytest.Pytester, arguments: list[str]
+) -> None:
+    project.makeconftest(CONFTEST + SETUP)
+    project.makepyfile(
+        """
+        import pytest
+        @pytest.mark.parametrize("n", range(12))
+        def test_it(things, n): pass
+        """
+    )
+    result = run(project, "-p", "no:terminal", "--ldb-report=report.json", *arguments)
+    assert result.ret == 0
+    report = json.loads((project.path / "report.json").read_text())
+    (server,) = report["servers"]
+    told = ("type", "image", "origin", "templates", "fresh_databases", "kept")
+    assert [server[name] for name in told] == ["fake", "fake:1", "created", 1, 12, False]
+    assert server["processes"] == (2 if arguments else 1)
+    assert server["pull_s"] > 0
+    assert server["fresh_wait_longest_s"] >= server["fresh_wait_median_s"] > 0
+
+
+def test_the_summary_has_what_tests_waited_for(project: pytest.Pytester) -> None:
+    project.makeconftest(CONFTEST + SETUP)
+    project.makepyfile(
+        """
+        def test_it(things): pass
+        def test_more(things): assert 0
+        """
+    )
+    work = "  image pulled in * s, 1 template in * s, 2 fresh databases, median wait * ms"
+    run(project, "--ldb-keep-failed").stdout.fnmatch_lines(
+        ["fake: fake:1 created in *", work, "  kept for the tests that failed as ldb-*"],
+        consecutive=True,
+    )
+
+
+@pytest.mark.parametrize("arguments", [[], ["-n", "2"]], ids=["alone", "workers"])
+def test_a_report_is_written_although_nothing_was_used(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    project.makepyfile("import os\ndef test_it(tmp_path): os.chdir(tmp_path)")
+    monkeypatch.setenv("LDB_REPORT", "report.json")
+    run(project, *arguments).assert_outcomes(passed=1)
+    report = json.loads((project.path / "report.json").read_text())
+    assert report == {"schema": 1, "servers": []}
+    assert not (project.path / "fake").exists()
+
+
+@pytest.mark.parametrize("arguments", [["-q"], ["-n", "2"]], ids=["alone", "workers"])
+def test_a_report_that_cannot_be_written_is_told_once_and_fails_nothing(
+    project: pytest.Pytester, arguments: list[str]
+) -> None:
+    project.makepyfile("def test_it(ldb_fake): pass")
+    result = run(project, "--ldb-report=absent/report.json", *arguments)
+    result.assert_outcomes(passed=1)
+    assert result.ret == 0
+    (line,) = [line for line in result.errlines if "absent" in line]
+    path = project.path / "absent/report.json"
+    assert line == f"ldb: --ldb-report: {path} could not be written: No such file or directory"
 
 
 @pytest.mark.parametrize("arguments", [[], ["-n", "2"]], ids=["alone", "workers"])
@@ -296,8 +360,10 @@ def test_a_kept_server_is_there_for_the_next_run(
 ) -> None:
     project.makepyfile("def test_it(record): pass")
     first, second = run(project, "--ldb-keep"), run(project, "--ldb-keep")
-    first.stdout.fnmatch_lines(["fake: fake:1 created in * s; kept as ldb-*"])
-    second.stdout.fnmatch_lines(["fake: fake:1 attached in * s; kept as ldb-*"])
+    name = servers()[0].removeprefix("ldb-")
+    for one, origin in ((first, "created"), (second, "attached")):
+        lines = [f"fake: fake:1 {origin} in * s*", f"  kept as ldb-{name}, `*{name}` ends it"]
+        one.stdout.fnmatch_lines(lines)
     assert len(servers()) == 1
     third = run(project, "--ldb-keep", "--ldb-image=fake=fake:2")
     third.stderr.fnmatch_lines(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -79,6 +80,18 @@ def test_a_template_is_filled_once_for_everybody(lease: Lease, colleague: Lease)
     assert log == ["thing"]
     (name,) = names
     assert things(lease, name) == ["sealed", "thing"]
+
+
+def test_only_whoever_made_a_template_knows_how_long_it_took(
+    lease: Lease, colleague: Lease
+) -> None:
+    setup = Setup(run=lambda _: time.sleep(0.1))
+    maker, other = Templates(lease, "cafe0123", print), Templates(colleague, "cafe0123", print)
+    for each in (maker, other):
+        each.obtain(setup)
+    (took_s,) = maker.took_s
+    assert 0.1 <= took_s < 5.0
+    assert other.took_s == []
 
 
 def test_another_setup_is_another_template(lease: Lease, tmp_path: Path) -> None:

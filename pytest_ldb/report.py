@@ -1,0 +1,65 @@
+"""What a run used, as a file for programs. Its keys are documented, in docs/reference/report.md."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from .usage import Use
+
+SCHEMA = 1
+"""Counts changes that programs must know of; a new key is none."""
+
+
+def write_report(path: Path, uses: Iterable[Use]) -> str:
+    """Write the file whole, or leave what is there; return why it could not be written."""
+    text = json.dumps({"schema": SCHEMA, "servers": [_server(use) for use in uses]}, indent=2)
+    try:
+        _replace(path.resolve(), f"{text}\n")
+    except (OSError, RuntimeError) as error:
+        return f"{path} could not be written: {getattr(error, 'strerror', None) or error}"
+    return ""
+
+
+def _replace(path: Path, text: str) -> None:
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is not a file")  # A device would be replaced, too.
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def _server(use: Use) -> dict[str, Any]:
+    return {
+        "type": use.type,
+        "name": use.name,
+        "container": use.container or None,
+        "image": use.image or None,
+        "origin": use.origin,
+        "pull_s": _rounded(use.pull_s),
+        "start_s": _rounded(use.start_s),
+        "ready_s": _rounded(use.ready_s),
+        "templates": len(use.templates_s),
+        "templates_s": _rounded(sum(use.templates_s, 0.0)),
+        "fresh_databases": use.fresh_databases,
+        "fresh_wait_median_s": use.median_wait_s,
+        "fresh_wait_longest_s": max(use.waits, default=None),
+        "processes": use.processes,
+        "kept": use.kept,
+        "kept_failed": use.kept_failed,
+        "ended_by": use.ended_by or None,
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

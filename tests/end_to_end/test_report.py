@@ -1,0 +1,85 @@
+"""What a run tells of its servers, on its terminal and in a file."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from .conftest import Project
+
+SETUP = """
+import psycopg, pytest
+
+@pytest.fixture(scope="session")
+def ldb_postgres_setup():
+    def fill(database):
+        with psycopg.connect(database.url) as connection:
+            connection.execute("CREATE TABLE things (x int)")
+    return fill
+"""
+
+TESTS = """
+import pytest
+
+@pytest.mark.parametrize("n", range(10))
+def test_it(ldb_postgres_db, n): pass
+
+@pytest.mark.parametrize("n", range(10))
+def test_other(ldb_redis, n): pass
+"""
+
+
+@pytest.fixture
+def shop(project: Project) -> Project:
+    """A project whose tests use two servers."""
+    project.write("conftest.py", SETUP)
+    project.write("test_it.py", TESTS)
+    return project
+
+
+def reported(project: Project) -> list[dict[str, Any]]:
+    servers: list[dict[str, Any]] = json.loads((project.root / "r.json").read_text())["servers"]
+    return servers
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_all_processes_did_is_added_up(shop: Project, workers: int) -> None:
+    run = shop.run("--ldb-report=r.json", f"-n{workers}" if workers > 1 else "-n0")
+    run.passed(20)
+    postgres, redis = reported(shop)
+    assert (postgres["type"], redis["type"]) == ("postgres", "redis")
+    assert (postgres["templates"], postgres["fresh_databases"]) == (1, 10)
+    assert (redis["templates"], redis["fresh_databases"]) == (0, 0)
+    for server in (postgres, redis):
+        assert (server["origin"], server["pull_s"]) == ("created", None)
+        assert (server["kept"], server["ended_by"]) == (False, None)
+        assert server["processes"] == workers
+        assert server["start_s"] > 0.05
+    assert postgres["ready_s"] > 0.2  # It initialises itself.
+    assert 0 < postgres["fresh_wait_median_s"] <= postgres["fresh_wait_longest_s"]
+    image, seconds = postgres["image"], r"\d+\.\d\d s"
+    told = rf"^postgres: {image} created in {seconds} \(start {seconds}, ready {seconds}\)"
+    told += f" for {workers} workers$" if workers > 1 else "$"
+    assert re.search(told, run.output, re.MULTILINE), run.output
+    told = rf"^  1 template in {seconds}, 10 fresh databases, median wait .*\d m?s$"
+    assert re.search(told, run.output, re.MULTILINE), run.output
+
+
+def test_a_server_that_stays_is_told_with_what_ends_it(shop: Project) -> None:
+    for origin in ("created", "attached"):
+        run = shop.run("--ldb-report=r.json", "--ldb-keep", "-n2", "-k", "other")
+        (redis,) = reported(shop)
+        assert (redis["origin"], redis["kept"]) == (origin, True)
+        assert shop.containers() == [redis["container"]]
+        assert f"  kept as {redis['container']}, `{redis['ended_by']}` ends it" in run.output
+
+
+def test_a_report_that_cannot_be_written_changes_nothing_else(shop: Project) -> None:
+    run = shop.run("--ldb-report=absent/r.json", "-n2", "-k", "other")
+    run.passed(10)
+    path = shop.root / "absent/r.json"
+    line = f"ldb: --ldb-report: {path} could not be written: No such file or directory\n"
+    assert run.output.count(line) == 1, run.output

@@ -1,0 +1,85 @@
+"""What processes tell of one server becomes what the run tells of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from pytest_ldb import usage
+from pytest_ldb.usage import Use, added_up
+
+
+def use(**changes: Any) -> Use:
+    values = {
+        "type": "fake",
+        "name": "shop-1-fake-2",
+        "image": "fake:1",
+        "origin": "created",
+        "start_s": 0.5,
+        "ready_s": 1.5,
+        **changes,
+    }
+    return Use(**values)
+
+
+def told(*uses: Use) -> list[dict[str, Any]]:
+    return [asdict(one) for one in uses]
+
+
+@pytest.mark.parametrize("origin", ["created", "restored", "restarted"])
+def test_whoever_started_a_server_knows_how_it_came(origin: str) -> None:
+    starter = use(origin=origin, start_s=2.0, ready_s=3.0, processes=0)
+    others = [use(origin="attached"), use(origin="attached")]
+    for order in permutations([starter, *others]):
+        (known,) = added_up(told(*order))
+        assert (known.origin, known.start_s, known.ready_s) == (origin, 2.0, 3.0)
+        assert known.processes == 2
+
+
+def test_what_processes_did_adds_up() -> None:
+    (known,) = added_up(
+        told(
+            use(origin="attached", waits={0.1: 2}, templates_s=[0.5]),
+            use(waits={0.1: 1, 0.3: 4}, pull_s=7.0),
+            use(origin="attached", pull_s=6.5, templates_s=[0.25], kept_failed=True),
+        )
+    )
+    assert known.waits == {0.1: 3, 0.3: 4}
+    assert (known.fresh_databases, known.median_wait_s) == (7, 0.3)
+    assert known.templates_s == [0.5, 0.25]
+    assert known.pull_s == 7.0
+    assert known.kept_failed
+
+
+def test_servers_stay_apart_in_a_fixed_order() -> None:
+    names = [("redis", "b"), ("mysql", "z"), ("redis", "a"), ("redis", "b")]
+    known = added_up(told(*(use(type=kind, name=name) for kind, name in names)))
+    assert [(one.type, one.name) for one in known] == [
+        ("mysql", "z"),
+        ("redis", "a"),
+        ("redis", "b"),
+    ]
+    assert known[2].processes == 2
+
+
+@pytest.mark.parametrize(
+    ("waits", "median"),
+    [({}, None), ({0.2: 1}, 0.2), ({0.3: 1, 0.1: 1, 0.2: 1}, 0.2), ({0.1: 9, 5.0: 8}, 0.1)],
+)
+def test_the_median_is_that_of_all_waits(waits: dict[float, int], median: float | None) -> None:
+    assert use(waits=waits).median_wait_s == median
+
+
+@pytest.mark.parametrize(
+    ("installed", "command"),
+    [(True, "pytest-ldb delete shop-1-fake-2"), (False, "docker rm -fv ldb-shop-1-fake-2")],
+)
+def test_only_a_server_that_stays_has_a_command_that_ends_it(
+    monkeypatch: pytest.MonkeyPatch, installed: bool, command: str
+) -> None:
+    monkeypatch.setattr(usage, "find_spec", {"typer": installed or None}.__getitem__)
+    assert use().ended_by == ""
+    assert use(kept=True).ended_by == use(kept_failed=True).ended_by == command
