@@ -16,7 +16,12 @@ ROOT = Path(pytest_ldb.__file__).parent
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
 LONGEST = 330
 
-LAYERS = {"core": {"core"}, "databases": {"databases", "core"}, "runtimes": {"runtimes", "core"}}
+LAYERS = {
+    "core": {"core"},
+    "databases": {"databases", "core"},
+    "runtimes": {"runtimes", "core"},
+    "console": {"console", "databases", "runtimes", "core"},
+}
 IMPORTERS = {"docker": "runtimes/docker.py", "filelock": "core/locks.py", "xdist": "nowhere"}
 
 
@@ -41,6 +46,8 @@ def test_imports_run_one_way_and_files_are_small(file: str) -> None:
         assert ours <= LAYERS[layer]
         assert not theirs & {"pytest", "pytest_ldb", "_pytest"}
     assert all(file == IMPORTERS[name] for name in theirs & set(IMPORTERS))
+    assert layer == "console" or not theirs & {"click", "psutil", "rich"}
+    assert "console" not in ours or layer == "console" or file == "__main__.py"
     assert ("workerinput" in (ROOT / file).read_text()) <= (file == "workers.py")
     assert len((ROOT / file).read_text().splitlines()) <= LONGEST
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -12,7 +12,7 @@ from uuid import UUID
 from .credentials import derive_password
 from .errors import ForeignContainer, InstanceNotFound, hidden
 from .model import Credentials, Instance, InstanceStatus
-from .request import LABEL, SCHEMA, CreateInstanceRequest
+from .request import LABEL, SCHEMA, CreateInstanceRequest, seed_of
 from .runtime import Container, ContainerSpec, Image
 from .types import DatabaseType, render
 
@@ -34,6 +34,9 @@ class Ownership:
     fingerprint: str
     run: str
     kept: bool
+    shared: bool
+    user: str
+    volume: str
     created_at: datetime
     facts: Mapping[str, Any]
 
@@ -61,6 +64,9 @@ class Ownership:
             fingerprint=labels[f"{LABEL}fingerprint"],
             run=labels[f"{LABEL}run"],
             kept=labels[f"{LABEL}kept"] == "true",
+            shared=labels[f"{LABEL}shared"] == "true",
+            user=labels.get(f"{LABEL}user", ""),
+            volume=labels.get(f"{LABEL}volume", ""),
             created_at=datetime.fromisoformat(labels[f"{LABEL}created"]),
             facts=json.loads(labels[f"{LABEL}facts"]),
         )
@@ -79,6 +85,8 @@ def labels_for(request: CreateInstanceRequest, identity: UUID) -> dict[str, str]
         f"{LABEL}run": request.scope.run,
         f"{LABEL}kept": str(request.kept).lower(),
         f"{LABEL}shared": str(request.shared).lower(),
+        f"{LABEL}user": request.scope.user,
+        f"{LABEL}volume": request.volume,
         f"{LABEL}created": datetime.now(timezone.utc).isoformat(),
         f"{LABEL}facts": json.dumps(request.facts),
     }
@@ -86,7 +94,7 @@ def labels_for(request: CreateInstanceRequest, identity: UUID) -> dict[str, str]
 
 def credentials_for(request: CreateInstanceRequest, secret: bytes) -> Credentials:
     """Return the superuser of the servers that equal requests share."""
-    password = derive_password(secret, request.fingerprint)
+    password = derive_password(secret, request.seed)
     return Credentials(request.database_type.user, password)
 
 
@@ -105,6 +113,8 @@ def container_spec(
         labels=labels_for(request, identity),
         port=kind.port,
         bind=request.bind,
+        host_port=request.host_port,
+        volumes=volumes_for(request.volume, image.volumes),
         memory_volumes=image.volumes if request.in_memory else (),
         data_mib=kind.data_mib,
         memory_mib=kind.memory_mib,
@@ -112,6 +122,13 @@ def container_spec(
         auto_remove=request.shared and not request.kept,
         files={f"{kind.init_directory}/{p.name}": p.read_bytes() for p in kind.init_scripts},
     )
+
+
+def volumes_for(volume: str, paths: Sequence[str]) -> dict[str, str]:
+    """Return the name of the volume for each path that data is at."""
+    if not volume or len(paths) == 1:
+        return dict.fromkeys(paths if volume else (), volume)
+    return {path: f"{volume}{path.replace('/', '-')}" for path in paths}
 
 
 def values_inside(kind: DatabaseType, credentials: Credentials) -> dict[str, str]:
@@ -126,6 +143,12 @@ def values_inside(kind: DatabaseType, credentials: Credentials) -> dict[str, str
     }
 
 
+def client_environment(kind: DatabaseType, credentials: Credentials) -> dict[str, str]:
+    """Return what the clients beside a server find in their environment, to log in."""
+    values = values_inside(kind, credentials)
+    return {name: render(text, values) for name, text in kind.client_environment.items()}
+
+
 def instance_of(container: Container, secret: bytes) -> Instance:
     """Return the instance that a container of ours is."""
     ours = Ownership.of(container)
@@ -134,7 +157,9 @@ def instance_of(container: Container, secret: bytes) -> Instance:
         name=ours.name,
         database_type=ours.type,
         image=ours.image,
-        credentials=Credentials(ours.facts["user"], derive_password(secret, ours.fingerprint)),
+        credentials=Credentials(
+            ours.facts["user"], derive_password(secret, seed_of(ours.volume, ours.fingerprint))
+        ),
         created_at=ours.created_at,
         address=container.address,
         status=InstanceStatus.of(container.state, container.exit_code),
@@ -146,5 +171,5 @@ def not_found(name: str) -> InstanceNotFound:
     return InstanceNotFound(
         name,
         "there is no such server of pytest-ldb",
-        remedy="Lifecycle.list() names those there are.",
+        remedy="Lifecycle.list(), or `pytest-ldb list`, names those there are.",
     )

@@ -22,6 +22,11 @@ def derive_password(secret: bytes, fingerprint: str) -> str:
     return hmac.new(secret, fingerprint.encode(), hashlib.sha256).hexdigest()[:32]
 
 
+def user_mark(secret: bytes) -> str:
+    """Return what tells a user's things on an engine from those of others, 16 hex digits."""
+    return hmac.new(secret, b"user", hashlib.sha256).hexdigest()[:16]
+
+
 def state_directory() -> Path:
     """Return where this user's secret and locks are (XDG Base Directory Specification)."""
     base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 from uuid import UUID
 
-from .errors import InvalidRequest, hidden
+from .errors import InvalidRequest, NotRunning, hidden
 from .model import Address, Instance, Secret
 from .types import DatabaseType, render
 
@@ -99,7 +99,7 @@ class Database:
     def address(self) -> Address:
         """Where the server listens."""
         if self.instance.address is None:
-            raise InvalidRequest(
+            raise NotRunning(
                 self.instance.name, "it does not run, so it has no address", remedy="Start it."
             )
         return self.instance.address

@@ -8,10 +8,15 @@ LdbError
 ├── NameTaken               the engine has a container of this name already
 ├── ForeignContainer        ... and it is not ours
 ├── InstanceNotFound        no server of ours has that name
+├── NotRunning              a server that is needed does not run
+├── AmbiguousName           several servers answer to a shortened name
+├── VolumeUnusable          a volume cannot hold the data of a server
+├── InUse                   other processes use what was to be stopped or deleted
 ├── StartFailed             a server was started and never became usable
 │   ├── InstanceDied        it ended by itself
 │   │   ├── OutOfMemory     because its memory ran out
 │   │   └── DiskFull        because its disk ran out
+│   ├── PortTaken           somebody listens on the port that was asked for
 │   └── NotReady            the deadline passed first
 ├── SetupFailed             filling a template failed in another process
 ├── CommandFailed           a command inside the server's container failed
@@ -91,6 +96,22 @@ class InstanceNotFound(LdbError):
     """Raised when no server of ours has the name or the id asked for."""
 
 
+class NotRunning(LdbError):
+    """Raised when a server that does not run is asked for its address."""
+
+
+class AmbiguousName(LdbError):
+    """Raised when several servers answer to a shortened name."""
+
+
+class VolumeUnusable(LdbError):
+    """Raised when a volume cannot hold the data of a server: it is not ours, or of another type."""
+
+
+class InUse(LdbError):
+    """Raised when other processes use what was to be stopped or deleted."""
+
+
 class StartFailed(LdbError):
     """Raised when a server was started and never became usable."""
 
@@ -105,6 +126,20 @@ class OutOfMemory(InstanceDied):
 
 class DiskFull(InstanceDied):
     """Raised when a server ended because its disk, or its share of memory for data, was full."""
+
+
+class PortTaken(StartFailed):
+    """Raised when somebody listens already on the port that a server was to be published on.
+
+    Attributes:
+        port: That port; 0 if the engine did not say.
+    """
+
+    def __init__(
+        self, subject: str, fact: str, *, evidence: str = "", remedy: str = "", port: int = 0
+    ) -> None:
+        super().__init__(subject, fact, evidence=evidence, remedy=remedy)
+        self.port = port
 
 
 class NotReady(StartFailed):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from uuid import uuid4
+from collections.abc import Mapping, Sequence
+from uuid import UUID, uuid4
 
-from .containers import container_spec, credentials_for, instance_of, not_found
+from .containers import instance_of, not_found
 from .database import Database
 from .errors import hidden
+from .making import Maker
 from .model import Instance, InstanceStatus, type_named
 from .planning import Planner
-from .readiness import wait_until_ready
 from .request import LABEL, SCHEMA
-from .runtime import Container, Guard, Runtime, Watch
+from .runtime import Container, Runtime
 from .types import DatabaseType
 
 __tracebackhide__ = hidden
@@ -30,6 +30,7 @@ class Lifecycle:
         planner: Decides what is started.
         types: The types that there are.
         secret: Passwords derive from it.
+        whose: The labels of the containers that this is about; None: those of this project.
 
     Attributes:
         created: What :meth:`create` has returned, deleted ones included.
@@ -41,13 +42,15 @@ class Lifecycle:
         planner: Planner,
         types: Sequence[DatabaseType],
         secret: bytes,
+        whose: Mapping[str, str] | None = None,
     ) -> None:
         self._runtime = runtime
         self._planner = planner
         self._types = types
         self._secret = secret
-        self._ours = {f"{LABEL}schema": SCHEMA, f"{LABEL}project": planner.scope.project}
-        self._made: dict[str, tuple[DatabaseType, Guard]] = {}
+        project = {f"{LABEL}project": planner.scope.project}
+        self._ours = {f"{LABEL}schema": SCHEMA, **(project if whose is None else whose)}
+        self._maker = Maker(runtime, secret, planner.settings.timeout_s)
         self.created: list[Instance] = []
 
     def create(self, database_type: str | DatabaseType, *, image: str | None = None) -> Instance:
@@ -63,17 +66,9 @@ class Lifecycle:
             InvalidRequest: There is no such type.
             StartFailed: It did not become ready; nothing of it is left.
         """
-        kind = self._kind(database_type)
-        identity = uuid4()
+        kind, identity = self._kind(database_type), uuid4()
         request, found = self._planner.private(kind, suffix=identity.hex[:8], image=image)
-        spec = container_spec(request, found, credentials_for(request, self._secret), identity)
-        self._made[spec.name] = (kind, self._runtime.guard(str(identity)))
-        try:
-            self._runtime.create(spec)
-            instance = self._started(spec.name, kind)
-        except BaseException:
-            self._remove(spec.name)
-            raise
+        instance = self._maker.make(request, found, identity)
         self.created.append(instance)
         return instance
 
@@ -87,7 +82,7 @@ class Lifecycle:
         container = self._container(instance)
         if container.state == "paused":
             self._runtime.unpause(container.id)
-        return self._started(container.name, self._kind_of(container))
+        return self._maker.start(container.id, self._kind_of(container))
 
     def stop(self, instance: Instance | str) -> Instance:
         """Stop a server the way its image asks for; its data stays.
@@ -99,7 +94,7 @@ class Lifecycle:
         if container.state == "paused":
             self._runtime.unpause(container.id)
         self._runtime.stop(container.id)
-        return instance_of(self._container(container.name), self._secret)
+        return instance_of(self._maker.existing(container.id), self._secret)
 
     def restart(self, instance: Instance | str) -> Instance:
         """Stop a server and start it again; its port may be another one than before.
@@ -111,10 +106,11 @@ class Lifecycle:
         return self.start(self.stop(instance))
 
     def delete(self, instance: Instance | str) -> None:
-        """Remove a server and its data, running or not."""
+        """Remove a server and its data, running or not; named volumes stay."""
         container = self._find(instance)
         if container is not None:
-            self._remove(container.name)
+            self._runtime.remove(container.id)
+            self._maker.let_go(_identity(container))
 
     def list(self) -> tuple[Instance, ...]:
         """Return all servers of this project, shared and kept ones too, oldest first."""
@@ -138,33 +134,7 @@ class Lifecycle:
 
     def close(self) -> None:
         """Delete everything that :meth:`create` made."""
-        for name in list(self._made):
-            self._remove(name)
-
-    def _started(self, name: str, kind: DatabaseType) -> Instance:
-        watch = self._runtime.start(name)
-        try:
-            self._wait(name, kind, watch)
-        finally:
-            watch.close()
-        return instance_of(self._container(name), self._secret)
-
-    def _wait(self, name: str, kind: DatabaseType, watch: Watch) -> None:
-        container = self._container(name)
-        wait_until_ready(
-            name.removeprefix("ldb-"),
-            container.address,
-            kind.ready,
-            watch,
-            timeout_s=self._planner.settings.timeout_s,
-            secrets=[instance_of(container, self._secret).credentials.password],
-        )
-
-    def _remove(self, name: str) -> None:
-        self._runtime.remove(name)
-        if name in self._made:
-            _, guard = self._made.pop(name)
-            guard.release()
+        self._maker.close()
 
     def _kind(self, database_type: str | DatabaseType) -> DatabaseType:
         if isinstance(database_type, DatabaseType):
@@ -172,9 +142,8 @@ class Lifecycle:
         return type_named(database_type, self._types)
 
     def _kind_of(self, container: Container) -> DatabaseType:
-        if container.name in self._made:
-            return self._made[container.name][0]
-        return self._kind(container.labels[f"{LABEL}type"])
+        made = self._maker.kind_of(_identity(container))
+        return made or self._kind(container.labels[f"{LABEL}type"])
 
     def _container(self, instance: Instance | str) -> Container:
         container = self._find(instance)
@@ -191,3 +160,7 @@ class Lifecycle:
         if container is None or not self._ours.items() <= container.labels.items():
             return None
         return container
+
+
+def _identity(container: Container) -> UUID:
+    return UUID(container.labels[f"{LABEL}id"])

@@ -47,6 +47,19 @@ class Planner:
         """
         return self._request(kind, shared=False, suffix=suffix, image=image)
 
+    def free_standing(
+        self, kind: DatabaseType, *, image: str | None, port: int | None
+    ) -> tuple[CreateInstanceRequest, Image]:
+        """Return the request for a server that stays until somebody deletes it, unnamed as yet.
+
+        Args:
+            kind: What to run.
+            image: The reference to run, whatever the settings say.
+            port: To publish it on; None for one that the engine chooses.
+        """
+        request, found = self._request(kind, kept=True, shared=False, image=image)
+        return replace(request, host_port=port), found
+
     def _request(
         self,
         kind: DatabaseType,

@@ -13,16 +13,13 @@ from pathlib import Path
 from uuid import uuid4
 
 from .containers import container_spec, credentials_for
-from .errors import EngineFailed, ImageUnavailable, LdbError
+from .errors import EngineFailed, LdbError
+from .leftovers import old_snapshots, unnamed_images
 from .locks import alone
 from .readiness import wait_until_ready
 from .request import LABEL, CreateInstanceRequest
 from .runtime import ContainerSpec, Image, Runtime
-from .snapshots import DAY_S, Snapshot, Snapshots
-
-UNUSED_S = 30 * DAY_S
-MOST_OF_A_TYPE = 5
-"""Init scripts that change every hour must not fill the disk."""
+from .snapshots import Snapshot, Snapshots
 
 PATIENCE_S = 300.0
 
@@ -93,26 +90,11 @@ class Remembering:
 
     def remove_old(self) -> None:
         """Remove snapshots that nobody used for long, whose base is gone, or that nobody knows."""
-        good = set[str]()
-        counts: dict[str, int] = {}
-        for snapshot, unused_s in sorted(self.snapshots.known(), key=lambda known: known[1]):
-            count = counts[snapshot.type] = counts.get(snapshot.type, 0) + 1
-            old = unused_s > (UNUSED_S if snapshot.image else DAY_S) or count > MOST_OF_A_TYPE
-            if old or not self._is_base_there(snapshot):
-                self.snapshots.forget(snapshot.key)
-            else:
-                good.add(snapshot.image)
-        for image in self.runtime.images({f"{LABEL}user": self.snapshots.user}):
-            if image.id not in good:
-                with suppress(EngineFailed):  # A container still uses it.
-                    self.runtime.remove_image(image.id)
-
-    def _is_base_there(self, snapshot: Snapshot) -> bool:
-        try:
-            image = self.runtime.image(snapshot.base, pull="never", say=_to_nobody)
-        except ImageUnavailable:
-            return False
-        return image.id == snapshot.base_id
+        for snapshot, _why in list(old_snapshots(self.runtime, self.snapshots)):
+            self.snapshots.forget(snapshot.key)
+        for image in unnamed_images(self.runtime, self.snapshots):
+            with suppress(EngineFailed):  # A container still uses it.
+                self.runtime.remove_image(image.id)
 
     def _made(self, request: CreateInstanceRequest, image: Image, key: str) -> str:
         identity = uuid4()
@@ -184,7 +166,3 @@ def begin(order: bytes) -> None:
     with process.stdin as pipe:
         pipe.write(order)
     process.returncode = 0  # nobody waits for it, and that is not worth a warning
-
-
-def _to_nobody(_line: str) -> None:
-    """Say nothing: nobody waits for this process."""

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from .credentials import user_mark
 from .errors import InvalidRequest
 from .types import DatabaseType
 
@@ -30,10 +31,12 @@ class Scope:
         project: ``<slug>-<8 hex>`` of the project's root directory and of the user's secret: the
             same path may be another project elsewhere, and passwords derive from the secret.
         run: The id of the run, 8 hex digits.
+        user: Tells the user's things on an engine from those of others.
     """
 
     project: str
     run: str
+    user: str = ""
 
     @classmethod
     def of(cls, root: Path, run: str, secret: bytes) -> Scope:
@@ -41,7 +44,12 @@ class Scope:
         slug = "".join(c if c.isascii() and c.isalnum() else "-" for c in root.name.lower())
         slug = slug.strip("-")[:24].strip("-") or "project"
         digest = hmac.new(secret, str(root.resolve()).encode(), hashlib.sha256).hexdigest()[:8]
-        return cls(project=f"{slug}-{digest}", run=run)
+        return cls(project=f"{slug}-{digest}", run=run, user=user_mark(secret))
+
+    @classmethod
+    def free(cls, secret: bytes) -> Scope:
+        """Return the scope of servers that belong to the user with this secret, and no project."""
+        return cls(project="", run="", user=user_mark(secret))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +62,14 @@ class CreateInstanceRequest:
         image_id: The id that the reference had on the engine.
         scope: Whose it is.
         kept: Whether it outlives the run.
-        shared: Whether other processes of the run use it too. One that is not belongs to the
-            process that made it, survives being stopped, and is removed when that process ends.
+        shared: Whether other processes of the run use it too. One that is not survives being
+            stopped; unless kept, it is removed when the process that made it ends.
         durable: Whether data must survive a crash; otherwise it is held in memory.
         bind: The address of the engine's host that the port is published on.
         suffix: Tells servers of one type in one run apart.
+        own_name: Its name, where somebody has given it one.
+        host_port: The port to publish it on; None: one that the engine chooses.
+        volume: The name of the volume that holds its data, which outlives it; empty: none does.
     """
 
     database_type: DatabaseType
@@ -70,6 +81,9 @@ class CreateInstanceRequest:
     durable: bool = False
     bind: str = "127.0.0.1"
     suffix: str = ""
+    own_name: str = ""
+    host_port: int | None = None
+    volume: str = ""
 
     @property
     def family(self) -> str:
@@ -79,6 +93,8 @@ class CreateInstanceRequest:
     @property
     def name(self) -> str:
         """Unique per request and, unless kept, per run."""
+        if self.own_name:
+            return self.own_name
         ending = self.fingerprint[:8] if self.kept else self.scope.run
         return "-".join(filter(None, (self.family, ending, self.suffix)))
 
@@ -137,6 +153,11 @@ class CreateInstanceRequest:
         """A digest of :attr:`facts`, 64 hex digits."""
         return hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def seed(self) -> str:
+        """What the password derives from: data that outlives its server knows the password."""
+        return seed_of(self.volume, self.fingerprint)
+
     def difference(self, other_facts: Mapping[str, Any]) -> str:
         """Say in one line what differs from the facts that another server was made from."""
         changed = [
@@ -145,6 +166,11 @@ class CreateInstanceRequest:
             if other_facts.get(name) != fact
         ]
         return re.sub(r"sha256:([0-9a-f]{12})[0-9a-f]+", r"\1", "; ".join(changed))
+
+
+def seed_of(volume: str, fingerprint: str) -> str:
+    """Return what a server's password derives from."""
+    return f"volume {volume}" if volume else fingerprint
 
 
 def _change(name: str, before: Any, now: Any) -> str:

@@ -18,11 +18,13 @@ class Image:
         id: Its digest; a tag may move, this does not.
         volumes: The paths that it declares as volumes: where its data goes.
         labels: Those of ours say what it was made for.
+        size_bytes: What it takes, with the images below it.
     """
 
     id: str
     volumes: tuple[str, ...]
     labels: Mapping[str, str] = field(default_factory=dict)
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,9 @@ class ContainerSpec:
         shm_mib: The size of ``/dev/shm``.
         auto_remove: Whether it disappears, with its anonymous volumes, when it ends.
         files: Contents to place before it starts, by absolute path.
+        host_port: The port of ``bind`` to publish on, instead of one that the engine chooses.
+        volumes: The names of volumes, by the path to have them at. Those that there are not yet
+            are made, with the container's labels.
     """
 
     name: str
@@ -57,6 +62,8 @@ class ContainerSpec:
     shm_mib: int
     auto_remove: bool
     files: Mapping[str, bytes]
+    host_port: int | None = None
+    volumes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +78,8 @@ class Container:
         state: The engine's word: created, running, paused, restarting, removing, exited, dead.
         exit_code: Of its last end; None while it never ended.
         address: Where this process reaches its published port; None while it does not run.
+        memory: The paths that it holds in memory.
+        volumes: The names of its volumes, by path.
     """
 
     id: str
@@ -80,6 +89,21 @@ class Container:
     state: str
     exit_code: int | None
     address: Address | None
+    memory: tuple[str, ...] = ()
+    volumes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """A place for data that outlives containers.
+
+    Args:
+        name: Unique on the engine.
+        labels: Those of the container that it was made for.
+    """
+
+    name: str
+    labels: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +145,37 @@ class Log(Protocol):
         """End it, also for a thread that is waiting for the next line."""
 
 
+class Execution(Protocol):
+    """A command that runs in a container, its standard streams at hand."""
+
+    def send(self, data: bytes) -> None:
+        """Give it input."""
+
+    def end_input(self) -> None:
+        """Tell it that no more input comes."""
+
+    def receive(self, timeout_s: float) -> Sequence[tuple[int, bytes]]:
+        """Return what it wrote, with 1 for output and 2 for errors; nothing when it has ended.
+
+        Raises:
+            TimeoutError: It wrote nothing in time.
+        """
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Tell it how large its terminal is."""
+
+    def status(self) -> int:
+        """Return its exit status, when it has ended."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
 class Guard(Protocol):
-    """Ends a container when this process ends in whatever way, until it is released."""
+    """Ends a container when this process ends in whatever way, until it is released.
+
+    Volumes that were made for it go too.
+    """
 
     def release(self) -> None:
         """The container has another keeper now, or is gone."""
@@ -170,7 +223,11 @@ class Runtime(Protocol):
         """
 
     def start(self, container: str) -> Watch:
-        """Start a container, watched from before its first line of log."""
+        """Start a container, watched from before its first line of log.
+
+        Raises:
+            PortTaken: Somebody listens already on the port that it is to be published on.
+        """
 
     def watch(self, container: str) -> Watch:
         """Watch a container that runs already."""
@@ -222,6 +279,24 @@ class Runtime(Protocol):
 
     def remove_image(self, image: str) -> None:
         """Remove an image, unless a container uses it, which is refused (EngineFailed)."""
+
+    def volumes(self, labels: Mapping[str, str]) -> Sequence[Volume]:
+        """Return the volumes that carry all these labels; an empty value matches any."""
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume, unless a container uses it, which is refused (EngineFailed)."""
+
+    def execute(
+        self, container: str, argv: Sequence[str], *, environment: Mapping[str, str], tty: bool
+    ) -> Execution:
+        """Run a command in a running container.
+
+        Args:
+            container: A name or an id.
+            argv: The command.
+            environment: Variables for it.
+            tty: Whether it gets a terminal; then output and errors are one.
+        """
 
     def shell(self, container: str, *, environment: Mapping[str, str], ephemeral: bool) -> Shell:
         """Open a shell in a running container.

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from .credentials import user_mark
 from .errors import hidden
 from .request import CreateInstanceRequest
 from .runtime import Image
@@ -99,7 +100,7 @@ class Snapshots:
     @property
     def user(self) -> str:
         """Tells the user's images from those of others on the same engine."""
-        return hmac.new(self.secret, b"snapshots", hashlib.sha256).hexdigest()[:16]
+        return user_mark(self.secret)
 
     def add(self, snapshot: Snapshot) -> None:
         """Have a snapshot used from now on."""

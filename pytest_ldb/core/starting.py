@@ -6,14 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
-from .containers import container_spec, credentials_for, values_inside
+from .containers import client_environment, container_spec, credentials_for
 from .errors import EngineFailed, LdbError, ShellLost, StartFailed, hidden
 from .model import Credentials
 from .readiness import LOG_LINES, died
 from .request import LABEL, CreateInstanceRequest
 from .runtime import Container, Exit, Image, Runtime, Watch
 from .shell import Shell
-from .types import render
 
 __tracebackhide__ = hidden
 
@@ -120,8 +119,7 @@ class Starter:
     def client_environment(self, request: CreateInstanceRequest) -> dict[str, str]:
         """Return what the clients of the server find in their environment."""
         kind = request.database_type
-        values = values_inside(kind, self.credentials(request))
-        environment = {n: render(text, values) for n, text in kind.client_environment.items()}
+        environment = client_environment(kind, self.credentials(request))
         return {**environment, "LDB_PROFILE": kind.client_profile}
 
     def credentials(self, request: CreateInstanceRequest) -> Credentials:

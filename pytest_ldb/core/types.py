@@ -9,7 +9,10 @@ from pathlib import Path
 
 from .errors import InvalidRequest
 
-TUPLES = ("command", "arguments", "tuning", "init_scripts", "data_paths", "aliases", "client")
+TUPLES = (
+    *("command", "arguments", "tuning", "init_scripts", "data_paths", "aliases", "client"),
+    "terminal",
+)
 
 _PLACEHOLDER = re.compile(r"\{(user|password|database|template|host|port|file|mark|thing)\}")
 
@@ -81,6 +84,7 @@ class DatabaseType:
         client: A program that takes statements from its standard input and writes nothing when
             they succeed. It is kept open, since starting it often takes longer than the statement.
             Its directory is ``$LDB_HOME``, which all shells of a server share.
+        terminal: The client that people use, for `pytest-ldb shell`; empty where there is none.
         client_mark: The statement that makes it write a line that is ``{mark}``.
 
     What is done to databases: a tuple is a command, a string is statements for ``client``, on one
@@ -144,6 +148,7 @@ class DatabaseType:
     client_environment: Mapping[str, str] = field(default_factory=dict)
     client: tuple[str, ...] = ()
     client_mark: str = ""
+    terminal: tuple[str, ...] = ()
     create: Command = ()
     clone: Command = ()
     drop: Command = ()

@@ -100,6 +100,10 @@ MONGODB = DatabaseType(
     client_environment={"LDB_USER": "{user}", "LDB_PASSWORD": "{password}"},
     client=(*_SHELL, _CONNECT + _VERBS + _SERVE),
     client_mark="mark {mark}",
+    terminal=(
+        *("mongosh", "--quiet", "--nodb", "--shell", "--eval"),
+        _CONNECT + 'db = server.getDB("{database}");',
+    ),
     # The first write creates a database.
     create=(),
     clone="clone {template} {database}",

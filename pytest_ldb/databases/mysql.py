@@ -63,6 +63,7 @@ MYSQL = DatabaseType(
         *("--batch", "--skip-column-names", "--unbuffered", "--loose-commands"),
     ),
     client_mark="SELECT '{mark}';",
+    terminal=("mysql", "--host={host}", "--port={port}", "--user={user}", "{database}"),
     create="CREATE DATABASE `{database}`;",
     clone="CREATE DATABASE `{database}`; USE `{database}`;\nsource {template}.sql",
     # A connection in the middle of a transaction would keep the database from being dropped.

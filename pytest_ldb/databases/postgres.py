@@ -53,6 +53,7 @@ POSTGRES = DatabaseType(
     },
     client=("psql", "-qAtX"),
     client_mark="\\echo {mark}",
+    terminal=("psql", "--dbname={database}"),
     create='CREATE DATABASE "{database}";',
     # Files are copied; the other strategy writes every page to the log (PostgreSQL 15).
     clone='CREATE DATABASE "{database}" TEMPLATE "{template}" STRATEGY file_copy;',

@@ -38,6 +38,7 @@ REDIS = DatabaseType(
     client_environment={"REDISCLI_AUTH": "{password}"},
     client=_CLIENT,
     client_mark="ECHO {mark}",
+    terminal=(*_CLIENT, "-n", "{database}"),
     create=("sh", "-c", _CLAIM, "sh", "{host}", "{port}", "{database}"),
     clone=f'EVAL "{_COPY}" 0 {{template}} {{database}}',
     drop="EVAL \"redis.call('SELECT', ARGV[1]) redis.call('FLUSHDB')\" 0 {database}",

@@ -21,16 +21,18 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.utils import parse_repository_tag
 
 from ..core import errors, shell
-from ..core.runtime import Container, ContainerSpec, Image
+from ..core.runtime import Container, ContainerSpec, Image, Volume
 from . import imaging
+from .about import About, about
 from .endpoint import Endpoint, knock, own_container
+from .execution import EngineExecution
 from .guard import ProcessGuard
-from .inside import USER, ShellCommand, tmpfs_options
+from .inside import USER, ShellCommand, creation
 from .inspection import container_of, image_of
 from .lines import LogLines
-from .pulling import PullProgress
+from .pulling import Heard, Pulling, PullProgress
 from .streams import EngineLog, MultiplexedStream
-from .translation import shell_refused, translated
+from .translation import image_unavailable, shell_refused, translated
 from .watching import UNKNOWN_EXIT, LogWatch, exit_code
 
 __tracebackhide__ = errors.hidden
@@ -54,18 +56,23 @@ class DockerRuntime:
     def __reduce__(self) -> tuple[type[DockerRuntime], tuple[()]]:
         return type(self), ()
 
+    def about(self) -> About:
+        """Return what the engine says of itself."""
+        with _translated(f"the container engine at {self.engine}"):
+            return about(self.endpoint, self._api.version(), self._api.info())
+
     def bind(self, chosen: str | None) -> str:
         return self.endpoint.bind(chosen)
 
     def image(self, reference: str, *, pull: str, say: Callable[[str], None]) -> Image:
         if pull == "always":
-            self._pull(reference, say)
+            self.pull(reference, PullProgress(reference, say).heard)
         try:
             return self._image(reference)
         except errors.ImageUnavailable:
             if pull == "never":
                 raise
-        self._pull(reference, say)
+        self.pull(reference, PullProgress(reference, say).heard)
         return self._image(reference)
 
     def find(self, name: str) -> Container | None:
@@ -86,26 +93,10 @@ class DockerRuntime:
         return [container for container in found if container is not None]
 
     def create(self, spec: ContainerSpec) -> str:
-        host = self._api.create_host_config(
-            auto_remove=spec.auto_remove,
-            mem_limit=spec.memory_mib and f"{spec.memory_mib}m",
-            # Swap would hide that the memory is used up.
-            memswap_limit=spec.memory_mib and f"{spec.memory_mib}m",
-            network_mode=self._network,
-            port_bindings={spec.port: (spec.bind, None)},
-            shm_size=f"{spec.shm_mib}m",
-            tmpfs={path: tmpfs_options(spec) for path in spec.memory_volumes} or None,
-        )
         with _translated(spec.name), self._having(spec.image):
-            identity: str = self._api.create_container(
-                spec.image,
-                list(spec.command) or None,
-                environment=dict(spec.environment),
-                host_config=host,
-                labels=dict(spec.labels),
-                name=spec.name,
-                ports=[spec.port],
-            )["Id"]
+            config = creation(spec, self._network)
+            made = self._api.create_container_from_config(config, spec.name)  # type: ignore[no-untyped-call]
+            identity: str = made["Id"]
             if spec.files:
                 self._api.put_archive(identity, "/", imaging.archive(spec.files))
         return identity
@@ -165,11 +156,29 @@ class DockerRuntime:
     def images(self, labels: Mapping[str, str]) -> Sequence[Image]:
         with _translated("the container engine"):
             listed = self._api.images(filters=_carrying(labels))
-        return [Image(id=row["Id"], volumes=(), labels=row["Labels"] or {}) for row in listed]
+        return [
+            Image(id=row["Id"], volumes=(), labels=row["Labels"] or {}, size_bytes=row["Size"])
+            for row in listed
+        ]
 
     def remove_image(self, image: str) -> None:
         with _translated(image), _ignoring(NotFound):
             self._api.remove_image(image)
+
+    def volumes(self, labels: Mapping[str, str]) -> Sequence[Volume]:
+        with _translated("the container engine"):
+            listed = self._api.volumes(filters=_carrying(labels))["Volumes"] or ()
+        return [Volume(name=row["Name"], labels=row["Labels"] or {}) for row in listed]
+
+    def remove_volume(self, name: str) -> None:
+        with _translated(name), _ignoring(NotFound):
+            self._api.remove_volume(name)
+
+    def execute(
+        self, container: str, argv: Sequence[str], *, environment: Mapping[str, str], tty: bool
+    ) -> EngineExecution:
+        with _translated(container):
+            return EngineExecution.begin(self._api, container, argv, environment, tty=tty)
 
     def shell(
         self, container: str, *, environment: Mapping[str, str], ephemeral: bool
@@ -203,35 +212,29 @@ class DockerRuntime:
         except ImageNotFound:
             raise self._image_unavailable(reference, "the engine does not have it") from None
 
-    def _pull(self, reference: str, say: Callable[[str], None]) -> None:
+    def pull(self, reference: str, heard: Heard) -> None:
+        """Pull an image, even one that is here already.
+
+        Raises:
+            ImageUnavailable: It could not be pulled.
+        """
         repository, tag = parse_repository_tag(reference)
-        progress = PullProgress(reference, say)
+        pulling = Pulling(heard)
         with _translated(reference):
             try:
                 for event in self._api.pull(repository, tag or "latest", stream=True, decode=True):
-                    progress.heard(event)
+                    pulling.take(event)
             except APIError as error:
-                raise self._image_unavailable(
-                    reference, "the image could not be pulled", str(error.explanation)
-                ) from error
-        if progress.error:
-            raise self._image_unavailable(
-                reference, "the image could not be pulled", progress.error
-            )
+                pulling.error = str(error.explanation)
+        if pulling.error:
+            raise self._image_unavailable(reference, "the image could not be pulled", pulling.error)
 
     def _image_unavailable(self, reference: str, fact: str, evidence: str = "") -> errors.LdbError:
         repository = parse_repository_tag(reference)[0]
         present = [
             tag for image in self._api.images(name=repository) for tag in image["RepoTags"] or ()
         ]
-        here = f" The engine has {', '.join(present)}." if present else ""
-        return errors.ImageUnavailable(
-            reference,
-            fact,
-            evidence=evidence,
-            remedy=f"Run `docker pull {reference}`, allow it with --ldb-pull=missing, "
-            f"or name another image with --ldb-image.{here}",
-        )
+        return image_unavailable(reference, fact, evidence, present)
 
     def _own_network(self) -> str | None:
         """Return the network to join when this process is in a container of the same engine.

@@ -7,6 +7,7 @@ All state is in files, so any number of processes may share a directory and may 
     <directory>/bin/                  the programs
     <directory>/images/               the references that were pulled; a directory was remembered
     <directory>/containers/<name>/    a container
+    <directory>/volumes/<name>/       a volume: its labels, and its data
     <directory>/removed/              what is being made, and what is being deleted
 
 A container's directory has `spec.json`, `log`, `exit` (its exit code; locked while it runs),
@@ -32,9 +33,10 @@ from urllib.parse import quote, unquote
 from uuid import uuid4
 
 from ..core import errors, scripts, shell
-from ..core.runtime import Container, ContainerSpec, Image
+from ..core.runtime import Container, ContainerSpec, Image, Volume
 from . import fake_container
 from .fake_files import Directory, FakeLog, FakeWatch
+from .fake_volumes import ProcessExecution, Volumes
 from .guard import ProcessGuard
 from .lines import LogLines
 from .streams import ProcessStream
@@ -65,7 +67,8 @@ class FakeRuntime:
     def __init__(self, directory: str | Path) -> None:
         self._directory = Path(directory).resolve()
         self.engine = str(self._directory)
-        for name in ("bin", "images", "containers", "removed"):
+        self._volumes = Volumes(self._directory / "volumes")
+        for name in ("bin", "images", "containers", "removed", "volumes"):
             (self._directory / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         self._add_program("redis-server", _SERVER)
         self._add_program("redis-cli", _CLIENT)
@@ -134,6 +137,7 @@ class FakeRuntime:
             inside.parent.mkdir(parents=True, exist_ok=True)
             inside.write_bytes(content)
             inside.chmod(0o755)
+        self._volumes.mount(spec, draft / "root")
         labels = {**image.labels, **spec.labels}
         facts = {
             **asdict(spec),
@@ -169,6 +173,8 @@ class FakeRuntime:
                     stderr=log,
                     check=False,
                 )
+        if done.returncode == fake_container.PORT_TAKEN:
+            raise errors.PortTaken(container, "its port is taken", port=directory.spec["host_port"])
         if done.returncode:
             raise errors.EngineFailed(container, "its command cannot be run", evidence=watch.log(1))
         return watch
@@ -219,6 +225,28 @@ class FakeRuntime:
             if directory.is_there():
                 garbage = directory.path.rename(self._directory / "removed" / uuid4().hex)
                 fake_container.delete(garbage)
+
+    def volumes(self, labels: Mapping[str, str]) -> Sequence[Volume]:
+        return [volume for volume in self._volumes.all() if _carries(volume.labels, labels)]
+
+    def remove_volume(self, name: str) -> None:
+        if any(name in directory.spec["volumes"].values() for directory in self._directories()):
+            raise errors.EngineFailed(name, "a container uses it")
+        self._volumes.remove(name)
+
+    def execute(
+        self,
+        container: str,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        tty: bool,  # noqa: ARG002
+    ) -> ProcessExecution:
+        directory = self._existing(container)
+        if not directory.is_running():
+            raise errors.EngineFailed(container, "it does not run")
+        surroundings = {"LDB_HOME": "../home", **environment, "PATH": self._search_path()}
+        return ProcessExecution(argv, directory.path / "root", surroundings)
 
     def shell(
         self, container: str, *, environment: Mapping[str, str], ephemeral: bool

@@ -22,6 +22,9 @@ from io import FileIO
 from pathlib import Path
 from types import FrameType
 
+PORT_TAKEN = 98
+"""The status of a container whose port somebody listens on."""
+
 LISTENER = "FAKE_LISTENER"
 """The variable that tells the server which of its open files is the published port."""
 
@@ -65,7 +68,12 @@ def _run(directory: Path, news: int) -> int:
 
 def _start(directory: Path, news: int, log: FileIO) -> subprocess.Popen[bytes] | None:
     spec = json.loads((directory / "spec.json").read_text())
-    with socket.create_server((spec["bind"], 0)) as port:
+    try:
+        port = socket.create_server((spec["bind"], spec["host_port"] or 0))
+    except OSError:
+        os.write(news, str(PORT_TAKEN).encode())
+        return None
+    with port:
         try:
             process = subprocess.Popen(
                 spec["command"] or ["redis-server"],

@@ -49,6 +49,7 @@ class Directory:
             state=state,
             exit_code=int(code) if code else None,
             address=self._address(running["port"]) if running else None,
+            volumes=self.spec["volumes"],
         )
 
     def running(self) -> dict[str, int]:

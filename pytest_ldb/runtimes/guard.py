@@ -56,13 +56,18 @@ class ProcessGuard:
 
 
 def end_whatever_appears(runtime: Runtime, identity: str) -> None:
-    """End the containers with this id of ours, even one only just being created."""
+    """End the containers with this id of ours, even one only just being created.
+
+    Volumes that were made for them hold what is half-initialised, so they are removed too.
+    """
     ended = False
     for _ in range(TRIES):
         for container in runtime.containers({f"{LABEL}id": identity}):
             _end(runtime, container)
             ended = True
         if ended:
+            for volume in runtime.volumes({f"{LABEL}id": identity}):
+                runtime.remove_volume(volume.name)
             return
         time.sleep(PAUSE_S)
 

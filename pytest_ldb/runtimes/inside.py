@@ -34,15 +34,23 @@ class ShellCommand:
         return cls(["sh", "-c", script], {**environment, **fixed})
 
 
-def creation(spec: ContainerSpec) -> dict[str, Any]:
-    """Return what to send to have a container created ("Create a container")."""
-    port = f"{spec.port}/tcp"
+def creation(spec: ContainerSpec, network: str | None = None) -> dict[str, Any]:
+    """Return what to send to have a container created ("Create a container").
+
+    Args:
+        spec: The container.
+        network: The network for it to join; None for the engine's own.
+    """
+    port, size = f"{spec.port}/tcp", f"size={spec.data_mib}m" if spec.data_mib else ""
     host = {
         "AutoRemove": spec.auto_remove,
-        "PortBindings": {port: [{"HostIp": spec.bind, "HostPort": ""}]},
+        "PortBindings": {port: [{"HostIp": spec.bind, "HostPort": str(spec.host_port or "")}]},
         "ShmSize": spec.shm_mib << 20,
-        "Tmpfs": dict.fromkeys(spec.memory_volumes, tmpfs_options(spec)),
+        "Tmpfs": dict.fromkeys(spec.memory_volumes, size),
+        "Mounts": _mounts(spec),
     }
+    if network:
+        host["NetworkMode"] = network
     if spec.memory_mib:
         # Swap would hide that the memory is used up.
         host |= dict.fromkeys(("Memory", "MemorySwap"), spec.memory_mib << 20)
@@ -56,9 +64,12 @@ def creation(spec: ContainerSpec) -> dict[str, Any]:
     }
 
 
-def tmpfs_options(spec: ContainerSpec) -> str:
-    """Return the options of what holds data in memory."""
-    return f"size={spec.data_mib}m" if spec.data_mib else ""
+def _mounts(spec: ContainerSpec) -> list[dict[str, Any]]:
+    labels = {"VolumeOptions": {"Labels": dict(spec.labels)}}
+    return [
+        {"Type": "volume", "Source": name, "Target": path, **labels}
+        for path, name in spec.volumes.items()
+    ]
 
 
 def execute(path: str, container: str, command: ShellCommand) -> socket.socket | None:

@@ -30,6 +30,12 @@ def container_of(data: Mapping[str, Any], endpoint: Endpoint, *, networked: bool
         address=_address(data["NetworkSettings"], endpoint, networked=networked)
         if state["Running"]
         else None,
+        memory=tuple(data["HostConfig"].get("Tmpfs") or ()),
+        volumes={
+            mount["Destination"]: mount["Name"]
+            for mount in data.get("Mounts") or ()
+            if mount["Type"] == "volume"
+        },
     )
 
 
@@ -40,6 +46,7 @@ def image_of(data: Mapping[str, Any]) -> Image:
         id=data["Id"],
         volumes=tuple(sorted(config.get("Volumes") or ())),
         labels=config.get("Labels") or {},
+        size_bytes=data.get("Size", 0),
     )
 
 

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from ..core import shell
-from ..core.runtime import Container, ContainerSpec, Guard, Image, Log, Watch
+from ..core.runtime import (
+    Container,
+    ContainerSpec,
+    Execution,
+    Guard,
+    Image,
+    Log,
+    Volume,
+    Watch,
+)
 from .discovery import socket_of
 from .endpoint import Endpoint
 from .guard import ProcessGuard
@@ -137,6 +146,17 @@ class LocalRuntime:
 
     def remove_image(self, image: str) -> None:
         self._sdk.remove_image(image)
+
+    def volumes(self, labels: Mapping[str, str]) -> Sequence[Volume]:
+        return self._sdk.volumes(labels)
+
+    def remove_volume(self, name: str) -> None:
+        self._sdk.remove_volume(name)
+
+    def execute(
+        self, container: str, argv: Sequence[str], *, environment: Mapping[str, str], tty: bool
+    ) -> Execution:
+        return self._sdk.execute(container, argv, environment=environment, tty=tty)
 
     def guard(self, identity: str) -> Guard:
         return ProcessGuard(identity, type(self), self.engine)

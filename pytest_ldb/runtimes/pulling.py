@@ -1,4 +1,4 @@
-"""What the engine says while it pulls an image, in lines for people."""
+"""What the engine says while it pulls an image."""
 
 from __future__ import annotations
 
@@ -8,29 +8,26 @@ from typing import Any
 
 INTERVAL_S = 1.0
 
+Heard = Callable[[int, int], None]
+"""Takes how many bytes have been downloaded, and how many there are, as far as the engine knows."""
 
-class PullProgress:
-    """Adds up the layers and says every second how far they are.
+
+class Pulling:
+    """Adds up the layers of an image that is being pulled.
+
+    Args:
+        heard: Told whenever there is something new.
 
     Attributes:
         error: Why the pull failed; empty if it did not.
     """
 
-    def __init__(
-        self,
-        reference: str,
-        say: Callable[[str], None],
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, heard: Heard) -> None:
         self.error = ""
-        self._reference = reference
-        self._say = say
-        self._now = now
+        self._heard = heard
         self._layers: dict[str, tuple[int, int]] = {}
-        self._next = now()
-        say(f"pulling {reference}")
 
-    def heard(self, event: Mapping[str, Any]) -> None:
+    def take(self, event: Mapping[str, Any]) -> None:
         """Take in one message of the engine (`POST /images/create`, one JSON object each)."""
         self.error = event.get("error", self.error)
         detail = event.get("progressDetail") or {}
@@ -39,7 +36,28 @@ class PullProgress:
         elif event.get("status") == "Download complete" and event.get("id") in self._layers:
             total = self._layers[event["id"]][1]
             self._layers[event["id"]] = (total, total)
-        if self._layers and self._now() >= self._next:
+        if self._layers:
+            done, total = (sum(column) for column in zip(*self._layers.values(), strict=True))
+            self._heard(done, total)
+
+
+class PullProgress:
+    """Says every second, in lines for people, how far a pull is."""
+
+    def __init__(
+        self,
+        reference: str,
+        say: Callable[[str], None],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reference = reference
+        self._say = say
+        self._now = now
+        self._next = now()
+        say(f"pulling {reference}")
+
+    def heard(self, done: int, total: int) -> None:
+        """Say it, if that was not just said."""
+        if self._now() >= self._next:
             self._next = self._now() + INTERVAL_S
-            done, total = (sum(column) / 1e6 for column in zip(*self._layers.values(), strict=True))
-            self._say(f"pulling {self._reference}: {done:.0f} of {total:.0f} MB")
+            self._say(f"pulling {self._reference}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")

@@ -35,13 +35,17 @@ class MultiplexedStream:
 
     def receive(self, timeout_s: float) -> bytes:
         """Return the content of the frames that came."""
+        return b"".join(content for _, content in self.receive_frames(timeout_s))
+
+    def receive_frames(self, timeout_s: float) -> list[tuple[int, bytes]]:
+        """Return the frames that came, as pairs of stream and content."""
         self._socket.settimeout(max(timeout_s, 0.001))
         while True:
             chunk = self._socket.recv(65536)
             self._raw += chunk
-            content = self._take_frames()
-            if content or not chunk:
-                return content
+            frames = list(self._take_frames())
+            if frames or not chunk:
+                return frames
 
     def close(self) -> None:
         """Close the connection; the engine then closes the other side's standard input."""
@@ -51,15 +55,29 @@ class MultiplexedStream:
         self._socket.close()
         self._connection.close()
 
-    def _take_frames(self) -> bytes:
-        content = bytearray()
+    def end_input(self) -> None:
+        """Close the direction to the other side only."""
+        end = getattr(self._socket, "end_input", None)
+        end() if end else self._socket.shutdown(socket.SHUT_WR)
+
+    def _take_frames(self) -> Iterator[tuple[int, bytes]]:
         while len(self._raw) >= _HEADER_BYTES:
             end = _HEADER_BYTES + int.from_bytes(self._raw[4:8], "big")
             if len(self._raw) < end:
-                break
-            content += self._raw[_HEADER_BYTES:end]
+                return
+            frame = self._raw[0], bytes(self._raw[_HEADER_BYTES:end])
             del self._raw[:end]
-        return bytes(content)
+            if frame[1]:  # Nothing would mean that it has ended.
+                yield frame
+
+
+class TerminalStream(MultiplexedStream):
+    """The same where the other side has a terminal: then there is one stream, without frames."""
+
+    def _take_frames(self) -> Iterator[tuple[int, bytes]]:
+        if self._raw:
+            yield 1, bytes(self._raw)
+            self._raw.clear()
 
 
 class EngineLog:
@@ -148,9 +166,12 @@ class _Pipes:
             raise TimeoutError
         return os.read(self._output.fileno(), count)
 
-    def close(self) -> None:
+    def end_input(self) -> None:
         with suppress(BrokenPipeError):  # It still holds what could not be sent.
             self._input.close()
+
+    def close(self) -> None:
+        self.end_input()
         self._output.close()
 
 

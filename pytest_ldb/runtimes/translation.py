@@ -6,6 +6,8 @@ Told apart by what the errors carry, so that this file needs no SDK: an answer o
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from requests import ReadTimeout
@@ -45,6 +47,27 @@ def shell_refused(container: str, error: Exception) -> errors.LdbError:
     return errors.ShellLost(container, "no shell can be opened", evidence=evidence)
 
 
+def image_unavailable(
+    reference: str, fact: str, evidence: str, present: Sequence[str]
+) -> errors.ImageUnavailable:
+    """Return our error for an image that is not there.
+
+    Args:
+        reference: The image.
+        fact: What was found.
+        evidence: What the engine or the registry said.
+        present: The images of that repository that are there.
+    """
+    here = f" The engine has {', '.join(present)}." if present else ""
+    return errors.ImageUnavailable(
+        reference,
+        fact,
+        evidence=evidence,
+        remedy=f"Run `docker pull {reference}`, allow it with --ldb-pull=missing, "
+        f"or name another image with --ldb-image.{here}",
+    )
+
+
 def _refusal(subject: str, error: Exception) -> errors.LdbError:
     words = _words(error)
     conflict = getattr(error, "status_code", None) == HTTPStatus.CONFLICT
@@ -57,7 +80,21 @@ def _refusal(subject: str, error: Exception) -> errors.LdbError:
             evidence=words,
             remedy="`docker system df` shows what fills it, `docker system prune` frees some.",
         )
+    if re.search("port is already allocated|address already in use|port.* not available", words):
+        return _port_taken(subject, words)
     return errors.EngineFailed(subject, "the container engine refused", evidence=words)
+
+
+def _port_taken(subject: str, words: str) -> errors.PortTaken:
+    ports = re.findall(r":(\d+)", words)
+    port = int(ports[-1]) if ports else 0
+    return errors.PortTaken(
+        subject,
+        f"somebody listens already on port {port}" if port else "its port is taken",
+        evidence=words,
+        remedy="Choose another port, or none: then the engine chooses a free one.",
+        port=port,
+    )
 
 
 def _silence(subject: str, error: Exception) -> errors.LdbError:

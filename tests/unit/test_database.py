@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_ldb.core.database import Database
-from pytest_ldb.core.errors import InvalidRequest
+from pytest_ldb.core.errors import InvalidRequest, NotRunning
 from pytest_ldb.core.model import Address, Credentials
 from pytest_ldb.core.types import DatabaseType
 from pytest_ldb.databases import BUILTIN, MONGODB, MYSQL, POSTGRES, REDIS
@@ -114,7 +114,7 @@ def test_what_a_database_does_not_know_is_an_error() -> None:
 def test_a_server_that_does_not_run_has_no_address() -> None:
     stopped = replace(database(POSTGRES), instance=instance(name="shop-1", address=None))
     assert repr(stopped) == "<Database 'shop' on 'shop-1', which does not run>"
-    with pytest.raises(InvalidRequest, match=r"it does not run, .*\n?Start it"):
+    with pytest.raises(NotRunning, match=r"it does not run, .*\n?Start it"):
         _ = stopped.url
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_ldb.runtimes.pulling import PullProgress
+from pytest_ldb.runtimes.pulling import Pulling, PullProgress
 
 
 class Clock:
@@ -25,7 +25,7 @@ def downloading(layer: str, total: int, **current: int) -> dict[str, Any]:
 
 def test_the_layers_are_added_up() -> None:
     said: list[str] = []
-    progress = PullProgress("postgres:18", said.append, Clock())
+    pulling = Pulling(PullProgress("postgres:18", said.append, Clock()).heard)
     for event in (
         {"status": "Pulling from library/postgres", "id": "18"},
         {"status": "Pulling fs layer", "progressDetail": {}, "id": "a"},
@@ -37,7 +37,7 @@ def test_the_layers_are_added_up() -> None:
         {"status": "Download complete", "id": "a"},
         {"status": "Extracting", "id": "a", "progressDetail": {"current": 1, "total": 2}},
     ):
-        progress.heard(event)
+        pulling.take(event)
     assert said == [
         "pulling postgres:18",
         "pulling postgres:18: 10 of 30 MB",
@@ -46,15 +46,15 @@ def test_the_layers_are_added_up() -> None:
         "pulling postgres:18: 65 of 100 MB",
         "pulling postgres:18: 65 of 100 MB",
     ]
-    assert progress.error == ""
+    assert pulling.error == ""
 
 
 def test_it_speaks_once_a_second() -> None:
     said: list[str] = []
     times = iter([0.0, 0.5, 0.6, 1.2, 1.7, 1.7])
-    progress = PullProgress("redis:8", said.append, lambda: next(times))
+    pulling = Pulling(PullProgress("redis:8", said.append, lambda: next(times)).heard)
     for current in (1, 2, 3):
-        progress.heard(downloading("a", 3_000_000, current=current * 1_000_000))
+        pulling.take(downloading("a", 3_000_000, current=current * 1_000_000))
     assert said == [
         "pulling redis:8",
         "pulling redis:8: 1 of 3 MB",
@@ -63,7 +63,7 @@ def test_it_speaks_once_a_second() -> None:
 
 
 def test_it_remembers_why_a_pull_failed() -> None:
-    progress = PullProgress("redis:8", lambda _: None)
-    progress.heard({"error": "toomanyrequests", "errorDetail": {"message": "toomanyrequests"}})
-    progress.heard({"status": "Waiting", "id": "a"})
-    assert progress.error == "toomanyrequests"
+    pulling = Pulling(lambda _done, _total: None)
+    pulling.take({"error": "toomanyrequests", "errorDetail": {"message": "toomanyrequests"}})
+    pulling.take({"status": "Waiting", "id": "a"})
+    assert pulling.error == "toomanyrequests"

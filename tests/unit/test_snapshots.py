@@ -16,7 +16,8 @@ import pytest
 
 from pytest_ldb.core.errors import InstanceDied
 from pytest_ldb.core.lease import Lease
-from pytest_ldb.core.remembering import MOST_OF_A_TYPE, UNUSED_S, Remembering, begin
+from pytest_ldb.core.leftovers import MOST_OF_A_TYPE, UNUSED_S
+from pytest_ldb.core.remembering import Remembering, begin
 from pytest_ldb.core.request import CreateInstanceRequest, Scope
 from pytest_ldb.core.runtime import Image
 from pytest_ldb.core.sharing import Sharing

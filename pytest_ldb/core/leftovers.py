@@ -1,0 +1,146 @@
+"""What is ours and dead: nobody uses it, and nobody will."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+
+from .errors import ImageUnavailable
+from .inventory import Inventory, Server
+from .locks import alone
+from .model import InstanceStatus
+from .request import LABEL
+from .runtime import Image, Runtime
+from .snapshots import DAY_S, Snapshot, Snapshots
+
+UNUSED_S = 30 * DAY_S
+MOST_OF_A_TYPE = 5
+"""Init scripts that change every hour must not fill the disk."""
+
+YOUNG_S = 60.0
+"""A server that is only just being made has no user yet."""
+
+LONG_STOPPED_S = 3600.0
+"""A test may have stopped its server, and start it again."""
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Something that can go.
+
+    Args:
+        what: ``container``, ``volume``, ``snapshot`` or ``image``.
+        name: Its name on the engine.
+        why: Why nobody needs it.
+        remove: Removes it.
+    """
+
+    what: str
+    name: str
+    why: str
+    remove: Callable[[], None] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """What one user has left behind on an engine.
+
+    Args:
+        runtime: The engine.
+        inventory: The user's servers.
+        snapshots: The user's snapshots.
+        locks: The directory for lock files.
+    """
+
+    runtime: Runtime
+    inventory: Inventory
+    snapshots: Snapshots
+    locks: Path
+
+    def found(self, *, volumes: bool = False) -> Iterator[Leftover]:
+        """Yield what is dead.
+
+        Args:
+            volumes: Whether volumes count whose server is gone: they hold what somebody wanted.
+        """
+        servers = self.inventory.servers()
+        for server in servers:
+            why = _why_dead(server)
+            if why:
+                remove = partial(self.runtime.remove, server.container.id)
+                yield Leftover("container", server.container.name, why, remove)
+        if volumes:
+            yield from self._volumes(servers)
+        # Whoever makes snapshots has containers and images that no file names as yet.
+        with suppress(TimeoutError), alone(self.locks, "snapshots", 0):
+            yield from self._of_snapshots()
+
+    def _volumes(self, servers: list[Server]) -> Iterator[Leftover]:
+        used = {name for server in servers for name in server.volumes}
+        for volume in self.inventory.volumes():
+            if volume.name not in used:
+                remove = partial(self.runtime.remove_volume, volume.name)
+                yield Leftover("volume", volume.name, "its server is gone", remove)
+
+    def _of_snapshots(self) -> Iterator[Leftover]:
+        makers = {f"{LABEL}user": self.inventory.user, f"{LABEL}snapshot": ""}
+        for container in self.runtime.containers(makers):
+            # Servers made from a snapshot have the labels of its image, and more.
+            if f"{LABEL}schema" not in container.labels:
+                remove = partial(self.runtime.remove, container.id)
+                yield Leftover("container", container.name, "nobody makes its snapshot", remove)
+        old = dict(old_snapshots(self.runtime, self.snapshots))
+        for snapshot, why in old.items():
+            forget = partial(self.snapshots.forget, snapshot.key)
+            yield Leftover("snapshot", snapshot.key, why, forget)
+        for image in unnamed_images(self.runtime, self.snapshots, old):
+            remove = partial(self.runtime.remove_image, image.id)
+            yield Leftover("image", image.id[7:19], "no snapshot of this user needs it", remove)
+
+
+def old_snapshots(runtime: Runtime, snapshots: Snapshots) -> Iterator[tuple[Snapshot, str]]:
+    """Yield the snapshots that can go, and why."""
+    counts: dict[str, int] = {}
+    for snapshot, unused_s in sorted(snapshots.known(), key=lambda known: known[1]):
+        count = counts[snapshot.type] = counts.get(snapshot.type, 0) + 1
+        if unused_s > (UNUSED_S if snapshot.image else DAY_S):
+            yield snapshot, f"nobody used it for {unused_s / DAY_S:.0f} days"
+        elif count > MOST_OF_A_TYPE:
+            yield snapshot, f"there are {MOST_OF_A_TYPE} of {snapshot.type} that were used later"
+        elif not _is_base_there(runtime, snapshot):
+            yield snapshot, f"{snapshot.base} is another image now, or gone"
+
+
+def unnamed_images(
+    runtime: Runtime, snapshots: Snapshots, without: Iterable[Snapshot] = ()
+) -> list[Image]:
+    """Return the images of this user's snapshots that no snapshot needs, some left out."""
+    gone = {snapshot.key for snapshot in without}
+    needed = {snapshot.image for snapshot, _ in snapshots.known() if snapshot.key not in gone}
+    images = runtime.images({f"{LABEL}user": snapshots.user})
+    return [image for image in images if image.id not in needed]
+
+
+def _why_dead(server: Server) -> str:
+    """Return why nobody will use a server; nothing if somebody may."""
+    seconds = (datetime.now(timezone.utc) - server.instance.created_at).total_seconds()
+    runs = server.instance.status is InstanceStatus.RUNNING
+    if server.purpose == "kept" and server.in_memory and not runs and seconds > YOUNG_S:
+        return "it was kept, and has ended; its data was in memory"
+    if server.purpose == "run" and not server.processes and seconds > YOUNG_S:
+        return "its run is over"
+    if server.purpose == "test" and not runs and seconds > LONG_STOPPED_S:
+        return "it has been stopped for long, so its test is over"
+    return ""
+
+
+def _is_base_there(runtime: Runtime, snapshot: Snapshot) -> bool:
+    try:
+        image = runtime.image(snapshot.base, pull="never", say=lambda _line: None)
+    except ImageUnavailable:
+        return False
+    return image.id == snapshot.base_id

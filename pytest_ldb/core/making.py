@@ -1,0 +1,113 @@
+"""Servers that belong to one process: they end with it, until they are let go."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from .containers import container_spec, credentials_for, instance_of, not_found
+from .errors import hidden
+from .model import Instance
+from .readiness import wait_until_ready
+from .request import LABEL, CreateInstanceRequest
+from .runtime import Container, Guard, Image, Runtime
+from .types import DatabaseType
+
+__tracebackhide__ = hidden
+
+
+class Maker:
+    """Makes servers, and starts them again.
+
+    Args:
+        runtime: Where they live.
+        secret: Passwords derive from it.
+        timeout_s: The most time that a server may take to become ready.
+    """
+
+    def __init__(self, runtime: Runtime, secret: bytes, timeout_s: float) -> None:
+        self._runtime = runtime
+        self._secret = secret
+        self._timeout_s = timeout_s
+        self._made: dict[UUID, tuple[DatabaseType, Guard]] = {}
+
+    def make(self, request: CreateInstanceRequest, image: Image, identity: UUID) -> Instance:
+        """Create and start the server that answers a request, and return it when it is ready.
+
+        Args:
+            request: What it answers.
+            image: What to run.
+            identity: Its id.
+
+        Raises:
+            NameTaken: The engine has a container of this name already.
+            StartFailed: It did not become ready; nothing of it is left.
+        """
+        kind = request.database_type
+        spec = container_spec(request, image, credentials_for(request, self._secret), identity)
+        self._made[identity] = kind, self._runtime.guard(str(identity))
+        try:
+            return self.start(self._runtime.create(spec), kind)
+        except BaseException:
+            self.undo(identity)
+            raise
+
+    def start(self, container: str, kind: DatabaseType) -> Instance:
+        """Start a container, and return the server when it is ready.
+
+        Args:
+            container: Its id.
+            kind: What it runs.
+
+        Raises:
+            StartFailed: It did not become ready.
+        """
+        watch = self._runtime.start(container)
+        try:
+            found = self.existing(container)
+            wait_until_ready(
+                found.name.removeprefix("ldb-"),
+                found.address,
+                kind.ready,
+                watch,
+                timeout_s=self._timeout_s,
+                secrets=[instance_of(found, self._secret).credentials.password],
+            )
+        finally:
+            watch.close()
+        return instance_of(self.existing(container), self._secret)
+
+    def existing(self, container: str) -> Container:
+        """Return a container that was there a moment ago.
+
+        Raises:
+            InstanceNotFound: It is gone.
+        """
+        found = self._runtime.find(container)
+        if found is None:
+            raise not_found(container[:12])
+        return found
+
+    def kind_of(self, identity: UUID) -> DatabaseType | None:
+        """Return the type of a server that this process has made."""
+        kind, _ = self._made.get(identity, (None, None))
+        return kind
+
+    def let_go(self, identity: UUID) -> None:
+        """Leave a server to itself: it stays when this process ends."""
+        _, guard = self._made.pop(identity, (None, None))
+        if guard is not None:
+            guard.release()
+
+    def undo(self, identity: UUID) -> None:
+        """Remove all that there is of a server that this process has made."""
+        made_for_it = {f"{LABEL}id": str(identity)}
+        for container in self._runtime.containers(made_for_it):
+            self._runtime.remove(container.id)
+        for volume in self._runtime.volumes(made_for_it):
+            self._runtime.remove_volume(volume.name)
+        self.let_go(identity)
+
+    def close(self) -> None:
+        """Remove everything that was not let go."""
+        for identity in list(self._made):
+            self.undo(identity)
