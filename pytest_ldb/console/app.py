@@ -1,0 +1,71 @@
+"""What the command consists of, and its way out: exit codes, and errors as sentences."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+
+import click
+
+from ..core.errors import InvalidRequest, LdbError
+from .doctor import doctor
+from .here import Here, settings_from
+from .lives import create, delete, restart, start, stop
+from .output import say, show_error
+from .readings import list_servers, logs, shell, status, url
+from .upkeep import completion, prune, pull, snapshots
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Names of servers may be "
+    "shortened to what is unambiguous.",
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0, min_open=True),
+    envvar="LDB_TIMEOUT",
+    metavar="SECONDS",
+    help="The most time that a server may take to become ready (default: 60).",
+)
+@click.version_option(version("pytest-ldb"), prog_name="pytest-ldb")
+@click.pass_context
+def cli(context: click.Context, timeout_s: float | None) -> None:
+    """Real database servers in containers: those that test runs keep, and your own."""
+    context.obj = here = Here(settings_from(timeout_s=timeout_s))
+    context.call_on_close(lambda: _close(here))
+
+
+for command in (create, start, stop, restart, delete, list_servers, status):
+    cli.add_command(command)
+for command in (logs, url, shell, pull, snapshots, prune, doctor, completion):
+    cli.add_command(command)
+
+
+def run() -> int:
+    """Run the command of this process's command line and return the exit code."""
+    try:
+        return int(cli.main(prog_name="pytest-ldb", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        say("interrupted")
+        return INTERRUPTED
+    except LdbError as error:
+        show_error(error)
+        return USAGE if isinstance(error, InvalidRequest) else FAILED
+    except BrokenPipeError:
+        # Whoever read our output has read enough; the interpreter must not complain when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _close(here: Here) -> None:
+    """Remove what was not finished."""
+    if "maker" in vars(here):
+        here.maker.close()

@@ -1,0 +1,91 @@
+"""What the commands write: tables and colours for people, lines and JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+from ..core.errors import LdbError
+
+COLOURS = {"running": "green", "stopped": "yellow", "creating": "cyan", "error": "red"}
+COLOURS |= {"ok": "green", "note": "yellow", "problem": "red"}
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
+
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+def say(line: str) -> None:
+    """Tell something that is not the result."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(line, markup=False)
+
+
+def show_error(error: LdbError) -> None:
+    """Write an error for people."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(Text(f"{error.subject}: {error.fact}.", style="red"))
+    for line in error.evidence.splitlines():
+        console.print(Text(f"    {line}", style="dim"))
+    if error.remedy:
+        console.print(_for_this_command(error.remedy), markup=False)
+
+
+def write_json(value: Any) -> None:
+    """Write a value for programs."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def write_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write rows: as a table on a terminal, else with tabs between the columns and no head."""
+    rows = list(rows)
+    if not sys.stdout.isatty():
+        for row in rows:
+            click.echo("\t".join(row))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in heads:
+        table.add_column(head, no_wrap=head in ("NAME", "STATUS", "USE"), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def write_facts(facts: Mapping[str, str]) -> None:
+    """Write pairs of names and values, one a line."""
+    width = max(map(len, facts)) + 2
+    console = Console(highlight=False, soft_wrap=True)
+    for name, value in facts.items():
+        if sys.stdout.isatty():
+            style = COLOURS.get(value, "")
+            console.print(Text(name.ljust(width), style="bold"), Text(value, style=style), sep="")
+        else:
+            click.echo(f"{name}\t{value}")
+
+
+def age(since: datetime) -> str:
+    """Return how long ago something was, in the largest unit that fits."""
+    seconds = max(0, int((datetime.now(timezone.utc) - since).total_seconds()))
+    for unit, size in _UNITS:
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return "0 s"
+
+
+def size(count: int | None) -> str:
+    """Return a number of bytes for people."""
+    return "-" if count is None else decimal(count, precision=0)
+
+
+def _for_this_command(remedy: str) -> str:
+    """Leave out of a remedy what only the plugin can do."""
+    remedy = remedy.partition(" --ldb-missing=skip")[0]
+    return remedy.replace("allow it with --ldb-pull=missing, ", "").replace("--ldb-", "--")

@@ -1,0 +1,154 @@
+"""The commands that only look: list, status, logs, url, shell."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+
+import click
+
+from ..core.containers import client_environment, values_inside
+from ..core.errors import InvalidRequest
+from ..core.inventory import Server
+from ..core.types import render
+from .completing import complete_server
+from .here import Here, pass_here
+from .output import age, json_option, size, write_facts, write_json, write_table
+from .terminal import follow, is_conversation, relay
+
+FORMATS = ("url", "libpq", "sqlalchemy", "env", "json")
+DRIVERS = {"postgresql": "psycopg", "mysql": "pymysql"}
+
+name_argument = click.argument("name", shell_complete=complete_server)
+
+
+@click.command("list")
+@json_option
+@pass_here
+def list_servers(here: Here, *, as_json: bool) -> None:
+    """List all servers of this user on this engine, oldest first."""
+    servers = here.inventory.servers()
+    if as_json:
+        write_json([server.facts() for server in servers])
+        return
+    heads = ("NAME", "TYPE", "IMAGE", "STATUS", "PORT", "PROJECT", "AGE", "USE", "SIZE")
+    write_table(heads, [_row(server) for server in servers])
+
+
+@click.command()
+@name_argument
+@json_option
+@pass_here
+def status(here: Here, *, name: str, as_json: bool) -> None:
+    """Tell how a server is."""
+    server = here.inventory.find(name)
+    if as_json:
+        write_json(server.facts())
+        return
+    instance, address = server.instance, server.instance.address
+    write_facts(
+        {
+            "name": instance.name,
+            "status": instance.status.value,
+            "type": instance.database_type,
+            "image": instance.image,
+            "address": f"{address.host}:{address.port}" if address else "-",
+            "project": server.ownership.project or "-",
+            "purpose": server.purpose,
+            "processes": "-" if server.processes is None else str(server.processes),
+            "data": ", ".join(server.volumes) or ("memory" if server.in_memory else "container"),
+            "size": size(server.size_bytes),
+            "created": instance.created_at.isoformat(timespec="seconds"),
+            "age": age(instance.created_at),
+            "container": server.container.name,
+            "id": str(instance.id),
+        }
+    )
+
+
+@click.command()
+@name_argument
+@click.option("-f", "--follow", "following", is_flag=True, help="Go on until it ends, or Ctrl-C.")
+@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
+@pass_here
+def logs(here: Here, *, name: str, following: bool, tail: int | None) -> None:
+    """Write what a server has logged."""
+    server = here.inventory.find(name)
+    follow(here.runtime.log(server.container.id, follow=following, tail=tail))
+
+
+@click.command()
+@name_argument
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="url",
+    help="url (default), libpq (keywords and values), sqlalchemy, env (lines for a shell), json.",
+)
+@click.option("--driver", default="", help="The driver for --format sqlalchemy.")
+@click.option("--database", default="", help="A database (default: the one that it began with).")
+@pass_here
+def url(here: Here, *, name: str, form: str, driver: str, database: str) -> None:
+    """Write where a server is, password included, in the words of the usual programs."""
+    found = here.database(here.inventory.find(name), database)
+    if form == "url":
+        click.echo(str(found.url))
+    elif form == "sqlalchemy":
+        dialect = found.database_type.dialect
+        click.echo(str(found.sqlalchemy_url(driver or DRIVERS.get(dialect, ""))))
+    elif form == "libpq":
+        click.echo(" ".join(f"{key}={shlex.quote(str(v))}" for key, v in found.libpq.items()))
+    elif form == "env":
+        for key, value in {**found.environment, "DATABASE_URL": found.url}.items():
+            click.echo(f"export {key}={shlex.quote(str(value))}")
+    else:
+        write_json({"url": str(found.url), **json.loads(json.dumps(found.keywords))})
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@name_argument
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@pass_here
+def shell(here: Here, *, name: str, arguments: Sequence[str]) -> int:
+    """Open the database's own client (psql, mysql, mongosh, redis-cli) on a server.
+
+    It runs inside the container. ARGUMENTS are the client's. Its input may come from a pipe.
+    """
+    server = here.inventory.find(name)
+    kind, credentials = here.kind(server), server.instance.credentials
+    if not kind.terminal:
+        raise InvalidRequest(kind.name, "nobody said which client people use")
+    here.database(server).address  # noqa: B018 - raises if it does not run
+    values = values_inside(kind, credentials)
+    execution = here.runtime.execute(
+        server.container.id,
+        [*(render(part, values) for part in kind.terminal), *arguments],
+        environment=client_environment(kind, credentials),
+        tty=is_conversation(),
+    )
+    return relay(execution)
+
+
+def _row(server: Server) -> list[str]:
+    instance = server.instance
+    return [
+        instance.name,
+        instance.database_type,
+        instance.image,
+        instance.status.value,
+        str(instance.address.port) if instance.address else "-",
+        server.ownership.project or "-",
+        age(instance.created_at),
+        _use(server),
+        size(server.size_bytes),
+    ]
+
+
+def _use(server: Server) -> str:
+    """Say what a server is for, and how many processes hold it."""
+    if not server.processes:
+        return server.purpose
+    plural = "es" if server.processes > 1 else ""
+    return f"{server.purpose}, {server.processes} process{plural}"

@@ -1,0 +1,150 @@
+"""The commands that look after what servers are made of: pull, snapshots, prune, completion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import click
+from click.shell_completion import get_completion_class
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from ..core.errors import InvalidRequest, LdbError
+from ..core.leftovers import Leftovers
+from ..core.locks import alone
+from ..core.model import type_named
+from ..core.request import LABEL
+from ..core.snapshots import DAY_S, Snapshot
+from ..databases import BUILTIN
+from .completing import complete_type
+from .here import Here, pass_here
+from .output import json_option, say, show_error, size, write_json, write_table
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[TYPE|IMAGE]...", shell_complete=complete_type)
+@pass_here
+def pull(here: Here, *, names: Sequence[str]) -> None:
+    """Pull the images of types, or images by name, even if they are here; by default all types'.
+
+    The images' names are written when they are here.
+    """
+    references = [_reference(here, name) for name in names or [kind.name for kind in BUILTIN]]
+    failed = False
+    with _bars() as bars:
+        for reference in dict.fromkeys(references):
+            try:
+                _pull(here, reference, bars)
+            except LdbError as error:  # noqa: PERF203 - one that fails does not keep off the others
+                show_error(error)
+                failed = True
+            else:
+                click.echo(reference)
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _pull(here: Here, reference: str, bars: Progress) -> None:
+    bar = bars.add_task(reference, total=None)
+    try:
+        here.runtime.pull(
+            reference, lambda done, total: bars.update(bar, completed=done, total=total)
+        )
+    except LdbError:
+        bars.remove_task(bar)
+        raise
+
+
+def _bars() -> Progress:
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+def _reference(here: Here, name: str) -> str:
+    """Return the image of a type, or what is one already."""
+    try:
+        kind = type_named(name, BUILTIN)
+    except InvalidRequest:
+        if ":" in name or "/" in name:
+            return name
+        raise
+    return here.settings.image_for(kind.name, kind.image)
+
+
+@click.command()
+@click.option("--delete", "deleting", is_flag=True, help="Delete them all; runs make them anew.")
+@json_option
+@pass_here
+def snapshots(here: Here, *, deleting: bool, as_json: bool) -> None:
+    """List the snapshots of initialised servers, from which test runs start fast."""
+    known = list(here.snapshots.known())
+    images = here.runtime.images({f"{LABEL}user": here.snapshots.user})
+    if deleting:
+        with alone(here.state / "locks", "snapshots"):
+            for snapshot, _ in known:
+                here.snapshots.forget(snapshot.key)
+            for image in images:
+                here.runtime.remove_image(image.id)
+        say(f"{len(known)} deleted")
+        return
+    sizes = {image.id: image.size_bytes for image in images}
+    if as_json:
+        write_json([_facts(one, unused_s, sizes.get(one.image)) for one, unused_s in known])
+        return
+    rows = [_row(one, unused_s, sizes.get(one.image)) for one, unused_s in known]
+    write_table(("KEY", "TYPE", "IMAGE", "USED", "SIZE", "STATE"), rows)
+
+
+def _facts(one: Snapshot, unused_s: float, size_bytes: int | None) -> dict[str, object]:
+    return {**asdict(one), "unused_s": round(unused_s), "size_bytes": size_bytes}
+
+
+def _row(one: Snapshot, unused_s: float, size_bytes: int | None) -> Sequence[str]:
+    used = f"{unused_s / DAY_S:.0f} d ago" if unused_s > DAY_S else "today"
+    failure = one.failure.partition("\n")[0] or "its image is gone"
+    state = failure if size_bytes is None else "ok"
+    return one.key, one.type, one.base, used, size(size_bytes), state
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only tell what would be removed.")
+@click.option("--volumes", is_flag=True, help="Also volumes whose server is gone, and their data.")
+@json_option
+@pass_here
+def prune(here: Here, *, dry_run: bool, volumes: bool, as_json: bool) -> None:
+    """Remove what is ours and dead: what runs that were cut off have left, and old snapshots.
+
+    Kept and free-standing servers stay; `pytest-ldb delete --all` ends those.
+    """
+    leftovers = Leftovers(here.runtime, here.inventory, here.snapshots, here.state / "locks")
+    found = list(leftovers.found(volumes=volumes))
+    if not dry_run:
+        for leftover in found:
+            leftover.remove()
+    if as_json:
+        write_json([{"what": one.what, "name": one.name, "why": one.why} for one in found])
+        return
+    write_table(("WHAT", "NAME", "WHY"), [(one.what, one.name, one.why) for one in found])
+    say(f"{len(found)} {'would be ' if dry_run else ''}removed")
+
+
+@click.command()
+@click.argument("shell_name", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, *, shell_name: str) -> None:
+    """Write what makes bash, zsh or fish complete this command's words.
+
+    For bash: eval "$(pytest-ldb completion bash)" in ~/.bashrc.
+    """
+    kind = get_completion_class(shell_name)
+    assert kind
+    root = context.find_root().command
+    click.echo(kind(root, {}, "pytest-ldb", "_PYTEST_LDB_COMPLETE").source())
