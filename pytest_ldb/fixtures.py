@@ -41,6 +41,12 @@ It runs once for all workers of a run, on a database that is copied from then on
 FAILED = pytest.StashKey[bool]()
 """Whether a phase of this test has failed."""
 
+BEGAN = pytest.StashKey[float]()
+"""When the setup of this test began, in seconds since 1970."""
+
+HANDED_OUT: pytest.StashKey[dict[str, Database]] = pytest.StashKey()
+"""The databases of this test, or of the session's fixtures, by the name of the fixture."""
+
 
 def fixture_module(names: Iterable[str], session: Callable[[], Session]) -> ModuleType:
     """Return a plugin with a fixture for each type of database, and `ldb`."""
@@ -58,7 +64,8 @@ def _database_fixture(name: str, session: Callable[[], Session]) -> object:
         __tracebackhide__ = True
         setup = request.getfixturevalue(f"ldb_{name}_setup")
         with failing_in_a_sentence(session()):
-            return session().database(name, setup)
+            database = session().database(name, setup)
+        return _handed_out(request, database)
 
     database.__doc__ = _MANUAL.format(name=name)
     return pytest.fixture(scope="session", name=f"ldb_{name}")(database)
@@ -70,12 +77,35 @@ def _fresh_fixture(name: str, session: Callable[[], Session]) -> object:
         setup = request.getfixturevalue(f"ldb_{name}_setup")
         with failing_in_a_sentence(session()):
             pool = session().fresh(name, setup, lambda: _users(request, f"ldb_{name}_db"))
-            database = pool.take()
+            database = _handed_out(request, pool.take())
         yield database
         (pool.keep if request.node.stash.get(FAILED, False) else pool.give_back)(database)
 
     fresh.__doc__ = _FRESH_MANUAL.format(name=name)
     return pytest.fixture(name=f"ldb_{name}_db")(fresh)
+
+
+def databases_of(item: pytest.Item) -> list[Database]:
+    """Return the databases that this test has, also if a fixture that uses them has failed."""
+    from .core.database import Database
+
+    fixtures = getattr(item, "fixturenames", ())
+    nothing: dict[str, Database] = {}
+    values: list[object] = [
+        database
+        for node in (item.session, item)
+        for fixture, database in node.stash.get(HANDED_OUT, nothing).items()
+        if fixture in fixtures
+    ]
+    values += getattr(item, "funcargs", {}).values()
+    databases = [value for value in values if isinstance(value, Database)]
+    return list({repr(database): database for database in databases}.values())
+
+
+def _handed_out(request: pytest.FixtureRequest, database: Database) -> Database:
+    fixture = str(request.fixturename)
+    request.node.stash.setdefault(HANDED_OUT, {})[fixture] = database
+    return database
 
 
 def used_types(items: Iterable[pytest.Item], names: Iterable[str]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import hookspecs
-from .fixtures import FAILED, fixture_module, used_types
+from .fixtures import BEGAN, FAILED, fixture_module, used_types
 from .options import add_options, read_options
 
 if TYPE_CHECKING:
@@ -122,16 +122,20 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
+    if call.when == "setup":
+        item.stash[BEGAN] = call.start
     if report.failed and SESSION in item.config.stash:
+        from .logs import show_logs
         from .masking import mask_report
         from .reporting import show_databases
 
         item.stash[FAILED] = True
         session = item.config.stash[SESSION]
         show_databases(item, report, session)
+        show_logs(item, report, session)
         mask_report(report, session.secrets)
     return report
 

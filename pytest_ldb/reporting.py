@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .fixtures import databases_of
+
 if TYPE_CHECKING:
     from .session import Session
     from .usage import Use
@@ -55,11 +57,9 @@ def printer(config: pytest.Config) -> Callable[[str], None]:
 
 def show_databases(item: pytest.Item, report: pytest.TestReport, session: Session) -> None:
     """Name the databases of a failing test in its report, and keep them if that was asked for."""
-    from .core.database import Database
     from .core.errors import LdbError
 
-    values = getattr(item, "funcargs", {}).values()
-    databases = [value for value in values if isinstance(value, Database)]
+    databases = databases_of(item)
     lines = [repr(database) for database in databases]
     try:
         for database in databases:

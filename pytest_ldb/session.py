@@ -23,7 +23,7 @@ from .core.memory import Memory
 from .core.model import Instance, type_named
 from .core.planning import Planner
 from .core.request import CreateInstanceRequest, Scope
-from .core.runtime import Image, Runtime
+from .core.runtime import Image, Log, Runtime
 from .core.settings import Settings
 from .core.sharing import Sharing
 from .core.shell import Shell
@@ -122,6 +122,15 @@ class Session:
             lease.shell.keep()
             self.kept_failed.add(lease.instance.name)
 
+    def log(self, container: str, *, tail: int, since: float) -> Log:
+        """Return the last of what a server wrote since a moment; see :meth:`Runtime.log`."""
+        return self._runtime.log(container, tail=tail, since=since)
+
+    @property
+    def made(self) -> Sequence[Instance]:
+        """The servers that tests had to themselves."""
+        return self.lifecycle.created if "lifecycle" in self.__dict__ else ()
+
     def _template(self, lease: Lease, setup: object) -> str | None:
         from .core.templates import Templates
 
@@ -205,9 +214,7 @@ class Session:
     def secrets(self) -> set[str]:
         """The passwords of all servers that this process has used."""
         used = [lease.instance for lease in self.held()]
-        if "lifecycle" in self.__dict__:
-            used += self.lifecycle.created
-        return {str(instance.credentials.password) for instance in used}
+        return {str(instance.credentials.password) for instance in (*used, *self.made)}
 
     def abandon(self) -> None:
         """Let go of everything, from another thread, while a test may still run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from .database import Database
 from .errors import CommandFailed, InvalidRequest, LdbError, hidden
 from .hands import Hands
 from .model import Instance
+from .runtime import Watch
 from .shell import Shell
 from .types import DatabaseType
 
@@ -38,6 +40,8 @@ class Lease:
         data_paths: Where the server holds its data in memory.
         start_s: How long it took until the container ran.
         ready_s: How long it took from there until the server answered.
+        watch: Evidence of how it runs, where this process waited for it to become ready.
+        since: When this process got it, in seconds since 1970.
     """
 
     instance: Instance
@@ -51,6 +55,8 @@ class Lease:
     data_paths: tuple[str, ...] = ()
     start_s: float = 0.0
     ready_s: float = 0.0
+    watch: Watch | None = field(default=None, repr=False)
+    since: float = field(default_factory=time.time)
     _spare: deque[str] = field(default_factory=deque, repr=False)
     _exported: set[str] = field(default_factory=set, repr=False)
     _snapshots: dict[str, list[str]] = field(default_factory=dict, repr=False)

@@ -28,7 +28,7 @@ from .locks import alone
 from .memory import Memory
 from .readiness import ask, wait_until_ready
 from .request import LABEL, SCHEMA, CreateInstanceRequest
-from .runtime import Container, Image, Runtime
+from .runtime import Container, Image, Runtime, Watch
 from .snapshots import Snapshots
 from .starting import Held, Starter
 
@@ -98,7 +98,7 @@ class Sharing:
                 held = self._hold(request, image, snapshot)
         started = time.monotonic()
         try:
-            self._wait(request, held)
+            watch = self._wait(request, held)
         except BaseException:
             held.shell.close()
             if held.origin in ("created", "restored") and request.kept:
@@ -116,6 +116,7 @@ class Sharing:
             data_paths=image.volumes if request.in_memory else (),
             start_s=started - began,
             ready_s=time.monotonic() - started,
+            watch=watch,
         )
 
     def _attach_at_once(self, request: CreateInstanceRequest) -> Held | None:
@@ -205,10 +206,10 @@ class Sharing:
             self._retire_predecessors(request)
         return self._starter.create(request, image, snapshot)
 
-    def _wait(self, request: CreateInstanceRequest, held: Held) -> None:
+    def _wait(self, request: CreateInstanceRequest, held: Held) -> Watch | None:
         """Wait outside the lock, so that others may find the server and wait beside us."""
         if held.watch is None and held.shell.was_ready:
-            return
+            return None
         watch = held.watch or self.runtime.watch(held.container.id)
         try:
             wait_until_ready(
@@ -223,6 +224,7 @@ class Sharing:
             watch.close()
             raise
         held.shell.mark_ready()
+        return watch
 
     def _retire_predecessors(self, request: CreateInstanceRequest) -> None:
         """Remove kept servers of this project and type that answer an older request."""

@@ -78,6 +78,12 @@ class DatabaseType:
         memory_mib: The most memory that the container may take, data included; None: no limit.
         shm_mib: The size of ``/dev/shm``.
 
+    Its log, of which the reports of failing tests show a part:
+        log_entry: A pattern for the beginning of an entry, with the groups ``database``, which the
+            entry is about, and ``time``, in UTC and as ISO 8601 has it, where it says so. Lines
+            that do not match belong to the entry before them. Empty: every line is an entry.
+        log_noise: A pattern for the beginning of entries that never tell why a test failed.
+
     Its clients, run inside the container, where ``{host}`` is ``localhost``:
         client_profile: A line of POSIX shell run before the first command (sets ``PATH``).
         client_environment: Variables that let the clients log in (template).
@@ -143,6 +149,9 @@ class DatabaseType:
     data_mib: int | None = None
     memory_mib: int | None = None
     shm_mib: int = 256
+
+    log_entry: str = ""
+    log_noise: str = ""
 
     client_profile: str = ""
     client_environment: Mapping[str, str] = field(default_factory=dict)

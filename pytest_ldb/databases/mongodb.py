@@ -90,6 +90,12 @@ MONGODB = DatabaseType(
         # a document has at most 16 MB.
         *("--wiredTigerEngineConfigString", "log=(file_max=32MB,prealloc=false)"),
     ),
+    log_entry=(
+        r'\{"t":\{"\$date":"(?P<time>[\dT:.-]+)\+00:00"'
+        r'(?:.*?"(?:ns|namespace|db|\$db)":"(?P<database>[^."]+))?'
+    ),
+    # Who comes and goes, unless that fails, and what it writes every minute.
+    log_noise=r'.*?"s":"[ID]\d?", *"c":"(?:(?:NETWORK|ACCESS)"(?!.*[Ff]ail)|WTCHKPT")',
     credential_environment={
         "MONGO_INITDB_ROOT_USERNAME": "{user}",
         "MONGO_INITDB_ROOT_PASSWORD": "{password}",

@@ -52,6 +52,8 @@ MYSQL = DatabaseType(
         "--innodb-redo-log-capacity=8M",
         "--max-connections=300",
     ),
+    # It says nothing of statements that failed.
+    log_entry=r"(?P<time>\d{4}-\d\d-\d\dT[\d:.]+)Z \d+ \[(?:.* to db: '(?P<database>.*?)')?",
     credential_environment={"MYSQL_ROOT_PASSWORD": "{password}", "MYSQL_DATABASE": "{database}"},
     environment={"MYSQL_INITDB_SKIP_TZINFO": "1"},
     init_directory="/docker-entrypoint-initdb.d",

@@ -35,6 +35,11 @@ POSTGRES = DatabaseType(
         *("-c", "autovacuum=off"),
         *("-c", "max_connections=300"),
     ),
+    # The usual beginning of lines, and the database.
+    arguments=("-c", "log_line_prefix=%m [%p] %q[%d] ", "-c", "log_timezone=UTC"),
+    log_entry=r"(?P<time>\S+ \S+) UTC \[\d+\] (?:\[(?P<database>.*?)\] )?",
+    # Copies of databases begin and end with one.
+    log_noise=r".*? LOG:  checkpoint (?:starting|complete): ",
     credential_environment={
         "POSTGRES_USER": "{user}",
         "POSTGRES_PASSWORD": "{password}",

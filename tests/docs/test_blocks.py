@@ -11,7 +11,7 @@ from .conftest import Reader
 from .pages import EXAMPLES, PAGES, Block, blocks, links, outputs
 
 BLOCKS = blocks()
-SHOWN_TO_FAIL = {"faulty", "failing"}
+SHOWN_TO_FAIL = {"faulty", "failing", "debugging"}
 PROJECTS = sorted(
     path.name for path in (EXAMPLES / "projects").iterdir() if path.name not in SHOWN_TO_FAIL
 )
@@ -76,7 +76,8 @@ def _plain(line: str) -> str:
     """Return a line without what differs: numbers, widths, where images are, what is installed."""
     line = line.replace("localhost/pytest-ldb/", "")
     line = line.replace("`docker rm -fv ldb-", "`pytest-ldb delete ")
-    line = re.sub(r"=+", "=", re.sub(r"\d+(\.\d+)*", "0", line))
+    line = re.sub(r"=+", "=", re.sub(r"-{3,}", "---", line))
+    line = re.sub(r"\d+(\.\d+)*", "0", line)
     return " ".join(line.split())
 
 
