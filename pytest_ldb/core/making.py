@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from .containers import container_spec, credentials_for, instance_of, not_found
-from .errors import hidden
+from .errors import LdbError, hidden
 from .model import Instance
 from .readiness import wait_until_ready
 from .request import LABEL, CreateInstanceRequest
@@ -29,6 +29,7 @@ class Maker:
         self._secret = secret
         self._timeout_s = timeout_s
         self._made: dict[UUID, tuple[DatabaseType, Guard]] = {}
+        self._interrupted: list[tuple[DatabaseType, Guard]] = []
 
     def make(self, request: CreateInstanceRequest, image: Image, identity: UUID) -> Instance:
         """Create and start the server that answers a request, and return it when it is ready.
@@ -47,8 +48,13 @@ class Maker:
         self._made[identity] = kind, self._runtime.guard(str(identity))
         try:
             return self.start(self._runtime.create(spec), kind)
-        except BaseException:
+        except LdbError:
             self.undo(identity)
+            raise
+        except BaseException:
+            # The engine may create it even now; only the guard looks for it for long enough.
+            self._interrupted.append(self._made.pop(identity))
+            self._remove(identity)
             raise
 
     def start(self, container: str, kind: DatabaseType) -> Instance:
@@ -99,15 +105,18 @@ class Maker:
             guard.release()
 
     def undo(self, identity: UUID) -> None:
-        """Remove all that there is of a server that this process has made."""
-        made_for_it = {f"{LABEL}id": str(identity)}
-        for container in self._runtime.containers(made_for_it):
-            self._runtime.remove(container.id)
-        for volume in self._runtime.volumes(made_for_it):
-            self._runtime.remove_volume(volume.name)
+        """Remove all that there is of a server that this process has made, and forget it."""
+        self._remove(identity)
         self.let_go(identity)
 
     def close(self) -> None:
         """Remove everything that was not let go."""
         for identity in list(self._made):
             self.undo(identity)
+
+    def _remove(self, identity: UUID) -> None:
+        made_for_it = {f"{LABEL}id": str(identity)}
+        for container in self._runtime.containers(made_for_it):
+            self._runtime.remove(container.id)
+        for volume in self._runtime.volumes(made_for_it):
+            self._runtime.remove_volume(volume.name)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from .inside import HOME, USER
-from .streams import MultiplexedStream, TerminalStream
+from .streams import LONG_S, MultiplexedStream, TerminalStream
+from .translation import translated
 
 
 class EngineExecution:
@@ -47,7 +49,8 @@ class EngineExecution:
 
     def send(self, data: bytes) -> None:
         """Give it input."""
-        self._stream.send(data)
+        # It may be busy for long with what it has got already.
+        self._stream.send(data, LONG_S)
 
     def end_input(self) -> None:
         """Tell it that no more input comes."""
@@ -58,12 +61,16 @@ class EngineExecution:
         return self._stream.receive_frames(timeout_s)
 
     def resize(self, rows: int, columns: int) -> None:
-        """Tell it how large its terminal is."""
-        self._api.exec_resize(self._identity, height=rows, width=columns)
+        """Tell it how large its terminal is, if it has not ended."""
+        with suppress(Exception):  # Some of them are the SDK's.
+            self._api.exec_resize(self._identity, height=rows, width=columns)
 
     def status(self) -> int:
         """Return its exit status, when it has ended."""
-        return int(self._api.exec_inspect(self._identity)["ExitCode"] or 0)
+        try:
+            return int(self._api.exec_inspect(self._identity)["ExitCode"] or 0)
+        except Exception as error:
+            raise translated("the command", error) from error
 
     def close(self) -> None:
         """Let go of it."""

@@ -12,7 +12,7 @@ All state is in files, so any number of processes may share a directory and may 
 
 A container's directory has `spec.json`, `log`, `exit` (its exit code; locked while it runs),
 `running` (its processes and its port), `times` (when it wrote what), `paused`, `doomed`, `root/`
-(where its commands run) and `home/` (what its shells share).
+(where its commands run), `home/` (what its shells share) and `beside/` (what else runs there).
 """
 
 from __future__ import annotations

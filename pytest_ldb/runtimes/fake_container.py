@@ -25,6 +25,9 @@ from types import FrameType
 PORT_TAKEN = 98
 """The status of a container whose port somebody listens on."""
 
+BESIDE = "beside"
+"""The directory that names the commands that were begun beside a server."""
+
 LISTENER = "FAKE_LISTENER"
 """The variable that tells the server which of its open files is the published port."""
 
@@ -115,8 +118,10 @@ def _clean_up(directory: Path) -> None:
         garbage = directory = directory.rename(directory.parents[1] / "removed" / uuid.uuid4().hex)
     else:
         garbage = directory / "home"
-    for lease in (directory / "home" / "leases").glob("*"):
-        _kill(int(lease.name))
+    for names in (directory / "home" / "leases", directory / BESIDE):
+        for name in names.glob("*"):
+            _kill(int(name.name))
+            name.unlink(missing_ok=True)
     delete(garbage)
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..core.runtime import ContainerSpec, Volume
-from .fake_container import delete
+from .fake_container import BESIDE, delete
 
 
 class Volumes:
@@ -44,7 +44,7 @@ class Volumes:
 
 
 class ProcessExecution:
-    """A process of this machine; it gets no terminal."""
+    """A process of this machine; it gets no terminal, and ends with its container."""
 
     def __init__(self, argv: Sequence[str], root: Path, environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -54,7 +54,12 @@ class ProcessExecution:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            start_new_session=True,
         )
+        self._mark = root.parent / BESIDE / str(self._process.pid)
+        with suppress(FileNotFoundError):  # The container has just been removed.
+            self._mark.parent.mkdir(exist_ok=True)
+            self._mark.touch()
         self._streams = selectors.DefaultSelector()
         assert self._process.stdout
         assert self._process.stderr
@@ -93,13 +98,15 @@ class ProcessExecution:
 
     def status(self) -> int:
         """Return its exit status."""
-        return self._process.wait()
+        code = self._process.wait()
+        return code if code >= 0 else 128 - code
 
     def close(self) -> None:
         """End it."""
         self.end_input()
         self._process.kill()
         self._process.wait()
+        self._mark.unlink(missing_ok=True)
         for stream in (self._process.stdout, self._process.stderr):
             assert stream
             stream.close()

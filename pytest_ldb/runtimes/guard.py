@@ -60,16 +60,17 @@ def end_whatever_appears(runtime: Runtime, identity: str) -> None:
 
     Volumes that were made for them hold what is half-initialised, so they are removed too.
     """
-    ended = False
+    ours = {f"{LABEL}id": identity}
     for _ in range(TRIES):
-        for container in runtime.containers({f"{LABEL}id": identity}):
+        containers = runtime.containers(ours)
+        for container in containers:
             _end(runtime, container)
-            ended = True
-        if ended:
-            for volume in runtime.volumes({f"{LABEL}id": identity}):
-                runtime.remove_volume(volume.name)
-            return
+        if containers:
+            break
         time.sleep(PAUSE_S)
+    # Even if no container came: its process may have been killed between removing the two.
+    for volume in runtime.volumes(ours):
+        runtime.remove_volume(volume.name)
 
 
 def _end(runtime: Runtime, container: Container) -> None:

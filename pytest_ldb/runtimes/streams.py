@@ -28,9 +28,9 @@ class MultiplexedStream:
         self._socket = _socket_of(connection)
         self._raw = bytearray()
 
-    def send(self, data: bytes) -> None:
-        """Send all of it."""
-        self._socket.settimeout(30.0)
+    def send(self, data: bytes, timeout_s: float = 30.0) -> None:
+        """Send all of it, in that time."""
+        self._socket.settimeout(timeout_s)
         self._socket.sendall(data)
 
     def receive(self, timeout_s: float) -> bytes:

@@ -18,10 +18,12 @@ from ..core.runtime import Container, Exit, Runtime
 from ..databases import REDIS
 from .clients import ClientContract
 from .containers import BATCH, ENDS_S, Containers
+from .executions import ExecutionContract
 from .images import ImageContract
 from .logs import LogContract
 from .processes import guarding, holding, wait_until
 from .shells import ShellContract
+from .volumes import VolumeContract
 
 SHARED = {f"{LABEL}shared": "true", f"{LABEL}kept": "false"}
 GUARDED_S = 2.0
@@ -31,7 +33,9 @@ UNREACHABLE = "localhost:1/ldb/absent:1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - for a moment
 
 
-class RuntimeContract(ShellContract, ClientContract, ImageContract, LogContract):
+class RuntimeContract(
+    ShellContract, ClientContract, ImageContract, LogContract, VolumeContract, ExecutionContract
+):
     """What every :class:`~pytest_ldb.core.runtime.Runtime` must do.
 
     A test class for a runtime of your own::
@@ -48,6 +52,7 @@ class RuntimeContract(ShellContract, ClientContract, ImageContract, LogContract)
     Attributes:
         image: The reference of a Redis image.
         root: What comes before a container's absolute paths in its shells.
+        terminals: Whether its commands can have a terminal.
     """
 
     image = REDIS.image

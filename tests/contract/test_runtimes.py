@@ -20,6 +20,7 @@ from pytest_ldb.testing import RuntimeContract
 
 class TestFakeRuntime(RuntimeContract):
     root = "."
+    terminals = False
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -1,0 +1,120 @@
+"""What every runtime must do with commands that somebody looks on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+
+import pytest
+
+from ..core.errors import EngineFailed
+from ..core.runtime import Execution
+from .containers import ENDS_S, Containers
+
+ENOUGH_BYTES = 1 << 20
+"""More than what is on its way at once."""
+
+
+class ExecutionContract:
+    """What a runtime does with commands beside servers; a part of ``RuntimeContract``."""
+
+    terminals = True
+    """Whether its commands can have a terminal."""
+
+    @pytest.fixture
+    def beside(self, containers: Containers) -> Iterator[_Beside]:
+        """Runs commands in a container."""
+        beside = _Beside(containers)
+        yield beside
+        for execution in beside.begun:
+            execution.close()
+
+    def test_output_and_errors_come_apart_and_the_status_is_told(self, beside: _Beside) -> None:
+        execution = beside.begin("echo fine; echo wrong >&2; exit 3")
+        execution.end_input()
+        assert _all(execution) == {1: b"fine\n", 2: b"wrong\n"}
+        assert execution.status() == 3
+
+    def test_input_arrives_to_its_end(self, beside: _Beside) -> None:
+        execution = beside.begin("wc -c")
+        for _ in range(16):
+            execution.send(b"x" * (ENOUGH_BYTES // 16))
+        execution.end_input()
+        assert _all(execution)[1].strip() == str(ENOUGH_BYTES).encode()
+        assert execution.status() == 0
+
+    def test_much_output_comes_whole(self, beside: _Beside) -> None:
+        execution = beside.begin(f"head -c {ENOUGH_BYTES} /dev/zero")
+        execution.end_input()
+        assert len(_all(execution)[1]) == ENOUGH_BYTES
+
+    def test_it_answers_while_input_goes_on(self, beside: _Beside) -> None:
+        execution = beside.begin("while read -r word; do echo got $word; done")
+        for word in (b"one", b"two"):
+            execution.send(word + b"\n")
+            assert list(execution.receive(ENDS_S)) == [(1, b"got " + word + b"\n")]
+        with pytest.raises(TimeoutError):
+            execution.receive(0.05)
+        execution.end_input()
+        assert list(execution.receive(ENDS_S)) == []
+
+    def test_it_has_variables_and_the_directory_of_the_shells(self, beside: _Beside) -> None:
+        execution = beside.begin('echo "$WORD"; [ -n "$LDB_HOME" ] && echo home', WORD="it's {a}")
+        execution.end_input()
+        assert _all(execution)[1] == b"it's {a}\nhome\n"
+
+    def test_one_that_is_not_read_to_its_end_is_closed(self, beside: _Beside) -> None:
+        beside.begin("echo here; exec sleep 60").close()
+
+    def test_nothing_runs_beside_a_server_that_does_not_run(self, containers: Containers) -> None:
+        stopped = containers.create()
+        for container in (stopped, "ldb-contract-absent"):
+            with pytest.raises(EngineFailed):
+                containers.runtime.execute(container, ["true"], environment={}, tty=False)
+
+    def test_one_whose_container_goes_ends(self, containers: Containers, beside: _Beside) -> None:
+        execution = beside.begin("echo here; exec sleep 60")
+        assert list(execution.receive(ENDS_S)) == [(1, b"here\n")]
+        containers.runtime.remove(beside.container)
+        assert list(execution.receive(ENDS_S)) == []
+        with suppress(EngineFailed):  # There may be nobody left to ask.
+            assert execution.status() != 0
+
+    def test_on_a_terminal_there_is_one_stream_of_its_size(self, beside: _Beside) -> None:
+        if not self.terminals:
+            pytest.skip("it has no terminals")
+        execution = beside.begin("read go; stty size; echo wrong >&2; tty", tty=True)
+        execution.resize(33, 77)
+        execution.send(b"go\n")
+        (said,) = _all(execution).values()
+        assert b"33 77\r\nwrong\r\n/dev/" in said
+        execution.resize(24, 80)  # It has ended: nobody wants to know.
+        assert execution.status() == 0
+
+
+class _Beside:
+    """A container, and what was begun in it."""
+
+    def __init__(self, containers: Containers) -> None:
+        self._containers = containers
+        self.begun: list[Execution] = []
+        self.container = ""
+
+    def begin(self, script: str, *, tty: bool = False, **variables: str) -> Execution:
+        if not self.container:
+            self.container, watch = self._containers.run("exec sleep 60")
+            watch.close()
+        argv: Sequence[str] = ["sh", "-c", script]
+        run = self._containers.runtime.execute
+        self.begun.append(run(self.container, argv, environment=variables, tty=tty))
+        return self.begun[-1]
+
+
+def _all(execution: Execution) -> dict[int, bytes]:
+    """Return everything that came, by stream."""
+    came: dict[int, bytes] = {}
+    for pieces in iter(partial(execution.receive, ENDS_S), []):
+        for stream, content in pieces:
+            came[stream] = came.get(stream, b"") + content
+    return came

@@ -1,0 +1,167 @@
+"""What every runtime must do with data that outlives containers, and with ports that are chosen."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ..core.errors import EngineFailed, PortTaken
+from ..core.readiness import ask
+from ..core.request import LABEL
+from ..core.runtime import Runtime, Volume
+from ..databases import REDIS
+from .containers import BATCH, ENDS_S, Containers
+from .processes import guarding, wait_until
+
+
+class VolumeContract:
+    """What a runtime does with volumes; a part of ``RuntimeContract``."""
+
+    root: str
+
+    @pytest.fixture
+    def volume(self, containers: Containers) -> Iterator[str]:
+        """The name of a volume that is not there yet, and will not stay."""
+        name = f"ldb-contract-{uuid.uuid4().hex[:12]}"
+        yield name
+        for container in containers.runtime.containers({BATCH: containers.batch}):
+            if name in container.volumes.values():
+                containers.runtime.remove(container.id)
+        containers.runtime.remove_volume(name)
+
+    def test_a_volume_has_the_labels_of_the_container_that_it_was_made_for(
+        self, containers: Containers, volume: str
+    ) -> None:
+        spec = containers.spec(volumes={"/data": volume}, labels={"colour": "red"})
+        identity = containers.runtime.create(spec)
+        assert dict(containers.existing(identity).volumes) == {"/data": volume}
+        (found,) = _volumes(containers.runtime, volume)
+        assert spec.labels.items() <= found.labels.items()
+        wanted = {"colour": "red", BATCH: containers.batch}
+        assert found in containers.runtime.volumes(wanted)
+        assert found in containers.runtime.volumes({**wanted, "colour": ""})
+        assert found not in containers.runtime.volumes({**wanted, "colour": "re"})
+        assert found not in containers.runtime.volumes({**wanted, "shape": ""})
+
+    def test_the_next_container_has_the_data_and_the_volume_keeps_its_labels(
+        self, containers: Containers, volume: str
+    ) -> None:
+        self._write(containers, volume, "kept")
+        (before,) = _volumes(containers.runtime, volume)
+        assert self._read(containers, volume) == "kept"
+        assert _volumes(containers.runtime, volume) == [before]
+
+    def test_a_volume_in_use_is_not_removed_even_if_its_container_is_stopped(
+        self, containers: Containers, volume: str
+    ) -> None:
+        identity = containers.create(volumes={"/data": volume})
+        with pytest.raises(EngineFailed):
+            containers.runtime.remove_volume(volume)
+        containers.runtime.remove(identity)
+        assert _volumes(containers.runtime, volume)
+        containers.runtime.remove_volume(volume)
+        containers.runtime.remove_volume(volume)
+        assert not _volumes(containers.runtime, volume)
+
+    @pytest.mark.parametrize("state", ["created", "running"])
+    def test_a_guard_removes_the_volume_that_was_made_for_its_killed_process(
+        self,
+        containers: Containers,
+        make_runtime: Callable[[], Runtime],
+        volume: str,
+        state: str,
+    ) -> None:
+        spec = containers.spec(volumes={"/data": volume})
+        process = guarding(make_runtime, spec.labels[f"{LABEL}id"])
+        containers.runtime.create(spec)
+        if state == "running":
+            containers.runtime.start(spec.name).close()
+        process.kill()
+        containers.wait_until_gone(spec.name)
+        _wait_until_gone(containers.runtime, volume)
+
+    def test_a_guard_removes_a_volume_whose_container_is_gone_already(
+        self, containers: Containers, make_runtime: Callable[[], Runtime], volume: str
+    ) -> None:
+        """Its process was killed between the two."""
+        spec = containers.spec(volumes={"/data": volume})
+        process = guarding(make_runtime, spec.labels[f"{LABEL}id"])
+        containers.runtime.remove(containers.runtime.create(spec))
+        process.kill()
+        _wait_until_gone(containers.runtime, volume)
+
+    def test_a_guard_leaves_a_volume_that_was_there_before(
+        self, containers: Containers, make_runtime: Callable[[], Runtime], volume: str
+    ) -> None:
+        self._write(containers, volume, "kept")
+        spec = containers.spec(volumes={"/data": volume})
+        process = guarding(make_runtime, spec.labels[f"{LABEL}id"])
+        containers.runtime.create(spec)
+        process.kill()
+        containers.wait_until_gone(spec.name)
+        assert self._read(containers, volume) == "kept"
+
+    def test_a_port_may_be_chosen_and_stays(self, containers: Containers) -> None:
+        port = _free_port()
+        identity = containers.serve(host_port=port).id
+        for _ in range(2):
+            address = containers.existing(identity).address
+            assert address is not None
+            assert address.port == port
+            assert REDIS.ready.proves(ask(address, REDIS.ready))
+            containers.runtime.stop(identity)
+            containers.wait_for(identity, containers.runtime.start(identity))
+
+    def test_a_port_that_somebody_listens_on_is_taken(self, containers: Containers) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            identity = containers.create(host_port=port)
+            with pytest.raises(PortTaken) as caught:
+                containers.runtime.start(identity)
+        assert caught.value.port == port
+        containers.wait_for(identity, containers.runtime.start(identity))
+
+    def test_a_port_that_a_container_has_is_taken(self, containers: Containers) -> None:
+        port = _free_port()
+        containers.serve(host_port=port)
+        with pytest.raises(PortTaken) as caught:
+            containers.start(host_port=port)
+        assert caught.value.port == port
+
+    def _write(self, containers: Containers, volume: str, text: str) -> None:
+        script = f"echo {text} >{self.root}/data/word"
+        identity, watch = containers.run(script, volumes={"/data": volume})
+        assert watch.ended(ENDS_S) is not None
+        watch.close()
+        containers.runtime.remove(identity)
+
+    def _read(self, containers: Containers, volume: str) -> str:
+        script = f"cat {self.root}/data/word"
+        identity, watch = containers.run(script, volumes={"/data": volume})
+        assert watch.ended(ENDS_S) is not None
+        word = watch.log(9).strip()
+        watch.close()
+        containers.runtime.remove(identity)
+        return word
+
+
+def _volumes(runtime: Runtime, name: str) -> list[Volume]:
+    return [volume for volume in runtime.volumes({}) if volume.name == name]
+
+
+def _wait_until_gone(runtime: Runtime, name: str) -> None:
+    wait_until(lambda: not _volumes(runtime, name), ENDS_S, "the volume is still there")
+
+
+def _free_port() -> int:
+    """Return a port that nobody listens on, outside of what engines choose from."""
+    for port in range(20000, 30000, 7):
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:  # noqa: PERF203 - it takes a moment at most
+            continue
+    raise AssertionError("no port is free")
