@@ -35,9 +35,13 @@ LISTENER = "FAKE_LISTENER"
 def keep(directory: Path) -> int:
     """Start a container; return when it runs, leaving a process behind that waits for its end."""
     news, ours = os.pipe()
-    if os.fork():
+    keeper = os.fork()
+    if keeper:
         os.close(ours)
-        return int(os.read(news, 3) or b"125")
+        code = int(os.read(news, 3) or b"125")
+        if code:
+            os.waitpid(keeper, 0)  # Until then it would count as running.
+        return code
     os.close(news)
     os.setsid()
     with (directory / "exit").open("r+") as record:
