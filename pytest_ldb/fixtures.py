@@ -85,8 +85,13 @@ def _fresh_fixture(name: str, session: Callable[[], Session]) -> object:
     return pytest.fixture(name=f"ldb_{name}_db")(fresh)
 
 
-def databases_of(item: pytest.Item) -> list[Database]:
-    """Return the databases that this test has, also if a fixture that uses them has failed."""
+def databases_of(item: pytest.Item, early: Iterable[Database]) -> list[Database]:
+    """Return the databases that this test has, also if a fixture that uses them has failed.
+
+    Args:
+        item: The test.
+        early: Those whose addresses are in the environment: any test may use them.
+    """
     from .core.database import Database
 
     fixtures = getattr(item, "fixturenames", ())
@@ -97,7 +102,7 @@ def databases_of(item: pytest.Item) -> list[Database]:
         for fixture, database in node.stash.get(HANDED_OUT, nothing).items()
         if fixture in fixtures
     ]
-    values += getattr(item, "funcargs", {}).values()
+    values += [*getattr(item, "funcargs", {}).values(), *early]
     databases = [value for value in values if isinstance(value, Database)]
     return list({repr(database): database for database in databases}.values())
 

@@ -124,8 +124,11 @@ def shortened(lines: Sequence[str]) -> list[str]:
 def _servers_of(item: pytest.Item, session: Session) -> list[_Server]:
     began = item.stash.get(BEGAN, 0.0)
     names: dict[str, set[str]] = {}
-    for database in databases_of(item):
+    for database in databases_of(item, session.early.values()):
         names.setdefault(database.instance.name, set()).add(database.database)
+        if database in session.early.values():
+            beside = session.beside[database.database_type.name]
+            names[database.instance.name].update(beside)
     shared = [
         _Server(
             lease.database_type.name,

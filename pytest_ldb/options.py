@@ -8,10 +8,21 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
+
+
+class Given(Protocol):
+    """Where options are read from."""
+
+    def getoption(self, name: str) -> Any:
+        """Return what the command line says; None if nothing."""
+
+    def getini(self, name: str) -> Any:
+        """Return what the configuration file says; None or an empty list if nothing."""
 
 
 class _Wrong(ValueError):
@@ -88,6 +99,15 @@ def _images(text: str) -> dict[str, str]:
     return {name.strip(): reference.strip() for name, _, reference in pairs}
 
 
+def _variables(text: str) -> dict[str, str]:
+    # A comma may be part of an address.
+    pairs = [part.partition("=") for part in re.split(r"\n|,(?=\s*\w+\s*=)", text) if part.strip()]
+    given = {name.strip(): expression.strip() for name, _, expression in pairs}
+    if not all(re.fullmatch(r"\w+", name) and expression for name, expression in given.items()):
+        raise _Wrong("it takes NAME=EXPRESSION, for example DATABASE_URL=postgres.url")
+    return given
+
+
 def _address(text: str) -> str:
     import ipaddress
 
@@ -101,6 +121,9 @@ def _address(text: str) -> str:
 def _text(text: str) -> str:
     return text
 
+
+SEVERAL = (_images, _variables)
+"""Values of these can be given more than once."""
 
 OPTIONS = (
     Option("keep", _switch, "Keep the servers after the run; the next run attaches to them."),
@@ -148,6 +171,13 @@ OPTIONS = (
     ),
     Option("durable", _switch, "Keep data on disk, safe against crashes; slower."),
     Option(
+        "env",
+        _variables,
+        "Set an environment variable before conftest files and settings are imported, for example "
+        "DATABASE_URL=postgres.url (repeatable).",
+        "NAME=EXPRESSION",
+    ),
+    Option(
         "bind",
         _address,
         "Publish databases on this address of the engine's host (default: its loopback).",
@@ -167,7 +197,7 @@ def add_options(parser: pytest.Parser) -> None:
     for option in OPTIONS:
         also = f" Environment: {option.variable}, ini: {option.ini}."
         if option.metavar:
-            action = "append" if option.parse is _images else "store"
+            action = "append" if option.parse in SEVERAL else "store"
             group.addoption(
                 option.flag, action=action, metavar=option.metavar, help=option.help + also
             )
@@ -175,16 +205,19 @@ def add_options(parser: pytest.Parser) -> None:
             group.addoption(
                 option.flag, action=argparse.BooleanOptionalAction, help=option.help + also
             )
-        kind = "linelist" if option.parse is _images else "string"
+        kind = "linelist" if option.parse in SEVERAL else "string"
         parser.addini(option.ini, help=option.help, type=kind, default=None)  # type: ignore[arg-type]
 
 
-def read_options(config: pytest.Config, types: Iterable[str]) -> dict[str, Any]:
+def read_options(
+    config: Given, types: Iterable[str], *, all_are_known: bool = True
+) -> dict[str, Any]:
     """Return what the user decided, as the arguments of ``Settings``.
 
     Args:
-        config: pytest's.
+        config: pytest's, or what is known of it early.
         types: The names of the types that there are.
+        all_are_known: Whether there can be no others.
 
     Raises:
         pytest.UsageError: A value is wrong; the message says where it was given.
@@ -192,17 +225,35 @@ def read_options(config: pytest.Config, types: Iterable[str]) -> dict[str, Any]:
     given = {option.name: _given(config, option) for option in OPTIONS}
     values = {name: found[0] for name, found in given.items() if found}
     values.pop("image", None)
+    values.pop("env", None)
     if "timeout" in values:
         values["timeout_s"] = values.pop("timeout")
     names = list(types)
     on_command_line = 1 if config.getoption("ldb_image") else 0
     given["image"].insert(on_command_line, _by_type("IMAGE", names, os.environ))
     images = _merged(given["image"])
-    _check_names(images, names)
+    if all_are_known:
+        _check_names(images, names)
     return {**values, "images": images, "urls": _by_type("URL", names, os.environ)}
 
 
-def _given(config: pytest.Config, option: Option) -> list[Any]:
+def environment_is_wanted(config: pytest.Config) -> bool:
+    """Whether environment variables are asked for, as far as is known early."""
+    asked = getattr(config.known_args_namespace, "ldb_env", None)
+    return bool(asked or os.environ.get("LDB_ENV") or config.getini("ldb_env"))
+
+
+def read_environment(config: Given) -> dict[str, str]:
+    """Return the environment variables that are asked for, and the expressions for them.
+
+    Raises:
+        pytest.UsageError: As above.
+    """
+    option = next(option for option in OPTIONS if option.name == "env")
+    return _merged(_given(config, option))
+
+
+def _given(config: Given, option: Option) -> list[Any]:
     """Return all values that were given, parsed, the one that wins first."""
     sources = {
         option.flag: config.getoption(f"ldb_{option.name}"),
@@ -222,10 +273,10 @@ def _parsed(option: Option, source: str, value: Any) -> Any:
         raise pytest.UsageError(f"{source}: {text!r} is wrong, {error}.") from None
 
 
-def _merged(images: Iterable[dict[str, str]]) -> dict[str, str]:
-    """Merge by type, the first one that names it wins."""
+def _merged(given: Iterable[dict[str, str]]) -> dict[str, str]:
+    """Merge by name, the first one that names it wins."""
     merged: dict[str, str] = {}
-    for some in images:
+    for some in given:
         merged = {**some, **merged}
     return merged
 

@@ -13,7 +13,7 @@ import pytest
 
 from . import hookspecs
 from .fixtures import BEGAN, FAILED, fixture_module, used_types
-from .options import add_options, read_options
+from .options import add_options, environment_is_wanted, read_options
 
 if TYPE_CHECKING:
     from .core.runtime import Runtime
@@ -39,6 +39,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    # A wrapper comes before pytest-django imports the settings, in whatever order they are loaded.
+    if environment_is_wanted(early_config):
+        from .environment import fill
+
+        added = _added_types(early_config)
+        fill(early_config, added, lambda decided: _session(early_config, decided, added))
+    return (yield)
+
+
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
@@ -50,10 +61,12 @@ def pytest_configure(config: pytest.Config) -> None:
     decided = read_options(config, names)
 
     def session() -> Session:
-        if SESSION not in config.stash:
-            config.stash[SESSION] = _begin(config, decided, added)
-        return config.stash[SESSION]
+        return _session(config, decided, added)
 
+    if SESSION in config.stash:
+        from .environment import adopt
+
+        adopt(config, config.stash[SESSION], decided, added)
     config.stash[NAMES], config.stash[BEGIN] = names, session
     config.stash[KEEP] = decided.get("keep", False)
     config.stash[GIVEN] = {name: value for name, value in decided.items() if value not in ("", {})}
@@ -233,6 +246,14 @@ def _open_early(config: pytest.Config, names: Iterable[str]) -> None:
     if url is not None:
         config.stash[EARLY] = EarlyShells(socket_of(url), wanted)
         config.add_cleanup(config.stash[EARLY].close)
+
+
+def _session(
+    config: pytest.Config, decided: dict[str, Any], added: Iterable[DatabaseType]
+) -> Session:
+    if SESSION not in config.stash:
+        config.stash[SESSION] = _begin(config, decided, added)
+    return config.stash[SESSION]
 
 
 def _begin(

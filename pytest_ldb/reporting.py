@@ -59,7 +59,7 @@ def show_databases(item: pytest.Item, report: pytest.TestReport, session: Sessio
     """Name the databases of a failing test in its report, and keep them if that was asked for."""
     from .core.errors import LdbError
 
-    databases = databases_of(item)
+    databases = databases_of(item, session.early.values())
     lines = [repr(database) for database in databases]
     try:
         for database in databases:

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +55,8 @@ class Session:
         on_ready: Called with each server when it has been obtained.
         leases: The servers that tests of this process asked for, by type.
         kept_failed: The names of those that stay because a test failed.
+        early: The databases whose addresses are in the environment, by type.
+        beside: What the databases are called that others make beside those, by type.
         pulls_s: How long images were waited for that were not there, by type.
     """
 
@@ -69,13 +71,17 @@ class Session:
     on_ready: Callable[[Instance], None]
     leases: dict[str, Lease] = field(default_factory=dict)
     kept_failed: set[str] = field(default_factory=set)
+    early: dict[str, Database] = field(default_factory=dict)
+    beside: dict[str, list[str]] = field(default_factory=dict)
     pulls_s: dict[str, float] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _templates: dict[str, Templates] = field(default_factory=dict)
     _pools: dict[tuple[str, str | None], Pool[Database]] = field(default_factory=dict)
 
     def database(self, name: str, setup: object = None) -> Database:
-        """Return a new database of this process on the server that the run shares.
+        """Return a database of this process on the server that the run shares.
+
+        It is a new one, or that of the environment, which a setup fills anew.
 
         Args:
             name: Of a type of database.
@@ -87,6 +93,11 @@ class Session:
         """
         lease = self.lease(name)
         template = self._template(lease, setup)
+        early = self.early.get(lease.database_type.name)
+        if early is not None:
+            if template is not None:
+                lease.restore(early, template)
+            return early
         initial = lease.initial_database() if template is None else None
         return initial or lease.create_database(self.database_name, template)
 
@@ -118,9 +129,15 @@ class Session:
         """Keep the database of a test that failed, and its server, if that was asked for."""
         lease = self.leases.get(database.database_type.name)
         if self.settings.keep_failed and lease and lease.instance == database.instance:
-            lease.keep_database(database)
+            for name in (database.database, *self.beside.get(database.database_type.name, ())):
+                lease.keep_database(replace(database, database=name))
             lease.shell.keep()
             self.kept_failed.add(lease.instance.name)
+
+    def adopt(self, settings: Settings, types: Sequence[DatabaseType]) -> None:
+        """Take in what is known only when conftest files have been imported."""
+        self.settings, self.types = settings, types
+        self.__dict__.pop("_planner", None)
 
     def log(self, container: str, *, tail: int, since: float) -> Log:
         """Return the last of what a server wrote since a moment; see :meth:`Runtime.log`."""

@@ -18,6 +18,9 @@ import pytest
 
 LOOK_EVERY_S = 0.2
 
+ANNOUNCED = "PYTEST_LDB_RUN"
+"""The variable that tells workers the id of the run and the process id of the controller."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -44,6 +47,22 @@ def place_of(config: pytest.Config) -> Place:
     if _PLACE not in config.stash:
         config.stash[_PLACE] = _find_place(config)
     return config.stash[_PLACE]
+
+
+def announce_place(config: pytest.Config) -> None:
+    """Tell workers where they stand before xdist lets us: they ask before that.
+
+    It reaches those that are children of this process. Others have a run of their own.
+    """
+    place = place_of(config)
+    os.environ.pop(ANNOUNCED, None)
+    if not place.worker:
+        os.environ[ANNOUNCED] = f"{place.run}:{place.controller}"
+        config.add_cleanup(_silence)
+
+
+def _silence() -> None:
+    os.environ.pop(ANNOUNCED, None)
 
 
 def tell_worker(node: Any) -> None:
@@ -84,6 +103,8 @@ def tell_controller(config: pytest.Config, servers: list[dict[str, Any]], order:
 
     A process that is its own controller tells itself.
     """
+    if config.pluginmanager.hasplugin("dsession"):  # Its workers run the tests.
+        servers = [{**server, "processes": 0} for server in servers]
     told = {"servers": servers, "order": order}
     if hasattr(config, "workeroutput"):
         config.workeroutput["ldb"] = told
@@ -116,6 +137,11 @@ def orders(config: pytest.Config) -> list[bytes]:
 
 def _find_place(config: pytest.Config) -> Place:
     told: dict[str, Any] | None = getattr(config, "workerinput", None)
-    if told is None:
-        return Place(run=uuid.uuid4().hex[:8], worker="", controller=os.getpid())
-    return Place(worker=told["workerid"], **told["ldb"])
+    if told is not None:
+        return Place(worker=told["workerid"], **told["ldb"])
+    run, _, controller = os.environ.get(ANNOUNCED, "").partition(":")
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    # A run that a test of a worker starts inherits both variables, but has another parent.
+    if worker and controller == str(os.getppid()):
+        return Place(run, worker, int(controller))
+    return Place(run=uuid.uuid4().hex[:8], worker="", controller=os.getpid())

@@ -1,0 +1,17 @@
+import os
+from urllib.parse import unquote, urlsplit
+
+url = urlsplit(os.environ["DATABASE_URL"])
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": url.hostname,
+        "PORT": url.port,
+        "USER": url.username,
+        "PASSWORD": unquote(url.password),
+        "NAME": url.path.removeprefix("/"),
+    }
+}
+INSTALLED_APPS = ["shop"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
