@@ -304,4 +304,5 @@ class Session:
             recreate=self.settings.recreate,
             say=self._ahead.say,
             memory=Memory(self.state, self.root),
+            is_awaited=self._ahead.is_awaited,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, TimeoutError, wait  # noqa: A004 - not the built-in before 3.11
 from contextlib import suppress
@@ -10,6 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 LOOK_EVERY_S = 0.1
+PATIENCE_S = 1.0
 
 T = TypeVar("T")
 
@@ -27,6 +29,7 @@ class Ahead(Generic[T]):
         self._owner = threading.get_ident()
         self._begun: dict[str, Future[T]] = {}
         self._lines: SimpleQueue[str] = SimpleQueue()
+        self._waits_since = float("inf")
 
     def say(self, line: str) -> None:
         """Show a line to the user, at once or as soon as somebody waits."""
@@ -34,6 +37,11 @@ class Ahead(Generic[T]):
             self._say(line)
         else:
             self._lines.put(line)
+
+    def is_awaited(self) -> bool:
+        """Whether somebody has waited for a while now, for this thread or another one."""
+        own = threading.get_ident() == self._owner
+        return own or time.monotonic() - self._waits_since >= PATIENCE_S
 
     def begin(self, name: str, work: Callable[[], T]) -> None:
         """Begin a piece of work, unless it has been begun."""
@@ -57,11 +65,7 @@ class Ahead(Generic[T]):
         future = self._begun.get(name)
         if future is None:
             return work()
-        while not future.done():
-            with suppress(TimeoutError):
-                future.exception(LOOK_EVERY_S)
-            self._show_lines()
-        self._show_lines()
+        self._wait(future)
         del self._begun[name]
         return future.result()
 
@@ -80,6 +84,17 @@ class Ahead(Generic[T]):
         for future in self._begun.values():
             future.add_done_callback(release)
         self._begun.clear()
+
+    def _wait(self, future: Future[T]) -> None:
+        self._waits_since = time.monotonic()
+        try:
+            while not future.done():
+                with suppress(TimeoutError):
+                    future.exception(LOOK_EVERY_S)
+                self._show_lines()
+        finally:
+            self._waits_since = float("inf")
+        self._show_lines()
 
     def _show_lines(self) -> None:
         with suppress(Empty):

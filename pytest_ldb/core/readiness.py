@@ -48,6 +48,7 @@ def wait_until_ready(  # noqa: PLR0913 - the clock and the secrets are for tests
     *,
     timeout_s: float,
     secrets: Iterable[str] = (),
+    look: Callable[[], None] = lambda: None,
     now: Callable[[], float] = time.monotonic,
 ) -> None:
     """Return when the server is ready.
@@ -59,6 +60,7 @@ def wait_until_ready(  # noqa: PLR0913 - the clock and the secrets are for tests
         watch: Tells at once when the container has ended.
         timeout_s: The most time to wait.
         secrets: Strings to mask in the server's log.
+        look: Called again and again while it is not ready.
         now: The clock.
 
     Raises:
@@ -77,6 +79,7 @@ def wait_until_ready(  # noqa: PLR0913 - the clock and the secrets are for tests
         if now() - began > timeout_s:
             log = _masked(watch.log(LOG_LINES), secrets)
             raise _not_ready(subject, address, timeout_s, answer, log)
+        look()
         pause = min(pause * 1.3, LONGEST_PAUSE_S)
 
 

@@ -124,6 +124,7 @@ feed() {
 }
 mark_ready() { : >"$home/ready"; }
 keep() { : >"$home/keep"; }
+be_first() { mkdir "$home/first-$1" 2>/dev/null && echo first || :; }
 # Whoever claims says so before looking whether the template is there; whoever retires hides the
 # template before looking who has claimed it. So at least one of them sees the other.
 template_claim() {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from .errors import (
     ImageUnavailable,
     InstanceDied,
     InvalidRequest,
+    LdbError,
     NameTaken,
     NotReady,
     ShellLost,
@@ -26,6 +28,7 @@ from .errors import (
 from .lease import Lease
 from .locks import alone
 from .memory import Memory
+from .progress import Progress
 from .readiness import ask, wait_until_ready
 from .request import LABEL, SCHEMA, CreateInstanceRequest
 from .runtime import Container, Image, Runtime, Watch
@@ -52,6 +55,7 @@ class Sharing:
         recreate: Whether a kept server of an earlier run is replaced.
         say: Takes a line for the user.
         memory: Where kept servers are remembered.
+        is_awaited: Whether somebody sees what is said now, having waited for a while.
     """
 
     runtime: Runtime
@@ -62,6 +66,7 @@ class Sharing:
     recreate: bool
     say: Callable[[str], None]
     memory: Memory | None = None
+    is_awaited: Callable[[], bool] = lambda: True
 
     def obtain(self, request: CreateInstanceRequest, image: Image) -> Lease:
         """Return the server that answers the request, ready, held by this process.
@@ -98,7 +103,7 @@ class Sharing:
                 held = self._hold(request, image, snapshot)
         started = time.monotonic()
         try:
-            watch = self._wait(request, held)
+            watch = self._wait(request, held, initialises=snapshot is None)
         except BaseException:
             held.shell.close()
             if held.origin in ("created", "restored") and request.kept:
@@ -206,7 +211,9 @@ class Sharing:
             self._retire_predecessors(request)
         return self._starter.create(request, image, snapshot)
 
-    def _wait(self, request: CreateInstanceRequest, held: Held) -> Watch | None:
+    def _wait(
+        self, request: CreateInstanceRequest, held: Held, *, initialises: bool
+    ) -> Watch | None:
         """Wait outside the lock, so that others may find the server and wait beside us."""
         if held.watch is None and held.shell.was_ready:
             return None
@@ -219,12 +226,29 @@ class Sharing:
                 watch,
                 timeout_s=self.timeout_s,
                 secrets=[self._starter.credentials(request).password],
+                look=Progress(self._telling(request, held, initialises=initialises)).look,
             )
         except InstanceDied:
             watch.close()
             raise
         held.shell.mark_ready()
         return watch
+
+    def _telling(
+        self, request: CreateInstanceRequest, held: Held, *, initialises: bool
+    ) -> Callable[[float, float], bool]:
+        """Return what tells how long it takes, once for all processes of the run that wait."""
+        what = "initialising" if initialises and request.database_type.snapshots else "starting"
+
+        def tell(moment: float, seconds: float) -> bool:
+            if not self.is_awaited():
+                return False
+            with suppress(LdbError):  # Whoever waits learns soon enough that it has ended.
+                if held.shell.is_first(f"{request.scope.run}-{moment:g}"):
+                    self._tell(request, f"{what}, {seconds:.0f} s")
+            return True
+
+        return tell
 
     def _retire_predecessors(self, request: CreateInstanceRequest) -> None:
         """Remove kept servers of this project and type that answer an older request."""

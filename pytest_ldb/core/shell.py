@@ -156,6 +156,10 @@ class Shell:
         """Tell those who come later that the server has been ready."""
         self.run(["mark_ready"])
 
+    def is_first(self, occasion: str) -> bool:
+        """Whether no shell of the server has asked this about an occasion before."""
+        return self.run(["be_first", occasion]).strip() == "first"
+
     def keep(self) -> None:
         """Do not switch the server off when the last shell leaves."""
         self.run(["keep"])

@@ -8,16 +8,17 @@ template is known to others only when it is complete.
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .database import Database
 from .errors import LdbError, SetupFailed, hidden
 from .lease import Lease
+from .progress import telling
 from .setups import Setup
 
 __tracebackhide__ = hidden
@@ -87,7 +88,8 @@ class Templates:
             if word == "mine":
                 return self._fill(key, setup)
             if time.monotonic() > patience:
-                self.say(f"{self._kind}: waiting for the setup, which another worker runs")
+                if self.lease.shell.is_first(f"{self.run}-{key}"):
+                    self.say(f"{self._kind}: waiting for the setup, which another worker runs")
                 patience = float("inf")
             time.sleep(AGAIN_S)
 
@@ -104,13 +106,9 @@ class Templates:
         lease = self.lease
         began = time.monotonic()
         try:
-            database = lease.create_template(f"ldb_t_{key}")
-            for file in setup.files:
-                lease.load(database, Path(file))
-            if setup.run is not None:
-                with self._saying_that_it_takes_long():
-                    setup.run(database)
-            lease.seal(database)
+            # A migration that waits for a lock, of an earlier one perhaps, waits for ever.
+            with telling(f"{self._kind}: ldb_{self._kind}_setup runs", self.say):
+                database = self._filled(key, setup)
         except BaseException as error:
             lines = traceback.format_exception(error)[-LAST_LINES:]
             with suppress(LdbError):  # What was raised here counts, not what follows from it.
@@ -123,17 +121,15 @@ class Templates:
         self._retire_others(key)
         return database.database
 
-    @contextmanager
-    def _saying_that_it_takes_long(self) -> Iterator[None]:
-        """A migration that waits for a lock, of an earlier one perhaps, waits for ever."""
-        line = f"{self._kind}: ldb_{self._kind}_setup has been running for {PATIENCE_S:.0f} s"
-        timer = threading.Timer(PATIENCE_S, self.say, [line])
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
+    def _filled(self, key: str, setup: Setup) -> Database:
+        lease = self.lease
+        database = lease.create_template(f"ldb_t_{key}")
+        for file in setup.files:
+            lease.load(database, Path(file))
+        if setup.run is not None:
+            setup.run(database)
+        lease.seal(database)
+        return database
 
     def _retire_others(self, key: str) -> None:
         """Drop templates that nobody uses: those of earlier setups, on a server that was kept."""

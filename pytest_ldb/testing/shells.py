@@ -198,6 +198,15 @@ class ShellContract:
         assert (again.was_ready, again.others) == (False, 0)
         again.close()
 
+    def test_of_all_shells_one_is_first(self, containers: Containers, server: Container) -> None:
+        shells = [_open(containers, server.id) for _ in range(3)]
+        with ThreadPoolExecutor(3) as pool:
+            for occasion in ("cafe0123-1", "cafe0123-5"):
+                first = list(pool.map(lambda shell: shell.is_first(occasion), shells))  # noqa: B023
+                assert sorted(first) == [False, False, True]
+        for shell in shells:
+            shell.close()
+
     def test_a_shell_counts_the_others(self, containers: Containers, server: Container) -> None:
         shells = [_open(containers, server.id) for _ in range(3)]
         assert [shell.others for shell in shells] == [0, 1, 2]

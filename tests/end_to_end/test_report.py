@@ -83,3 +83,20 @@ def test_a_report_that_cannot_be_written_changes_nothing_else(shop: Project) -> 
     path = shop.root / "absent/r.json"
     line = f"ldb: --ldb-report: {path} could not be written: No such file or directory\n"
     assert run.output.count(line) == 1, run.output
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_an_initialisation_that_takes_long_is_told_once_and_to_nobody_who_attaches(
+    project: Project, workers: str
+) -> None:
+    project.write("test_it.py", "def test_it(ldb_mysql): pass\ndef test_other(ldb_mysql): pass\n")
+    junit = project.root / "junit.xml"
+    run = project.run("--ldb-keep", "-q", f"--junitxml={junit}", workers)
+    run.passed(2)
+    assert run.output.count("ldb: mysql: initialising, 1 s\n") == 1, run.output
+    told = re.findall(r"ldb: mysql: initialising, \d+ s", run.output)
+    assert len(told) == len(set(told)) <= 3, run.output
+    assert "initialising" not in junit.read_text()
+    run = project.run("--ldb-keep", "-q", workers)
+    run.passed(2)
+    assert "initialising" not in run.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -71,6 +72,33 @@ def test_lines_are_shown_to_whoever_waits(ahead: Ahead[int], said: list[str]) ->
     assert said == ["pulling", "pulled"]
     ahead.say("mine")
     assert said[2:] == ["mine"]
+
+
+def test_work_is_awaited_when_somebody_has_waited_for_a_while(
+    ahead: Ahead[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_ldb.core.ahead.PATIENCE_S", 0.2)
+    seen: list[tuple[bool, float]] = []
+    gate = threading.Event()
+
+    def work() -> int:
+        seen.append((ahead.is_awaited(), 0.0))
+        gate.wait()
+        began = time.monotonic()
+        while not ahead.is_awaited():
+            time.sleep(0.01)
+        seen.append((ahead.is_awaited(), time.monotonic() - began))
+        return 1
+
+    ahead.begin("one", work)
+    assert ahead.is_awaited()  # This thread would wait itself.
+    time.sleep(0.3)
+    gate.set()
+    ahead.result("one", never)
+    assert [awaited for awaited, _ in seen] == [False, True]
+    assert seen[1][1] > 0.1
+    ahead.begin("another", lambda: int(ahead.is_awaited()))
+    wait_until(lambda: ahead.results() == [0], 5.0, "it is awaited though nobody waits")
 
 
 def test_results_are_known_before_they_are_asked_for(ahead: Ahead[int]) -> None:

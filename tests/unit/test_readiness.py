@@ -121,6 +121,15 @@ def test_being_accepted_proves_nothing() -> None:
     assert watch.asked == 3
 
 
+def test_somebody_looks_each_time_that_it_has_not_answered() -> None:
+    looks: list[float] = []
+    clock = Clock()
+    with server(hanging_up, hanging_up, saying(b"+PONG\r\n")) as address:
+        wait(address, Evidence(clock=clock), now=clock, look=lambda: looks.append(clock.time))
+    assert len(looks) == 2
+    assert 100 < looks[0] < looks[1]
+
+
 def test_a_server_may_speak_first() -> None:
     def greet(connection: socket.socket) -> None:
         connection.sendall(b"HELLO 42")

@@ -228,6 +228,35 @@ def test_a_report_is_written_although_nothing_was_used(
     assert not (project.path / "fake").exists()
 
 
+SLOW = "tuning=(), command=('sh', '-c', 'sleep {}; exec redis-server')"
+
+
+@pytest.mark.parametrize("arguments", [["-q"], ["-n", "3"]], ids=["alone", "workers"])
+def test_a_start_that_takes_long_is_told_once(
+    project: pytest.Pytester, arguments: list[str]
+) -> None:
+    project.makeconftest(CONFTEST.replace("tuning=()", SLOW.format(3)))
+    project.makepyfile(test_a="def test_it(ldb_fake): pass", test_b="def test_it(ldb_fake): pass")
+    result = run(project, *arguments)
+    result.assert_outcomes(passed=2)
+    (line,) = [line for line in result.errlines if "starting" in line]
+    assert line in {"ldb: fake: starting, 1 s", "ldb: fake: starting, 2 s"}
+
+
+def test_a_start_that_nobody_waits_for_is_not_told(project: pytest.Pytester) -> None:
+    project.makeconftest(CONFTEST.replace("tuning=()", SLOW.format(1.2)))
+    project.makepyfile(
+        """
+        import time
+        def test_before(): time.sleep(3)
+        def test_it(ldb_fake): pass
+        """
+    )
+    result = run(project)
+    result.assert_outcomes(passed=2)
+    assert "starting" not in result.stderr.str()
+
+
 @pytest.mark.parametrize("arguments", [["-q"], ["-n", "2"]], ids=["alone", "workers"])
 def test_a_report_that_cannot_be_written_is_told_once_and_fails_nothing(
     project: pytest.Pytester, arguments: list[str]

@@ -364,6 +364,41 @@ def test_whoever_attaches_to_a_server_that_was_ready_does_not_wait(run: Run) -> 
     assert second.ready_s < 0.1
 
 
+@pytest.mark.parametrize(("snapshots", "what"), [(False, "starting"), (True, "initialising")])
+def test_of_all_who_wait_for_long_one_says_so(
+    make_run: Callable[..., Run],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    snapshots: bool,
+    what: str,
+) -> None:
+    monkeypatch.setattr("pytest_ldb.core.progress.FIRST_S", 0.2)
+    gate = tmp_path / "gate"
+    slow = running(
+        f"until [ -e {gate} ]; do sleep 0.05; done; exec redis-server", snapshots=snapshots
+    )
+    runs = [make_run(id="cafe0123") for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        leases = [pool.submit(run.obtain, slow) for run in runs]
+        wait_until(lambda: any(what in "".join(run.said) for run in runs), 10.0, "nobody says it")
+        time.sleep(0.5)
+        gate.touch()
+    assert len({lease.result().container for lease in leases}) == 1
+    (line,) = [line for run in runs for line in run.said]
+    assert line.startswith(f"fake: {what}, ")
+
+
+def test_nobody_says_that_it_takes_long_if_nobody_sees_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_ldb.core.progress.FIRST_S", 0.1)
+    kind = running("sleep 0.5; exec redis-server")
+    image = run.fake.image(kind.image, pull="missing", say=print)
+    sharing = replace(run.sharing, is_awaited=lambda: False)
+    run.leases.append(sharing.obtain(run.request(kind), image))
+    assert run.said == []
+
+
 SECRETIVE = {"credential_environment": {"SECRET": "{password}"}}
 
 

@@ -158,7 +158,14 @@ def test_whoever_dies_while_filling_leaves_it_to_the_next(
         lease.shell.close()
         name = waiting.result(10.0)
     assert things(colleague, name) == ["sealed", "thing"]
-    assert said[0] == "fake: waiting for the setup, which another worker runs"
+    assert said == ["fake: waiting for the setup, which another worker runs"]
+
+
+def test_a_setup_that_takes_long_is_told(lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_ldb.core.progress.FIRST_S", 0.05)
+    said: list[str] = []
+    Templates(lease, "cafe0123", said.append).obtain(Setup(run=lambda _: time.sleep(0.4)))
+    assert said == ["fake: ldb_fake_setup runs, 0 s"]
 
 
 @pytest.mark.parametrize("_", range(3))

@@ -1,0 +1,68 @@
+"""What takes long is told: after a second, and then more and more rarely."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+FIRST_S = 1.0
+SECOND_S = 5.0
+LOOK_EVERY_S = 0.1
+
+
+class Progress:
+    """Knows when it is time to tell how long something takes that begins now.
+
+    Args:
+        tell: Called with the moment that has come and with how long it takes, both in seconds;
+            returns whether that was told, by anybody.
+        now: The clock.
+    """
+
+    def __init__(
+        self, tell: Callable[[float, float], bool], now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._tell = tell
+        self._now = now
+        self._began = now()
+        self._moment = FIRST_S
+
+    def look(self) -> None:
+        """Tell it if it is time to."""
+        seconds = self._now() - self._began
+        while _after(self._moment) <= seconds:
+            self._moment = _after(self._moment)
+        if seconds >= self._moment and self._tell(self._moment, seconds):
+            self._moment = _after(self._moment)
+
+
+@contextmanager
+def telling(what: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Say how long the block takes, in another thread, as the block is busy.
+
+    Nothing is said any more when the block has ended.
+    """
+
+    def tell(_: float, seconds: float) -> bool:
+        say(f"{what}, {seconds:.0f} s")
+        return True
+
+    progress, done = Progress(tell), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(LOOK_EVERY_S):
+            progress.look()
+
+    thread = threading.Thread(target=watch, name="ldb-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _after(moment: float) -> float:
+    return max(SECOND_S, 3 * moment)

@@ -1,0 +1,72 @@
+"""When it is time to tell how long something takes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from pytest_ldb.core import progress
+from pytest_ldb.core.progress import Progress, telling
+
+
+@dataclass
+class Told:
+    """A clock, and what was told when."""
+
+    time: float = 100.0
+    awaited: bool = True
+    moments: list[tuple[float, float]] = field(default_factory=list)
+
+    def __call__(self, moment: float, seconds: float) -> bool:
+        if self.awaited:
+            self.moments.append((moment, seconds))
+        return self.awaited
+
+    def now(self) -> float:
+        return self.time
+
+    def look(self, progress: Progress, *seconds: float) -> None:
+        for second in seconds:
+            self.time = 100.0 + second
+            progress.look()
+
+
+def test_it_is_told_after_a_second_and_then_more_and_more_rarely() -> None:
+    told = Told()
+    told.look(Progress(told, told.now), *range(200))
+    assert told.moments == [(1, 1), (5, 5), (15, 15), (45, 45), (135, 135)]
+
+
+def test_what_is_fast_is_not_told() -> None:
+    told = Told()
+    told.look(Progress(told, told.now), 0.0, 0.5, 0.99)
+    assert told.moments == []
+
+
+def test_moments_that_nobody_looked_at_are_over() -> None:
+    told = Told()
+    told.look(Progress(told, told.now), 7.5, 8, 14, 16, 17)
+    assert told.moments == [(5, 7.5), (15, 16)]
+
+
+def test_what_could_not_be_told_is_told_as_soon_as_it_can() -> None:
+    told, progress = Told(awaited=False), None
+    progress = Progress(told, told.now)
+    told.look(progress, 1, 2, 3)
+    told.awaited = True
+    told.look(progress, 3.5, 4, 4.5, 5)
+    assert told.moments == [(1, 3.5), (5, 5)]
+
+
+def test_a_block_tells_while_it_runs_and_not_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "FIRST_S", 0.05)
+    said: list[str] = []
+    with telling("the setup runs", said.append):
+        time.sleep(0.4)
+    assert said == ["the setup runs, 0 s"]
+    with telling("the setup runs", said.append):
+        pass
+    time.sleep(0.3)
+    assert len(said) == 1
