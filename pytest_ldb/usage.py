@@ -18,6 +18,9 @@ LAST_MOMENT_S = 0.3
 STARTED = ("created", "restored", "restarted")
 """How a server comes to the process that knows how long its start took."""
 
+COMMAND_NEEDS = ("click", "psutil", "rich")
+"""What the extra `cli` brings, without which the command `pytest-ldb` does not work."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
@@ -61,10 +64,9 @@ class Use:
         """The command that ends it; empty if it ends by itself, or is not ours to end."""
         if not (self.kept or self.kept_failed):
             return ""
-        has_command = find_spec("typer") is not None  # What `pytest-ldb[cli]` installs.
-        return (
-            f"pytest-ldb delete {self.name}" if has_command else f"docker rm -fv {self.container}"
-        )
+        if all(map(find_spec, COMMAND_NEEDS)):
+            return f"pytest-ldb delete {self.name}"
+        return f"docker rm -fv {self.container}"
 
     @property
     def fresh_databases(self) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import subprocess
 from typing import Any
 
 import pytest
@@ -75,6 +77,8 @@ def test_a_server_that_stays_is_told_with_what_ends_it(shop: Project) -> None:
         assert (redis["origin"], redis["kept"]) == (origin, True)
         assert shop.containers() == [redis["container"]]
         assert f"  kept as {redis['container']}, `{redis['ended_by']}` ends it" in run.output
+    subprocess.run(shlex.split(redis["ended_by"]), check=True)
+    shop.wait_until_gone()
 
 
 def test_a_report_that_cannot_be_written_changes_nothing_else(shop: Project) -> None:

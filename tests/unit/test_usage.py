@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
+from importlib.metadata import requires
 from itertools import permutations
 from typing import Any
 
@@ -74,12 +76,22 @@ def test_the_median_is_that_of_all_waits(waits: dict[float, int], median: float 
 
 
 @pytest.mark.parametrize(
-    ("installed", "command"),
-    [(True, "pytest-ldb delete shop-1-fake-2"), (False, "docker rm -fv ldb-shop-1-fake-2")],
+    ("absent", "command"),
+    [
+        ("", "pytest-ldb delete shop-1-fake-2"),
+        ("click", "docker rm -fv ldb-shop-1-fake-2"),
+        ("rich", "docker rm -fv ldb-shop-1-fake-2"),
+    ],
 )
 def test_only_a_server_that_stays_has_a_command_that_ends_it(
-    monkeypatch: pytest.MonkeyPatch, installed: bool, command: str
+    monkeypatch: pytest.MonkeyPatch, absent: str, command: str
 ) -> None:
-    monkeypatch.setattr(usage, "find_spec", {"typer": installed or None}.__getitem__)
+    monkeypatch.setattr(usage, "find_spec", lambda name: None if name == absent else name)
     assert use().ended_by == ""
     assert use(kept=True).ended_by == use(kept_failed=True).ended_by == command
+
+
+def test_the_command_needs_what_the_extra_brings() -> None:
+    brought = [text for text in requires("pytest-ldb") or () if "extra == 'cli'" in text]
+    if brought:  # What is installed may be older than these sources.
+        assert sorted(re.split(r"\W", text)[0] for text in brought) == sorted(usage.COMMAND_NEEDS)
