@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.metadata import version
+from typing import Any
 
 import click
 
@@ -19,10 +20,18 @@ from .upkeep import completion, prune, pull, snapshots
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
+class _InOrder(click.Group):
+    """Lists commands in the order in which people meet them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
+
+
 @click.group(
+    cls=_InOrder,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Names of servers may be "
-    "shortened to what is unambiguous.",
+    epilog="Names of servers may be shortened to what is unambiguous. "
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
 )
 @click.option(
     "--timeout",
@@ -32,11 +41,23 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
     metavar="SECONDS",
     help="The most time that a server may take to become ready (default: 60).",
 )
+@click.option(
+    "--image-prefix",
+    envvar="LDB_IMAGE_PREFIX",
+    metavar="PREFIX",
+    help="Pull from this registry what is named without one.",
+)
+@click.option(
+    "--bind",
+    envvar="LDB_BIND",
+    metavar="ADDRESS",
+    help="Publish servers on this address of the engine's host (default: its loopback).",
+)
 @click.version_option(version("pytest-ldb"), prog_name="pytest-ldb")
 @click.pass_context
-def cli(context: click.Context, timeout_s: float | None) -> None:
+def cli(context: click.Context, /, **given: Any) -> None:
     """Real database servers in containers: those that test runs keep, and your own."""
-    context.obj = here = Here(settings_from(timeout_s=timeout_s))
+    context.obj = here = Here(settings_from(**given))
     context.call_on_close(lambda: _close(here))
 
 

@@ -24,7 +24,7 @@ LITTLE_MEMORY_BYTES = 2 << 30
 CHEAPEST_FIRST = ("redis", "postgres", "mongodb", "mysql")
 
 
-@click.command()
+@click.command(short_help="Look for what is wrong, and tell what to do.")
 @json_option
 @pass_here
 def doctor(here: Here, *, as_json: bool) -> None:

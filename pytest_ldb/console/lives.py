@@ -23,12 +23,21 @@ names_argument = click.argument(
 force_option = click.option("--force", is_flag=True, help="Even if processes use it.")
 
 
-@click.command()
+@click.command(short_help="Create and start a server that stays.")
 @click.argument("type_name", metavar="TYPE", shell_complete=complete_type)
-@click.option("--name", default="", help="Its name (default: the type's, with a number if taken).")
+@click.option(
+    "--name",
+    default="",
+    metavar="NAME",
+    help="Its name (default: the type's, with a number if taken).",
+)
 @click.option("--image", metavar="REFERENCE", help="The image to run.")
-@click.option("--port", type=click.IntRange(1, 65535), help="The port to publish it on.")
-@click.option("--volume", default="", help="The volume for its data (default: ldb-NAME).")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), metavar="PORT", help="The port to publish it on."
+)
+@click.option(
+    "--volume", default="", metavar="NAME", help="The volume for its data (default: ldb-NAME)."
+)
 @pass_here
 def create(
     here: Here, *, type_name: str, name: str, image: str | None, port: int | None, volume: str
@@ -47,7 +56,7 @@ def create(
     say(f"created from {instance.image} in {took}; `pytest-ldb url {instance.name}` tells where")
 
 
-@click.command()
+@click.command(short_help="Start servers.")
 @names_argument
 @pass_here
 def start(here: Here, *, names: Sequence[str]) -> None:
@@ -58,7 +67,7 @@ def start(here: Here, *, names: Sequence[str]) -> None:
     _each(here, names, lambda server: here.lifecycle.start(server.instance), force=True)
 
 
-@click.command()
+@click.command(short_help="Stop servers; data in volumes stays.")
 @names_argument
 @force_option
 @pass_here
@@ -70,7 +79,7 @@ def stop(here: Here, *, names: Sequence[str], force: bool) -> None:
     _each(here, names, lambda server: here.lifecycle.stop(server.instance), force=force)
 
 
-@click.command()
+@click.command(short_help="Stop servers and start them again.")
 @names_argument
 @force_option
 @pass_here
@@ -79,7 +88,7 @@ def restart(here: Here, *, names: Sequence[str], force: bool) -> None:
     _each(here, names, lambda server: here.lifecycle.restart(server.instance), force=force)
 
 
-@click.command()
+@click.command(short_help="Delete servers; volumes stay unless told otherwise.")
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_server)
 @click.option("--all", "everything", is_flag=True, help="All servers of this user.")
 @click.option("--volumes", is_flag=True, help="Their volumes too: then the data is gone.")

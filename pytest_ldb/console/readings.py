@@ -15,7 +15,7 @@ from ..core.types import render
 from .completing import complete_server
 from .here import Here, pass_here
 from .output import age, json_option, size, write_facts, write_json, write_table
-from .terminal import follow, is_conversation, relay
+from .terminal import is_conversation, relay
 
 FORMATS = ("url", "libpq", "sqlalchemy", "env", "json")
 DRIVERS = {"postgresql": "psycopg", "mysql": "pymysql"}
@@ -23,7 +23,7 @@ DRIVERS = {"postgresql": "psycopg", "mysql": "pymysql"}
 name_argument = click.argument("name", shell_complete=complete_server)
 
 
-@click.command("list")
+@click.command("list", short_help="List all servers.")
 @json_option
 @pass_here
 def list_servers(here: Here, *, as_json: bool) -> None:
@@ -36,7 +36,7 @@ def list_servers(here: Here, *, as_json: bool) -> None:
     write_table(heads, [_row(server) for server in servers])
 
 
-@click.command()
+@click.command(short_help="Tell how a server is.")
 @name_argument
 @json_option
 @pass_here
@@ -67,18 +67,24 @@ def status(here: Here, *, name: str, as_json: bool) -> None:
     )
 
 
-@click.command()
+@click.command(short_help="Write what a server has logged.")
 @name_argument
 @click.option("-f", "--follow", "following", is_flag=True, help="Go on until it ends, or Ctrl-C.")
 @click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
+@click.option("--json", "as_json", is_flag=True, help="Write each line as a JSON object.")
 @pass_here
-def logs(here: Here, *, name: str, following: bool, tail: int | None) -> None:
+def logs(here: Here, *, name: str, following: bool, tail: int | None, as_json: bool) -> None:
     """Write what a server has logged."""
     server = here.inventory.find(name)
-    follow(here.runtime.log(server.container.id, follow=following, tail=tail))
+    log = here.runtime.log(server.container.id, follow=following, tail=tail)
+    try:
+        for line in log:
+            click.echo(json.dumps({"line": line}) if as_json else line)
+    finally:
+        log.close()
 
 
-@click.command()
+@click.command(short_help="Write where a server is, for the usual programs.")
 @name_argument
 @click.option(
     "--format",
@@ -87,8 +93,14 @@ def logs(here: Here, *, name: str, following: bool, tail: int | None) -> None:
     default="url",
     help="url (default), libpq (keywords and values), sqlalchemy, env (lines for a shell), json.",
 )
-@click.option("--driver", default="", help="The driver for --format sqlalchemy.")
-@click.option("--database", default="", help="A database (default: the one that it began with).")
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
+@click.option("--driver", default="", metavar="NAME", help="The driver for --format sqlalchemy.")
+@click.option(
+    "--database",
+    default="",
+    metavar="NAME",
+    help="A database (default: the one that it began with).",
+)
 @pass_here
 def url(here: Here, *, name: str, form: str, driver: str, database: str) -> None:
     """Write where a server is, password included, in the words of the usual programs."""
@@ -107,7 +119,10 @@ def url(here: Here, *, name: str, form: str, driver: str, database: str) -> None
         write_json({"url": str(found.url), **json.loads(json.dumps(found.keywords))})
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(
+    context_settings={"ignore_unknown_options": True},
+    short_help="Open the database's own client on a server.",
+)
 @name_argument
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @pass_here

@@ -11,21 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
-import click
-
-from ..core.runtime import Execution, Log
+from ..core.runtime import Execution
 
 PAUSE_S = 3600.0
 CHUNK_BYTES = 65536
-
-
-def follow(log: Log) -> None:
-    """Write a log to standard output, as it comes."""
-    try:
-        for line in log:
-            click.echo(line)
-    finally:
-        log.close()
 
 
 def is_conversation() -> bool:

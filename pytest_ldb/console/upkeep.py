@@ -22,7 +22,7 @@ from .here import Here, pass_here
 from .output import json_option, say, show_error, size, write_json, write_table
 
 
-@click.command()
+@click.command(short_help="Pull images.")
 @click.argument("names", nargs=-1, metavar="[TYPE|IMAGE]...", shell_complete=complete_type)
 @pass_here
 def pull(here: Here, *, names: Sequence[str]) -> None:
@@ -79,7 +79,7 @@ def _reference(here: Here, name: str) -> str:
     return here.settings.image_for(kind.name, kind.image)
 
 
-@click.command()
+@click.command(short_help="List the snapshots that servers start from.")
 @click.option("--delete", "deleting", is_flag=True, help="Delete them all; runs make them anew.")
 @json_option
 @pass_here
@@ -114,7 +114,7 @@ def _row(one: Snapshot, unused_s: float, size_bytes: int | None) -> Sequence[str
     return one.key, one.type, one.base, used, size(size_bytes), state
 
 
-@click.command()
+@click.command(short_help="Remove what is ours and dead.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would be removed.")
 @click.option("--volumes", is_flag=True, help="Also volumes whose server is gone, and their data.")
 @json_option
@@ -136,7 +136,7 @@ def prune(here: Here, *, dry_run: bool, volumes: bool, as_json: bool) -> None:
     say(f"{len(found)} {'would be ' if dry_run else ''}removed")
 
 
-@click.command()
+@click.command(short_help="Write what makes a shell complete words.")
 @click.argument("shell_name", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, *, shell_name: str) -> None:
