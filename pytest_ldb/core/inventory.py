@@ -26,7 +26,7 @@ held=0
 for lease in "$LDB_HOME"/leases/*; do
   [ ! -e "$lease" ] || ! kill -0 "${lease##*/}" 2>/dev/null || held=$((held+1))
 done
-echo "$held"
+echo "held by $held"
 du -sk "$@" 2>/dev/null
 """
 
@@ -182,9 +182,11 @@ class Inventory:
             text = run_beside(self.runtime, container.id, ["sh", "-c", _LOOK, "sh", *paths])
         except (EngineFailed, TimeoutError, OSError):  # It is just ending.
             return None, None
-        held, *sizes = text.splitlines() or ["0"]
-        kib = sum(int(line.split()[0]) for line in sizes)
-        return int(held), kib * 1024 if sizes else None
+        held = re.search(r"^held by (\d+)$", text, re.MULTILINE)
+        sizes = re.findall(r"^(\d+)\s", text, re.MULTILINE)
+        if held is None:  # It ended just before.
+            return None, None
+        return int(held[1]), sum(map(int, sizes)) * 1024 if sizes else None
 
 
 def run_beside(

@@ -13,10 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ldb.core.credentials import state_directory, user_secret
-from pytest_ldb.core.request import Scope
-
-from .pages import EXAMPLES
+from .pages import EXAMPLES, ROOT
 
 # The types that examples add run the image of the type that they were made from.
 STAND_INS = {"LDB_POSTGRES17_IMAGE": "postgres:18", "LDB_PGVECTOR_IMAGE": "postgres:18"}
@@ -42,14 +39,13 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
     copy = shutil.copytree(
         EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__", ".*cache")
     )
-    visited: set[Path] = set()
+    environment = _environment(tmp_path / "state")
 
     def run(folder: str, commands: str) -> Answer:
-        visited.add(copy / folder)
         done = subprocess.run(
             ["sh", "-c", commands],
             cwd=copy / folder,
-            env=_environment(),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -60,14 +56,17 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
         return Answer(done.returncode, _WAITING.sub("", done.stdout))
 
     yield run
-    for folder in visited:
-        _remove_kept(folder)
+    if (tmp_path / "state").exists():
+        _delete_all(environment)
 
 
-def _environment() -> dict[str, str]:
+def _environment(state: Path) -> dict[str, str]:
     """Return the environment of a reader: nothing of this run but the images and this Python.
 
     And no snapshots: how a server came would depend on what other tests have done.
+
+    Args:
+        state: The reader's, who is nobody else.
     """
     ours = ("LDB_", "PYTEST_")
     kept = {
@@ -78,20 +77,12 @@ def _environment() -> dict[str, str]:
     postgres = os.environ.get("LDB_POSTGRES_IMAGE")
     stand_ins = {name: postgres or declared for name, declared in STAND_INS.items()}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    fixed = {"PATH": path, "PYTHONPATH": ".", "COLUMNS": "200", "LDB_SNAPSHOTS": "never"}
-    return {**kept, **stand_ins, **fixed}
+    modules = os.pathsep.join(filter(None, [".", os.environ.get("PYTHONPATH")]))
+    fixed = {"PATH": path, "PYTHONPATH": modules, "COLUMNS": "200", "LDB_SNAPSHOTS": "never"}
+    return {**kept, **stand_ins, **fixed, "XDG_STATE_HOME": str(state)}
 
 
-def _remove_kept(folder: Path) -> None:
-    scope = Scope.of(folder, "", user_secret(state_directory()))
-    label = f"label=pytest-ldb.project={scope.project}"
-    listed = subprocess.run(
-        ["docker", "ps", "--all", "--quiet", "--filter", label],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for container in listed.stdout.split():
-        subprocess.run(
-            ["docker", "rm", "--force", "--volumes", container], capture_output=True, check=False
-        )
+def _delete_all(environment: dict[str, str]) -> None:
+    """Delete what the reader's commands have left, as the reader would."""
+    command = [sys.executable, "-m", "pytest_ldb", "delete", "--all", "--volumes", "--force"]
+    subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, check=True)

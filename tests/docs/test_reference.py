@@ -18,6 +18,7 @@ from pytest_ldb.usage import STARTED
 from .conftest import Reader
 from .pages import PAGES, ROOT, rows
 
+COMMAND = "docs/reference/command.md"
 FIXTURES = "docs/reference/fixtures.md"
 REPORT = "docs/reference/report.md"
 TYPES = "docs/reference/database-types.md"
@@ -77,6 +78,18 @@ def test_every_attribute_of_a_database_has_a_row() -> None:
 def test_every_command_has_a_row() -> None:
     named = [row[0].partition("(")[0] for row in rows(FIXTURES, "Command")]
     assert sorted(named) == sorted(_public(Lifecycle) - {"close"})
+
+
+def test_every_command_of_the_command_line_has_a_section(reader: Reader) -> None:
+    listed = reader("projects/none", "pytest-ldb --help").output.partition("Commands:")[2]
+    headings = re.findall(r"^## (\w+)$", (ROOT / COMMAND).read_text(), re.MULTILINE)
+    assert headings == re.findall(r"^  (\w+)  ", listed, re.MULTILINE)
+
+
+def test_every_key_of_a_listed_server_has_a_row(reader: Reader) -> None:
+    commands = "pytest-ldb create redis >created 2>&1; pytest-ldb list --json"
+    (server,) = json.loads(reader("projects/none", commands).output)
+    assert sorted(row[0] for row in rows(COMMAND, "Key")) == sorted(server)
 
 
 def test_every_field_of_an_instance_is_named() -> None:
