@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, OverflowMethod
 from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +22,13 @@ COLOURS |= {"ok": "green", "note": "yellow", "problem": "red"}
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
 
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+CUT = {"IMAGE", "PROJECT"}
+"""The columns that a narrow terminal may cut."""
+
+BROKEN = {"WHY", "STATE", "FINDING"}
+"""The columns that a narrow terminal may break into lines."""
 
 
 def say(line: str) -> None:
@@ -44,16 +51,22 @@ def write_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
+def is_terminal() -> bool:
+    """Whether people read what is written."""
+    return sys.stdout.isatty()
+
+
 def write_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write rows: as a table on a terminal, else with tabs between the columns and no head."""
     rows = list(rows)
-    if not sys.stdout.isatty():
+    if not is_terminal():
         for row in rows:
             click.echo("\t".join(row))
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for head in heads:
-        table.add_column(head, no_wrap=head in ("NAME", "STATUS", "USE"), overflow="fold")
+        overflow: OverflowMethod = "ellipsis" if head in CUT else "fold"
+        table.add_column(head, no_wrap=head not in CUT | BROKEN, overflow=overflow)
     for row in rows:
         table.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in row))
     Console(highlight=False).print(table)
@@ -64,7 +77,7 @@ def write_facts(facts: Mapping[str, str]) -> None:
     width = max(map(len, facts)) + 2
     console = Console(highlight=False, soft_wrap=True)
     for name, value in facts.items():
-        if sys.stdout.isatty():
+        if is_terminal():
             style = COLOURS.get(value, "")
             console.print(Text(name.ljust(width), style="bold"), Text(value, style=style), sep="")
         else:

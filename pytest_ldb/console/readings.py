@@ -14,7 +14,7 @@ from ..core.inventory import Server
 from ..core.types import render
 from .completing import complete_server
 from .here import Here, pass_here
-from .output import age, json_option, size, write_facts, write_json, write_table
+from .output import age, is_terminal, json_option, size, write_facts, write_json, write_table
 from .terminal import is_conversation, relay
 
 FORMATS = ("url", "libpq", "sqlalchemy", "env", "json")
@@ -33,7 +33,7 @@ def list_servers(here: Here, *, as_json: bool) -> None:
         write_json([server.facts() for server in servers])
         return
     heads = ("NAME", "TYPE", "IMAGE", "STATUS", "PORT", "PROJECT", "AGE", "USE", "SIZE")
-    write_table(heads, [_row(server) for server in servers])
+    write_table(heads, [_row(server, brief=is_terminal()) for server in servers])
 
 
 @click.command(short_help="Tell how a server is.")
@@ -146,15 +146,16 @@ def shell(here: Here, *, name: str, arguments: Sequence[str]) -> int:
     return relay(execution)
 
 
-def _row(server: Server) -> list[str]:
-    instance = server.instance
+def _row(server: Server, *, brief: bool) -> list[str]:
+    """Return the cells of a server; brief ones leave out what a table has no room for."""
+    instance, project = server.instance, server.ownership.project
     return [
         instance.name,
         instance.database_type,
-        instance.image,
+        instance.image.rpartition("/")[2] if brief else instance.image,
         instance.status.value,
         str(instance.address.port) if instance.address else "-",
-        server.ownership.project or "-",
+        (project.rpartition("-")[0] if brief else project) or "-",
         age(instance.created_at),
         _use(server),
         size(server.size_bytes),
