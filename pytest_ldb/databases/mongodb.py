@@ -95,7 +95,10 @@ MONGODB = DatabaseType(
         r'(?:.*?"(?:ns|namespace|db|\$db)":"(?P<database>[^."]+))?'
     ),
     # Who comes and goes, unless that fails, and what it writes every minute.
-    log_noise=r'.*?"s":"[ID]\d?", *"c":"(?:(?:NETWORK|ACCESS)"(?!.*[Ff]ail)|WTCHKPT")',
+    log_noise=(
+        r'.*?"s":"[ID]\d?", *"c":"'
+        r'(?:(?:NETWORK|ACCESS)"(?!.*[Ff]ail)|-".*client disconnected"|WTCHKPT")'
+    ),
     credential_environment={
         "MONGO_INITDB_ROOT_USERNAME": "{user}",
         "MONGO_INITDB_ROOT_PASSWORD": "{password}",

@@ -46,6 +46,18 @@ def test(ldb_{name}, record):
     time.sleep({sleep})
 """
 
+BESIDE = """
+import os, psycopg, pymysql
+URL, SQL = os.environ["WHERE"], "CREATE DATABASE test_" + os.environ["WHAT"]
+def test(ldb_{name}):
+    assert ldb_{name}.url == URL
+    {make}
+"""
+MAKE = {
+    "postgres": "with psycopg.connect(URL, autocommit=True) as c: c.execute(SQL)",
+    "mysql": "with pymysql.connect(**ldb_mysql.keywords) as c: c.cursor().execute(SQL)",
+}
+
 
 @pytest.fixture(scope="module")
 def lifecycle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lifecycle]:
@@ -117,6 +129,19 @@ def test_only_databases_of_ours_come_and_go(project: Project, existing: Database
     assert record["database"] != existing.database
     wait_until(lambda: names(existing) == before)
     assert not project.containers()
+
+
+@pytest.mark.usefixtures("_clients")
+def test_databases_of_the_environment_come_and_go_with_what_django_makes_beside_them(
+    project: Project, existing: Database
+) -> None:
+    name = existing.database_type.name
+    before = names(existing)
+    project.environment[f"LDB_{name.upper()}_URL"] = str(existing.url)
+    project.environment["LDB_ENV"] = f"WHERE={name}.url,WHAT={name}.database"
+    project.write("test_it.py", BESIDE.format(name=name, make=MAKE.get(name, "pass")))
+    project.run().passed(1)
+    wait_until(lambda: names(existing) == before)
 
 
 @pytest.mark.usefixtures("_clients")

@@ -39,6 +39,10 @@ CAME = (
     '{"t":{"$date":"2026-11-23T14:54:31.153+00:00"},"s":"I",  "c":"NETWORK",  "id":22943,   '
     '"ctx":"listener","msg":"Connection accepted","attr":{"remote":"127.0.0.1:49938"}}'
 )
+GONE = (
+    '{"t":{"$date":"2026-11-23T15:36:37.630+00:00"},"s":"I",  "c":"-",        "id":20883,   '
+    '"ctx":"conn5","msg":"Interrupted operation as its client disconnected","attr":{"opId":92}}'
+)
 REFUSED = (
     '{"t":{"$date":"2026-11-23T14:54:31.153+00:00"},"s":"I",  "c":"ACCESS",   "id":5286307, '
     '"ctx":"conn3","msg":"Failed to authenticate","attr":{"user":"root","db":"ours"}}'
@@ -56,7 +60,7 @@ STARTED = "2026-11-23T14:54:09.349369Z 0 [System] [MY-010931] [Server] mysqld: r
         (POSTGRES, OURS, OTHERS),
         (POSTGRES, SERVER, OTHERS + NOISE),
         (POSTGRES, SERVER + OURS, ["\tthe rest of an entry from before"]),
-        (MONGODB, [SLOW % "ours", REFUSED], [SLOW % "ours_2", DROPPED % "other", CAME]),
+        (MONGODB, [SLOW % "ours", REFUSED], [SLOW % "ours_2", DROPPED % "other", CAME, GONE]),
         (MYSQL, [STARTED, ABORTED % "ours"], [ABORTED % "other"]),
         (REDIS, ["1:M 23 Nov 2026 14:54:04.691 # Error"], []),
     ],
