@@ -14,7 +14,7 @@ from ..core.runtime import Volume
 from ..databases import BUILTIN
 from .completing import complete_server, complete_type
 from .here import Here, pass_here
-from .output import say, show_error
+from .output import say, show_error, waiting
 from .ports import naming_the_listener
 
 names_argument = click.argument(
@@ -49,7 +49,7 @@ def create(
     """
     began = time.monotonic()
     kind = type_named(type_name, BUILTIN)
-    with naming_the_listener(here.runtime, name or kind.name):
+    with naming_the_listener(here.runtime, name or kind.name), waiting(f"creating {kind.name}"):
         instance = here.free_standing.create(kind, image=image, name=name, port=port, volume=volume)
     click.echo(instance.name)
     took = f"{time.monotonic() - began:.1f} s"
@@ -148,7 +148,8 @@ def _each(
     """Do something to each server, once all names are known to be right, and tell how it is."""
 
     def act_and_tell(server: Server) -> None:
-        with naming_the_listener(here.runtime, server.instance.name):
+        name = server.instance.name
+        with naming_the_listener(here.runtime, name), waiting(name):
             instance = act(server)
         if instance.address is not None:
             say(f"{instance.name}: ready on {instance.address.host}:{instance.address.port}")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 
 import click
 from rich.console import Console, OverflowMethod
 from rich.filesize import decimal
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -31,19 +33,37 @@ BROKEN = {"WHY", "STATE", "FINDING"}
 """The columns that a narrow terminal may break into lines."""
 
 
+ASIDE = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Where everything goes that is not the result; one for all, as lines and what moves share it."""
+
+
 def say(line: str) -> None:
     """Tell something that is not the result."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(line, markup=False)
+    ASIDE.print(line, markup=False)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Show on a terminal that something takes its time, and how long it has taken."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn(what),
+        TimeElapsedColumn(),
+        console=ASIDE,
+        transient=True,
+        disable=not ASIDE.is_terminal,
+    ) as progress:
+        progress.add_task(what)
+        yield
 
 
 def show_error(error: LdbError) -> None:
     """Write an error for people."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(Text(f"{error.subject}: {error.fact}.", style="red"))
+    ASIDE.print(Text(f"{error.subject}: {error.fact}.", style="red"))
     for line in error.evidence.splitlines():
-        console.print(Text(f"    {line}", style="dim"))
+        ASIDE.print(Text(f"    {line}", style="dim"))
     if error.remedy:
-        console.print(_for_this_command(error.remedy), markup=False)
+        ASIDE.print(_for_this_command(error.remedy), markup=False)
 
 
 def write_json(value: Any) -> None:

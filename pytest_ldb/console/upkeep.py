@@ -7,7 +7,6 @@ from dataclasses import asdict
 
 import click
 from click.shell_completion import get_completion_class
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from ..core.errors import InvalidRequest, LdbError
@@ -19,7 +18,7 @@ from ..core.snapshots import DAY_S, Snapshot
 from ..databases import BUILTIN
 from .completing import complete_type
 from .here import Here, pass_here
-from .output import json_option, say, show_error, size, write_json, write_table
+from .output import ASIDE, json_option, say, show_error, size, write_json, write_table
 
 
 @click.command(short_help="Pull images.")
@@ -30,18 +29,21 @@ def pull(here: Here, *, names: Sequence[str]) -> None:
 
     The images' names are written when they are here.
     """
-    references = [_reference(here, name) for name in names or [kind.name for kind in BUILTIN]]
-    failed = False
+    wanted = names or [kind.name for kind in BUILTIN]
+    references = list(dict.fromkeys(_reference(here, name) for name in wanted))
+    failures: list[LdbError] = []
     with _bars() as bars:
-        for reference in dict.fromkeys(references):
+        for reference in list(references):
             try:
                 _pull(here, reference, bars)
             except LdbError as error:  # noqa: PERF203 - one that fails does not keep off the others
-                show_error(error)
-                failed = True
-            else:
-                click.echo(reference)
-    if failed:
+                failures.append(error)
+                references.remove(reference)
+    for reference in references:
+        click.echo(reference)
+    for failure in failures:
+        show_error(failure)
+    if failures:
         raise click.exceptions.Exit(1)
 
 
@@ -57,14 +59,13 @@ def _pull(here: Here, reference: str, bars: Progress) -> None:
 
 
 def _bars() -> Progress:
-    console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
-        console=console,
-        disable=not console.is_terminal,
+        console=ASIDE,
+        disable=not ASIDE.is_terminal,
     )
 
 
