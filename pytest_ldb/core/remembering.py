@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -13,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from .containers import container_spec, credentials_for
+from .detached import detached
 from .errors import EngineFailed, LdbError
 from .leftovers import old_snapshots, unnamed_images
 from .locks import alone
@@ -153,15 +151,7 @@ class Remembering:
 
 def begin(order: bytes) -> None:
     """Start a process that carries out an order, and do not wait for it."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", _SCRIPT],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        cwd="/",
-        start_new_session=True,
-    )
+    process = detached(_SCRIPT)
     assert process.stdin
     with process.stdin as pipe:
         pipe.write(order)

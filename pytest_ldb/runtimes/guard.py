@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from contextlib import suppress
 
+from ..core.detached import detached
 from ..core.errors import EngineFailed, ShellLost
 from ..core.request import LABEL
 from ..core.runtime import Container, Runtime
@@ -40,14 +38,7 @@ class ProcessGuard:
 
     def __init__(self, identity: str, runtime: type[Runtime], *arguments: str) -> None:
         again = (identity, runtime.__module__, runtime.__name__, *arguments)
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _SCRIPT, *again],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            start_new_session=True,
-        )
+        self._process = detached(_SCRIPT, *again)
 
     def release(self) -> None:
         """End the guard; the container stays."""
