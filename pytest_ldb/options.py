@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import pytest
+
+from .core.variables import by_type, images_in
 
 
 class Given(Protocol):
@@ -93,10 +95,10 @@ def _seconds(text: str) -> float:
 
 
 def _images(text: str) -> dict[str, str]:
-    pairs = [line.strip().partition("=") for line in text.replace(",", "\n").splitlines() if line]
-    if not all(name and reference for name, _, reference in pairs):
-        raise _Wrong("it takes NAME=REFERENCE, for example postgres=postgres:17")
-    return {name.strip(): reference.strip() for name, _, reference in pairs}
+    try:
+        return images_in(text)
+    except ValueError as error:
+        raise _Wrong(str(error)) from None
 
 
 def _variables(text: str) -> dict[str, str]:
@@ -230,11 +232,11 @@ def read_options(
         values["timeout_s"] = values.pop("timeout")
     names = list(types)
     on_command_line = 1 if config.getoption("ldb_image") else 0
-    given["image"].insert(on_command_line, _by_type("IMAGE", names, os.environ))
+    given["image"].insert(on_command_line, by_type("IMAGE", names, os.environ))
     images = _merged(given["image"])
     if all_are_known:
         _check_names(images, names)
-    return {**values, "images": images, "urls": _by_type("URL", names, os.environ)}
+    return {**values, "images": images, "urls": by_type("URL", names, os.environ)}
 
 
 def environment_is_wanted(config: pytest.Config) -> bool:
@@ -279,12 +281,6 @@ def _merged(given: Iterable[dict[str, str]]) -> dict[str, str]:
     for some in given:
         merged = {**some, **merged}
     return merged
-
-
-def _by_type(what: str, names: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return ``LDB_<NAME>_<WHAT>`` for each type where it is set; empty counts as not set."""
-    variables = {name: f"LDB_{name.upper().replace('-', '_')}_{what}" for name in names}
-    return {name: environment[v] for name, v in variables.items() if environment.get(v)}
 
 
 def _check_names(images: Iterable[str], names: list[str]) -> None:

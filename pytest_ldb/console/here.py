@@ -18,9 +18,10 @@ from ..core.making import Maker
 from ..core.model import type_named
 from ..core.planning import Planner
 from ..core.request import LABEL, Scope
-from ..core.settings import Settings, by_type
+from ..core.settings import Settings
 from ..core.snapshots import Snapshots
 from ..core.types import DatabaseType
+from ..core.variables import by_type, images_in
 from ..databases import BUILTIN
 from ..runtimes.docker import DockerRuntime
 from .output import say
@@ -103,7 +104,12 @@ class Here:
 
 def settings_from(**given: object) -> Settings:
     """Return the settings from what was given on the command line, and from the environment."""
-    images = by_type("IMAGE", [kind.name for kind in BUILTIN], os.environ)
+    names = [kind.name for kind in BUILTIN]
+    try:
+        images = images_in(os.environ.get("LDB_IMAGE", ""))
+    except ValueError as error:
+        raise click.UsageError(f"LDB_IMAGE: {error}.") from error
+    images |= by_type("IMAGE", names, os.environ)
     return Settings(images=images, **{n: v for n, v in given.items() if v is not None})  # type: ignore[arg-type]
 
 

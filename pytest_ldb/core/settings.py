@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -48,9 +48,3 @@ class Settings:
         if qualified or not self.image_prefix:
             return reference
         return f"{self.image_prefix.rstrip('/')}/{reference}"
-
-
-def by_type(what: str, names: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Return ``LDB_<NAME>_<WHAT>`` for each type where it is set; empty counts as not set."""
-    variables = {name: f"LDB_{name.upper().replace('-', '_')}_{what}" for name in names}
-    return {name: environment[v] for name, v in variables.items() if environment.get(v)}

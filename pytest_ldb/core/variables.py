@@ -1,0 +1,23 @@
+"""What environment variables of ours hold. Every run imports this; it imports next to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+
+def by_type(what: str, names: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return ``LDB_<NAME>_<WHAT>`` for each type where it is set; empty counts as not set."""
+    variables = {name: f"LDB_{name.upper().replace('-', '_')}_{what}" for name in names}
+    return {name: environment[v] for name, v in variables.items() if environment.get(v)}
+
+
+def images_in(text: str) -> dict[str, str]:
+    """Return the references in ``NAME=REFERENCE`` pairs, separated by commas or line ends.
+
+    Raises:
+        ValueError: It is something else; the message says what is expected.
+    """
+    pairs = [line.strip().partition("=") for line in text.replace(",", "\n").splitlines() if line]
+    if not all(name and reference for name, _, reference in pairs):
+        raise ValueError("it takes NAME=REFERENCE, for example postgres=postgres:17")
+    return {name.strip(): reference.strip() for name, _, reference in pairs}
