@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from uuid import UUID
 
 import click
 
@@ -117,23 +118,24 @@ def delete(
         if server.volumes and not volumes:
             say(f"{server.instance.name}: its data stays in the volume {', '.join(server.volumes)}")
 
-    _act(servers, remove, force=force)
     _remove(here, orphans)
+    _act(servers, remove, force=force)
 
 
 def _named(here: Here, names: Sequence[str], *, volumes: bool) -> tuple[list[Server], list[Volume]]:
     """Return the servers with these names, and the volumes of those that have left nothing else."""
-    servers: list[Server] = []
+    servers: dict[UUID, Server] = {}
     orphans: list[Volume] = []
     for name in names:
         try:
-            servers += here.servers([name])
+            server = here.inventory.find(name)
+            servers[server.instance.id] = server
         except InstanceNotFound:  # noqa: PERF203 - each turn talks to the engine
             left = here.inventory.volumes(name) if volumes else []
             if not left:
                 raise
             orphans += left
-    return servers, orphans
+    return list(servers.values()), orphans
 
 
 def _remove(here: Here, volumes: Iterable[Volume]) -> None:
