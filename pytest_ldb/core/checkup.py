@@ -62,7 +62,8 @@ class Trial:
         try:
             yield from self._try_server(kind, image, replace(spec, memory_volumes=image.volumes))
         except LdbError as error:
-            yield Finding("server", PROBLEM, f"{error.subject}: {error.fact}", error.remedy)
+            said = f" ({' '.join(error.evidence.split())})" if error.evidence else ""
+            yield Finding("server", PROBLEM, f"{error.subject}: {error.fact}{said}", error.remedy)
         finally:
             for container in self.runtime.containers({f"{LABEL}id": str(identity)}):
                 self.runtime.remove(container.id)

@@ -94,6 +94,9 @@ class DockerRuntime:
 
     def create(self, spec: ContainerSpec) -> str:
         with _translated(spec.name), self._having(spec.image):
+            for name in set(spec.volumes.values()):
+                # Podman leaves out the labels of volumes that it makes along with a container.
+                self._api.create_volume(name, labels=dict(spec.labels))
             config = creation(spec, self._network)
             made = self._api.create_container_from_config(config, spec.name)  # type: ignore[no-untyped-call]
             identity: str = made["Id"]

@@ -47,7 +47,10 @@ def creation(spec: ContainerSpec, network: str | None = None) -> dict[str, Any]:
         "PortBindings": {port: [{"HostIp": spec.bind, "HostPort": str(spec.host_port or "")}]},
         "ShmSize": spec.shm_mib << 20,
         "Tmpfs": dict.fromkeys(spec.memory_volumes, size),
-        "Mounts": _mounts(spec),
+        "Mounts": [
+            {"Type": "volume", "Source": name, "Target": path}
+            for path, name in spec.volumes.items()
+        ],
     }
     if network:
         host["NetworkMode"] = network
@@ -62,14 +65,6 @@ def creation(spec: ContainerSpec, network: str | None = None) -> dict[str, Any]:
         "ExposedPorts": {port: {}},
         "HostConfig": host,
     }
-
-
-def _mounts(spec: ContainerSpec) -> list[dict[str, Any]]:
-    labels = {"VolumeOptions": {"Labels": dict(spec.labels)}}
-    return [
-        {"Type": "volume", "Source": name, "Target": path, **labels}
-        for path, name in spec.volumes.items()
-    ]
 
 
 def execute(path: str, container: str, command: ShellCommand) -> socket.socket | None:

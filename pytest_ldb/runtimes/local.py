@@ -94,7 +94,7 @@ class LocalRuntime:
 
     def create(self, spec: ContainerSpec) -> str:
         target = f"/containers/create?name={quote(spec.name)}"
-        answer = None if spec.files else self._ask("POST", target, creation(spec))
+        answer = None if spec.files or spec.volumes else self._ask("POST", target, creation(spec))
         # Whatever is wrong is still wrong when it is asked again.
         return str(answer.body["Id"]) if answer else self._sdk.create(spec)
 
