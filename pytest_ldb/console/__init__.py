@@ -21,4 +21,6 @@ def main() -> None:
             f"pytest-ldb: the command needs {error.name}, which is not installed.\n"
             "Run `pip install 'pytest-ldb[cli]'`. The pytest plugin works without it."
         )
+    except KeyboardInterrupt:  # Ctrl-C came before there was anything to do about it.
+        sys.exit(130)
     sys.exit(run())

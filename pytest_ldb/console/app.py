@@ -20,15 +20,24 @@ from .upkeep import completion, prune, pull, snapshots
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
-class _InOrder(click.Group):
+class _Commands(click.Group):
     """Lists commands in the order in which people meet them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(self.commands)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever read our output has read enough, which click takes for a failure. The
+            # interpreter must not complain when it ends, either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+
 
 @click.group(
-    cls=_InOrder,
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Names of servers may be shortened to what is unambiguous. "
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
@@ -80,10 +89,6 @@ def run() -> int:
     except LdbError as error:
         show_error(error)
         return USAGE if isinstance(error, InvalidRequest) else FAILED
-    except BrokenPipeError:
-        # Whoever read our output has read enough; the interpreter must not complain when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _close(here: Here) -> None:

@@ -19,7 +19,8 @@ CHUNK_BYTES = 65536
 
 def is_conversation() -> bool:
     """Whether people type, and read the answers."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    streams = (sys.stdin, sys.stdout)  # None if they are closed.
+    return all(stream is not None and stream.isatty() for stream in streams)
 
 
 def relay(execution: Execution) -> int:
@@ -50,7 +51,7 @@ def _pieces(execution: Execution) -> Iterator[tuple[int, bytes]]:
 def _feed(execution: Execution) -> None:
     """Pass on what is typed, or comes from a pipe; in a thread, as reading cannot be given up."""
     with suppress(OSError):
-        while content := os.read(sys.stdin.fileno(), CHUNK_BYTES):
+        while sys.stdin and (content := os.read(sys.stdin.fileno(), CHUNK_BYTES)):
             execution.send(content)
         execution.end_input()
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 
 import click
 from click.shell_completion import get_completion_class
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from ..core.errors import InvalidRequest, LdbError
-from ..core.leftovers import Leftovers
+from ..core.errors import EngineFailed, InvalidRequest, LdbError
+from ..core.leftovers import Leftover, Leftovers
 from ..core.locks import alone
 from ..core.model import type_named
 from ..core.request import LABEL
@@ -93,7 +94,8 @@ def snapshots(here: Here, *, deleting: bool, as_json: bool) -> None:
             for snapshot, _ in known:
                 here.snapshots.forget(snapshot.key)
             for image in images:
-                here.runtime.remove_image(image.id)
+                with suppress(EngineFailed):  # A kept server uses it; `prune` removes it later.
+                    here.runtime.remove_image(image.id)
         say(f"{len(known)} deleted")
         return
     sizes = {image.id: image.size_bytes for image in images}
@@ -126,15 +128,25 @@ def prune(here: Here, *, dry_run: bool, volumes: bool, as_json: bool) -> None:
     Kept and free-standing servers stay; `pytest-ldb delete --all` ends those.
     """
     leftovers = Leftovers(here.runtime, here.inventory, here.snapshots, here.state / "locks")
-    found = list(leftovers.found(volumes=volumes))
-    if not dry_run:
-        for leftover in found:
-            leftover.remove()
+    dead = list(leftovers.found(volumes=volumes))
+    found = dead if dry_run else [leftover for leftover in dead if _is_removed(leftover)]
     if as_json:
         write_json([{"what": one.what, "name": one.name, "why": one.why} for one in found])
-        return
-    write_table(("WHAT", "NAME", "WHY"), [(one.what, one.name, one.why) for one in found])
+    else:
+        write_table(("WHAT", "NAME", "WHY"), [(one.what, one.name, one.why) for one in found])
     say(f"{len(found)} {'would be ' if dry_run else ''}removed")
+    if len(found) < len(dead):
+        raise click.exceptions.Exit(1)
+
+
+def _is_removed(leftover: Leftover) -> bool:
+    """Remove something; one that fails does not keep off the others."""
+    try:
+        leftover.remove()
+    except LdbError as error:
+        show_error(error)
+        return False
+    return True
 
 
 @click.command(short_help="Write what makes a shell complete words.")

@@ -73,6 +73,10 @@ class FreeStanding:
             except NameTaken:
                 if name:
                     raise
+            except VolumeUnusable:
+                # Another process may have taken name and volume since they were looked for.
+                if name or volume:
+                    raise
         raise AssertionError("there is always another number")
 
     def _create(self, request: CreateInstanceRequest, image: Image) -> Instance:

@@ -97,7 +97,10 @@ class Leftovers:
         for snapshot, why in old.items():
             forget = partial(self.snapshots.forget, snapshot.key)
             yield Leftover("snapshot", snapshot.key, why, forget)
+        used = {container.image_id for container in self.runtime.containers({f"{LABEL}schema": ""})}
         for image in unnamed_images(self.runtime, self.snapshots, old):
+            if image.id in used:  # A kept server was made from it.
+                continue
             remove = partial(self.runtime.remove_image, image.id)
             yield Leftover("image", image.id[7:19], "no snapshot of this user needs it", remove)
 

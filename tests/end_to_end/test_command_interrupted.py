@@ -1,0 +1,127 @@
+"""However the command pytest-ldb ends, nothing half-made stays, and what was there does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_ldb.testing.processes import wait_until
+
+from .command import User
+
+GONE_WITHIN_S = 10.0
+"""A guard looks for five seconds for what the engine may still be making."""
+
+INTERRUPTED = 130
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Iterator[User]:
+    user = User(tmp_path / "state")
+    assert user.mark
+    yield user
+    user.clean_up()
+
+
+def creating(user: User, kind: str, moment: str, *more: str) -> subprocess.Popen[str]:
+    """Return a command that is creating a server, and has come so far."""
+    process = user.start("create", kind, f"--name={user.mark}", *more)
+    if moment == "created":
+        while not user.containers():
+            assert process.poll() is None
+    elif moment != "0":
+        time.sleep(float(moment))
+    return process
+
+
+def nothing_stays(user: User) -> None:
+    wait_until(
+        lambda: not user.containers() and not user.volumes(), GONE_WITHIN_S, "something is left"
+    )
+
+
+@pytest.mark.parametrize("moment", ["0", "0.15", "0.3", "0.4", "0.45", "0.5", "created"])
+def test_ctrl_c_at_any_moment_of_a_creation(user: User, moment: str) -> None:
+    process = creating(user, "mysql", moment)
+    os.killpg(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    assert output == ""
+    if moment != "0":  # It may not have been Python as yet.
+        assert process.returncode in (INTERRUPTED, -signal.SIGINT)
+    if moment == "created":
+        assert (process.returncode, errors.strip()) == (INTERRUPTED, "interrupted")
+    time.sleep(1.0)  # The engine may only just be making it.
+    nothing_stays(user)
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mongodb", "redis"])
+def test_ctrl_c_whatever_is_created(user: User, kind: str) -> None:
+    process = creating(user, kind, "created")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    nothing_stays(user)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("kind", ["postgres", "mysql", "mongodb"])
+def test_killed_while_a_server_is_created(user: User, kind: str, number: signal.Signals) -> None:
+    process = creating(user, kind, "created")
+    os.killpg(process.pid, number)
+    process.communicate(timeout=30)
+    nothing_stays(user)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_volume_that_was_there_before_stays(user: User, number: signal.Signals) -> None:
+    name = user.create("redis", f"--name={user.mark}")
+    user.run("shell", name, given="SET word kept\nSAVE\n").well()
+    user.run("delete", name).well()
+    process = user.start("create", "redis", f"--name={name}")
+    while not user.containers():
+        assert process.poll() is None
+    os.killpg(process.pid, number)
+    process.communicate(timeout=30)
+    if process.returncode == 0:  # It was faster than the signal.
+        user.run("delete", name).well()
+    wait_until(lambda: not user.containers(), GONE_WITHIN_S, "something is left")
+    assert user.volumes() == [f"ldb-{name}"]
+    user.create("redis", f"--name={name}")
+    assert user.run("shell", name, "GET", "word").well().output == "kept\n"
+
+
+def test_ctrl_c_ends_a_log_that_is_followed_and_not_the_server(user: User) -> None:
+    name = user.create("redis", f"--name={user.mark}")
+    process = user.start("logs", "--follow", name)
+    assert process.stdout
+    assert process.stdout.readline()
+    user.run("restart", name).well()
+    assert process.wait(timeout=30) == 0, "it ends with the server"
+    process = user.start("logs", "--follow", name)
+    assert process.stdout
+    assert process.stdout.readline()
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors.strip()) == (INTERRUPTED, "interrupted")
+    assert user.json("status", name)["status"] == "running"
+
+
+def test_one_that_does_not_become_ready_in_time_leaves_nothing(user: User) -> None:
+    done = user.run("--timeout=0.05", "create", "postgres", f"--name={user.mark}").refused()
+    assert "0.05 s" in done.errors
+    assert user.containers() == user.volumes() == []
+
+
+def test_many_at_once_get_names_of_their_own(user: User) -> None:
+    processes = [user.start("create", "redis") for _ in range(3)]
+    names = [process.communicate(timeout=60)[0].strip() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert sorted(names) == sorted(one["name"] for one in user.json("list"))
+    assert len(set(names)) == 3
+    user.run("delete", "--all", "--volumes").well()
+    assert user.containers() == user.volumes() == []

@@ -1,0 +1,274 @@
+"""What the command pytest-ldb does not do, the words that it says instead, and what it spares."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from .command import User
+from .conftest import docker
+
+NAMING = ("start", "stop", "restart", "delete", "status", "logs", "url", "shell")
+"""The commands that take the name of a server."""
+
+NOWHERE = "unix:///nowhere"
+POSTGRES, REDIS = (os.environ.get(f"LDB_{name}_IMAGE", "") for name in ("POSTGRES", "REDIS"))
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Iterator[User]:
+    """A user who has nothing yet."""
+    user = User(tmp_path / "state")
+    yield user
+    user.clean_up()
+
+
+@pytest.fixture(scope="module")
+def owner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
+    """A user with two servers, whose names begin alike."""
+    owner = User(tmp_path_factory.mktemp("state"))
+    for ending in ("one", "other"):
+        owner.create("redis", f"--name={owner.mark}-{ending}")
+    yield owner
+    owner.clean_up()
+
+
+@pytest.fixture
+def foreign() -> Iterator[str]:
+    """The name of a container that looks like one of ours, and is none."""
+    name = f"x{uuid4().hex[:8]}"
+    docker("create", "--name", f"ldb-{name}", REDIS)
+    yield name
+    docker("rm", "--force", "--volumes", f"ldb-{name}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(f"{command} any" for command in NAMING),
+        *("create redis", "list", "list --json", "pull redis", "snapshots", "snapshots --delete"),
+        *("prune", "prune --dry-run --json", "delete --all"),
+    ],
+)
+def test_without_an_engine_it_says_so_and_what_to_do(user: User, arguments: str) -> None:
+    done = user.run(*arguments.split(), DOCKER_HOST=NOWHERE).refused()
+    said = done.errors.splitlines()
+    assert said[0] == f"the container engine at {NOWHERE}: no container engine answers."
+    assert said[-1] == "Start Docker, or point DOCKER_HOST at an engine that runs."
+    assert len(said) == 3
+
+
+def test_without_an_engine_the_doctor_finds_that(user: User) -> None:
+    done = user.run("doctor", "--json", DOCKER_HOST=NOWHERE)
+    assert done.status == 1
+    assert done.errors == "1 problem\n"
+    (problem,) = [one for one in json.loads(done.output) if one["level"] == "problem"]
+    assert "no container engine answers" in problem["fact"]
+    assert "Start Docker" in problem["remedy"]
+
+
+def test_without_an_engine_help_and_completion_work(user: User) -> None:
+    for arguments in (["--help"], ["create", "-h"], ["--version"], ["completion", "bash"]):
+        assert user.run(*arguments, DOCKER_HOST=NOWHERE).well().errors == ""
+    asked = {"_PYTEST_LDB_COMPLETE": "bash_complete", "COMP_CWORD": "2"}
+    words = {**asked, "COMP_WORDS": "pytest-ldb stop "}
+    done = user.run(DOCKER_HOST=NOWHERE, **words).well()
+    assert (done.output.strip(), done.errors) == ("", "")
+
+
+def test_shells_complete_commands_types_and_names(owner: User) -> None:
+    asked = {"_PYTEST_LDB_COMPLETE": "bash_complete", "COMP_CWORD": "2"}
+
+    def offered(words: str) -> list[str]:
+        done = owner.run(COMP_WORDS=f"pytest-ldb {words}", **asked).well()
+        return [line.partition(",")[2] for line in done.output.split()]
+
+    names = [f"{owner.mark}-one", f"{owner.mark}-other"]
+    assert offered("create ") == ["postgres", "mysql", "mongodb", "redis"]
+    assert offered("create m") == ["mysql", "mongodb"]
+    assert offered("stop ") == offered(f"logs {owner.mark}") == names
+    assert offered("stop x") == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_for_a_shell(user: User, shell: str) -> None:
+    assert "_PYTEST_LDB_COMPLETE" in user.run("completion", shell).well().output
+
+
+@pytest.mark.parametrize("command", NAMING)
+def test_a_name_must_be_one_of_a_server_of_this_user(
+    owner: User, user: User, foreign: str, command: str
+) -> None:
+    before = owner.json("list")
+    state = docker("inspect", f"ldb-{foreign}")
+    absent = owner.run(command, "absent").refused()
+    assert "absent: there is no such server of pytest-ldb." in absent.errors
+    assert "`pytest-ldb list` names those there are." in absent.errors
+    ambiguous = owner.run(command, owner.mark).refused()
+    assert f"{owner.mark}: 2 servers answer to this." in ambiguous.errors
+    assert f"    {owner.mark}-one\n    {owner.mark}-other\n" in ambiguous.errors
+    other = user.run(command, f"{owner.mark}-one").refused()
+    assert "this server belongs to another user of pytest-ldb" in other.errors
+    assert "did not create has this name" in owner.run(command, foreign).refused().errors
+    assert [_without_size(one) for one in owner.json("list")] == [
+        _without_size(one) for one in before
+    ]
+    assert docker("inspect", f"ldb-{foreign}") == state
+
+
+def test_nothing_is_done_if_one_of_several_names_is_wrong(owner: User) -> None:
+    for command in ("stop", "restart", "delete"):
+        owner.run(command, f"{owner.mark}-one", "absent").refused()
+    assert {one["status"] for one in owner.json("list")} == {"running"}
+
+
+def test_a_name_may_be_shortened_and_said_twice(owner: User) -> None:
+    identity = owner.json("status", f"{owner.mark}-one")["id"]
+    for name in (f"{owner.mark}-on", f"ldb-{owner.mark}-one", "one", identity, identity[:8]):
+        assert owner.json("status", name)["id"] == identity
+    assert owner.run("start", "one", f"{owner.mark}-one").well().output == f"{owner.mark}-one\n"
+
+
+def test_a_name_that_is_taken_is_refused(owner: User, user: User, foreign: str) -> None:
+    name = f"{owner.mark}-one"
+    done = owner.run("create", "redis", f"--name={name}").refused()
+    assert f"{name}: there is a server of this name." in done.errors
+    user.run("create", "redis", f"--name={name}").refused()
+    done = user.run("create", "redis", f"--name={foreign}").refused()
+    assert "did not create has this name" in done.errors
+    assert user.containers() == user.volumes() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["create", "oracle"], "There are: postgres, mysql, mongodb, redis."),
+        (["create", "redis", "--name=a b"], "this cannot be the name of a server"),
+        (["create", "redis", "--name=../up"], "this cannot be the name of a server"),
+        (["create", "redis", f"--name={'n' * 101}"], "at most 100"),
+        (["create", "redis", "--port=0"], "0 is not in the range"),
+        (["create", "redis", "--port=many"], "not a valid integer"),
+        (["create"], "Missing argument 'TYPE'"),
+        (["stop"], "Missing argument 'NAME...'"),
+        (["delete"], "Name servers, or say --all."),
+        (["delete", "any", "--all"], "Name servers, or say --all."),
+        (["list", "--yaml"], "No such option"),
+        (["logs", "any", "--tail=-1"], "-1 is not in the range"),
+        (["pull", "oracle"], "no database type has this name"),
+        (["completion", "csh"], "'csh' is not one of"),
+        (["--timeout=0", "list"], "0.0 is not in the range"),
+        (["grow"], "No such command"),
+    ],
+)
+def test_wrong_usage_is_told(user: User, arguments: list[str], said: str) -> None:
+    assert said in user.run(*arguments).refused(2).errors
+
+
+def test_an_image_that_cannot_be_pulled_does_not_keep_off_the_others(user: User) -> None:
+    absent = "localhost:1/ldb/absent:1"
+    done = user.run("pull", absent, "localhost:1/ldb/more:1", "redis", LDB_REDIS_IMAGE=absent)
+    assert (done.status, done.output) == (1, "")
+    assert done.errors.count("the image could not be pulled") == 2
+
+
+def test_a_port_that_is_taken_is_told_with_who_has_it(user: User, owner: User) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        done = user.run("create", "redis", f"--port={port}").refused()
+    listener = f"redis: port {port} is taken by {Path('/proc/self/comm').read_text().strip()}"
+    assert f"{listener} (process {os.getpid()})." in done.errors
+    one = owner.json("status", "one")
+    port = one["address"]["port"]
+    done = user.run("create", "redis", "--name=me", f"--port={port}").refused()
+    assert f"me: port {port} is taken by the container {one['container']}." in done.errors
+    assert user.containers() == user.volumes() == []
+
+
+def test_a_port_that_is_free_is_had_and_kept(user: User) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    name = user.create("redis", f"--name={user.mark}", f"--port={port}")
+    user.run("restart", name).well()
+    assert user.json("status", name)["address"]["port"] == port
+    user.run("stop", name).well()
+    with socket.create_server(("127.0.0.1", port)):
+        done = user.run("start", name).refused()
+    assert f"{name}: port {port} is taken by" in done.errors
+    user.run("start", name).well()
+
+
+def test_a_volume_that_cannot_hold_it_is_refused_and_spared(user: User, owner: User) -> None:
+    volume = f"volume-{user.mark}"
+    docker("volume", "create", volume)
+    try:
+        done = user.run("create", "redis", f"--volume={volume}").refused()
+        assert f"{volume}: this volume was not made by pytest-ldb for this user" in done.errors
+    finally:
+        docker("volume", "rm", volume)
+    theirs = f"ldb-{owner.mark}-one"
+    done = user.run("create", "redis", f"--volume={theirs}").refused()
+    assert "was not made by pytest-ldb for this user" in done.errors
+    done = owner.run("create", "postgres", "--name=me", f"--volume={theirs}").refused()
+    assert f"{theirs}: it holds data of redis, which postgres cannot read." in done.errors
+    done = owner.run("create", "redis", "--name=me", f"--volume={theirs}").refused()
+    assert f"{theirs}: {owner.mark}-one has its data there." in done.errors
+    assert user.containers() == user.volumes() == []
+    assert len(owner.containers()) == len(owner.volumes()) == 2
+
+
+def test_a_server_that_dies_leaves_nothing_but_the_volume_that_was_there(user: User) -> None:
+    done = user.run("create", "postgres", f"--name={user.mark}", f"--image={REDIS}").refused()
+    assert user.mark in done.errors
+    assert user.containers() == user.volumes() == []
+    name = user.create("redis", f"--name={user.mark}")
+    user.run("delete", name).well()
+    user.run("create", "redis", f"--name={name}", f"--image={POSTGRES}").refused()
+    assert user.containers() == []
+    assert user.volumes() == [f"ldb-{name}"]
+
+
+def test_without_its_extra_the_command_says_what_to_install(tmp_path: Path) -> None:
+    for missing in ("click", "rich", "psutil"):
+        (tmp_path / f"{missing}.py").write_text(
+            f"raise ModuleNotFoundError('none', name={missing!r})\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest_ldb", "list"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        (tmp_path / f"{missing}.py").unlink()
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"pytest-ldb: the command needs {missing}")
+        assert "Run `pip install 'pytest-ldb[cli]'`." in done.stderr
+
+
+def test_a_reader_that_has_read_enough_is_no_failure(owner: User) -> None:
+    process = owner.start("logs", "one")
+    assert process.stdout
+    process.stdout.close()
+    assert process.wait(timeout=30) == 0
+    assert process.stderr
+    assert process.stderr.read() == ""
+
+
+def test_closed_input_is_no_input(owner: User) -> None:
+    command = f'exec "{sys.executable}" -m pytest_ldb shell one PING <&-'
+    done = subprocess.run(
+        ["sh", "-c", command], env=owner.environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "PONG\n", "")
+
+
+def _without_size(facts: dict[str, object]) -> dict[str, object]:
+    return {name: fact for name, fact in facts.items() if name != "size_bytes"}
