@@ -100,9 +100,12 @@ class Terminal:
         ready, _, _ = select.select([self._ours], [], [], TIMEOUT_S)
         assert ready, self.text
         try:
-            self.text += os.read(self._ours, 65536).decode(errors="replace")
+            came = os.read(self._ours, 65536).decode(errors="replace")
         except OSError:  # The other side has been closed.
             return False
+        # Where the cursor is; clients ask that if they start before they know the size.
+        os.write(self._ours, f"\x1b[1;{COLUMNS}R".encode() * came.count("\x1b[6n"))
+        self.text += came
         return True
 
 
@@ -170,8 +173,8 @@ class User:
 
     def clean_up(self) -> None:
         """Remove what the test left, whatever happened."""
-        for terminal in self.terminals:
-            terminal.close()
+        while self.terminals:
+            self.terminals.pop().close()
         for process in self.started:
             if process.poll() is None:
                 with suppress(ProcessLookupError):

@@ -1,0 +1,259 @@
+"""Which servers there are, what is dead, and what is free-standing, on the fake runtime."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from pytest_ldb.core.containers import container_spec, credentials_for, volumes_for
+from pytest_ldb.core.errors import (
+    AmbiguousName,
+    ForeignContainer,
+    InstanceDied,
+    InstanceNotFound,
+    InUse,
+    InvalidRequest,
+    NameTaken,
+    VolumeUnusable,
+)
+from pytest_ldb.core.freestanding import FreeStanding
+from pytest_ldb.core.inventory import Inventory, refuse_if_used
+from pytest_ldb.core.leftovers import Leftovers
+from pytest_ldb.core.making import Maker
+from pytest_ldb.core.planning import Planner
+from pytest_ldb.core.request import LABEL, CreateInstanceRequest, Scope
+from pytest_ldb.core.settings import Settings
+from pytest_ldb.core.snapshots import DAY_S, Snapshot, Snapshots
+from pytest_ldb.runtimes.fake import FakeRuntime
+
+from .conftest import FAKE
+
+SECRET, OTHER = bytes(32), bytes(31) + b"x"
+OTHER_KIND = replace(FAKE, name="other")
+
+
+@dataclass
+class Desk:
+    """A user in front of an engine."""
+
+    fake: FakeRuntime
+    directory: Path
+    secret: bytes = SECRET
+
+    @property
+    def inventory(self) -> Inventory:
+        return Inventory(self.fake, self.secret, Scope.free(self.secret).user)
+
+    @property
+    def snapshots(self) -> Snapshots:
+        return Snapshots(self.directory / "snapshots", self.secret, self.fake.engine)
+
+    def create(self, kind: Any = FAKE, **wanted: Any) -> str:
+        planner = Planner(self.fake, Settings(), Scope.free(self.secret), print)
+        maker = Maker(self.fake, self.secret, 10.0)
+        return FreeStanding(self.fake, planner, maker).create(kind, **wanted).name
+
+    def serve(self, run: str = "1", *, age_s: float = 0.0, stopped: bool = False, **so: Any) -> str:
+        """Have a server of a run, made so long ago, and return the name of its container."""
+        image = self.fake.image(FAKE.image, pull="missing", say=print)
+        scope = replace(Scope.free(self.secret), project="shop-12345678", run=run)
+        request = CreateInstanceRequest(
+            database_type=FAKE, image=FAKE.image, image_id=image.id, scope=scope, **so
+        )
+        spec = container_spec(request, image, credentials_for(request, self.secret), uuid4())
+        created = (datetime.now(timezone.utc) - timedelta(seconds=age_s)).isoformat()
+        labels = {**spec.labels, f"{LABEL}created": created}
+        self.fake.create(replace(spec, labels=labels, auto_remove=False))
+        self.fake.start(spec.name).close()
+        if stopped:
+            self.fake.stop(spec.name)
+        return spec.name
+
+    def dead(self, *, volumes: bool = False) -> list[tuple[str, str]]:
+        leftovers = Leftovers(self.fake, self.inventory, self.snapshots, self.directory / "locks")
+        return [(one.what, one.name) for one in leftovers.found(volumes=volumes)]
+
+    def prune(self) -> None:
+        leftovers = Leftovers(self.fake, self.inventory, self.snapshots, self.directory / "locks")
+        for one in list(leftovers.found(volumes=True)):
+            one.remove()
+
+    def names(self) -> list[str]:
+        return self.inventory.names()
+
+
+@pytest.fixture
+def desk(fake: FakeRuntime, tmp_path: Path) -> Desk:
+    return Desk(fake, tmp_path / "state")
+
+
+def test_a_name_may_be_shortened_to_what_is_unambiguous(desk: Desk) -> None:
+    one, other = desk.create(name="shop-blue"), desk.create(name="shop-red")
+    inventory = desk.inventory
+    for text in (one, "ldb-shop-blue", "shop-b", "blue", "blu"):
+        assert inventory.find(text).instance.name == one
+    identity = str(inventory.find(other).instance.id)
+    assert inventory.find(identity[:13]).instance.name == other
+    with pytest.raises(AmbiguousName) as caught:
+        inventory.find("shop")
+    assert caught.value.evidence == "shop-blue\nshop-red"
+    for text in ("", "lue", "shop-blue-more", "s.op", "-", "*"):
+        with pytest.raises((InstanceNotFound, AmbiguousName)):
+            inventory.find(text)
+
+
+def test_an_exact_name_is_that_server_even_if_others_begin_so(desk: Desk) -> None:
+    for name in ("fake", "fake-2", "fakes"):
+        desk.create(name=name)
+    assert desk.inventory.find("fake").instance.name == "fake"
+
+
+def test_servers_of_others_are_not_there(desk: Desk) -> None:
+    name = replace(desk, secret=OTHER).create()
+    with pytest.raises(InstanceNotFound, match="belongs to another user"):
+        desk.inventory.find(name)
+    assert desk.inventory.servers() == []
+    assert desk.create() == "fake-2"
+
+
+def test_containers_that_are_not_ours_are_named_as_such(desk: Desk, fake: FakeRuntime) -> None:
+    desk.create(name="mine")
+    mine = fake.find("ldb-mine")
+    assert mine is not None
+    spec = container_spec(*_plain(fake), uuid4())
+    fake.create(replace(spec, name="ldb-foreign", labels={}))
+    with pytest.raises(ForeignContainer):
+        desk.inventory.find("foreign")
+    with pytest.raises(ForeignContainer):
+        desk.create(name="foreign")
+
+
+def test_names_are_chosen_where_nobody_chose_one(desk: Desk, fake: FakeRuntime) -> None:
+    assert [desk.create(), desk.create(), desk.create(OTHER_KIND)] == ["fake", "fake-2", "other"]
+    fake.remove("ldb-fake")
+    assert desk.create() == "fake-3", "the volume of the first holds data"
+    assert desk.create(name="fake") == "fake"
+    assert desk.inventory.find("fake").volumes == ["ldb-fake"]
+
+
+@pytest.mark.parametrize("name", ["a b", "-a", "a/b", "ä", "a\n", "ldb-", "n" * 101])
+def test_some_names_cannot_be_given(desk: Desk, name: str) -> None:
+    with pytest.raises(InvalidRequest, match="cannot be the name of a server"):
+        desk.create(name=name)
+
+
+def test_a_name_or_a_volume_is_had_by_one_server(desk: Desk) -> None:
+    desk.create(name="mine")
+    with pytest.raises(NameTaken, match="pytest-ldb start mine"):
+        desk.create(name="mine")
+    with pytest.raises(VolumeUnusable, match="mine has its data there"):
+        desk.create(name="more", volume="ldb-mine")
+    with pytest.raises(VolumeUnusable, match="holds data of fake, which other cannot read"):
+        desk.create(OTHER_KIND, name="more", volume="ldb-mine")
+    with pytest.raises(VolumeUnusable, match="was not made by pytest-ldb for this user"):
+        replace(desk, secret=OTHER).create(name="more", volume="ldb-mine")
+    assert desk.names() == ["mine"]
+
+
+def test_one_that_dies_leaves_the_volume_that_was_there(desk: Desk, fake: FakeRuntime) -> None:
+    desk.create(name="mine")
+    fake.remove("ldb-mine")
+    kind = replace(FAKE, command=("sh", "-c", "exit 3"))
+    for name in ("mine", "new"):
+        with pytest.raises(InstanceDied):
+            desk.create(kind, name=name)
+    assert desk.names() == []
+    assert [volume.name for volume in fake.volumes({})] == ["ldb-mine"]
+
+
+def test_who_holds_a_server_is_counted_and_heard(desk: Desk, fake: FakeRuntime) -> None:
+    name = desk.create()
+    server = desk.inventory.find(name)
+    assert server.processes == 0
+    refuse_if_used(server)
+    shells = [fake.shell(f"ldb-{name}", environment={}, ephemeral=False) for _ in range(2)]
+    for count, said in ((2, "2 processes use this server"), (1, "a process uses this server")):
+        server = desk.inventory.find(name)
+        assert server.processes == count
+        with pytest.raises(InUse, match=said):
+            refuse_if_used(server)
+        shells.pop().close()
+        time.sleep(0.5)
+    fake.stop(f"ldb-{name}")
+    assert desk.inventory.find(name).processes is None
+
+
+def test_the_purpose_of_a_server_is_told(desk: Desk) -> None:
+    desk.create(name="own")
+    desk.serve(kept=True)
+    desk.serve(run="2")
+    desk.serve(run="3", shared=False, suffix="x")
+    purposes = [server.purpose for server in desk.inventory.servers()]
+    assert sorted(purposes) == ["free-standing", "kept", "run", "test"]
+
+
+def test_only_what_is_dead_is_left_over(desk: Desk, fake: FakeRuntime) -> None:
+    over = desk.serve(age_s=120)
+    test_over = desk.serve(run="2", age_s=2 * 3600, stopped=True, shared=False)
+    used = desk.serve(run="3", age_s=120)
+    shell = fake.shell(used, environment={}, ephemeral=False)
+    desk.serve(run="4")  # Only just made.
+    desk.serve(run="5", age_s=120, kept=True)
+    desk.serve(run="6", age_s=120, stopped=True, shared=False)
+    fake.stop(f"ldb-{desk.create(name='own')}")
+    desk.create(name="gone")
+    fake.remove("ldb-gone")
+    dead = {("container", over), ("container", test_over)}
+    assert set(desk.dead()) == dead
+    assert set(desk.dead(volumes=True)) == dead | {("volume", "ldb-gone")}
+    before = len(desk.names())
+    desk.prune()
+    assert desk.dead(volumes=True) == []
+    assert len(desk.names()) == before - 2
+    assert [volume.name for volume in fake.volumes({})] == ["ldb-own"]
+    shell.close()
+
+
+def test_old_snapshots_and_images_without_one_are_left_over(desk: Desk, fake: FakeRuntime) -> None:
+    image = fake.image(FAKE.image, pull="missing", say=print)
+    spec = container_spec(*_plain(fake), uuid4())
+    container = fake.create(replace(spec, labels={}, files={"/data/x": b""}))
+    labels = {f"{LABEL}user": desk.snapshots.user}
+    unnamed = fake.remember(container, ["/data"], labels, "unnamed:1")
+    fake.remember(container, ["/data"], {f"{LABEL}user": "other"}, "others:1")
+    for key in ("old", "new"):
+        told = Snapshot(
+            key=key, image="x", type="fake", base=FAKE.image, base_id=image.id, engine=fake.engine
+        )
+        desk.snapshots.add(told)
+    then = time.time() - 31 * DAY_S
+    os.utime(desk.directory / "snapshots" / "old.json", (then, then))
+    assert desk.dead() == [("snapshot", "old"), ("image", unnamed[7:19])]
+    desk.prune()
+    assert [snapshot.key for snapshot, _ in desk.snapshots.known()] == ["new"]
+    assert len(fake.images({f"{LABEL}user": ""})) == 1
+
+
+def test_volumes_are_named_after_paths_where_there_are_several() -> None:
+    assert volumes_for("", ["/a", "/b"]) == {}
+    assert volumes_for("v", []) == {}
+    assert volumes_for("v", ["/data/db"]) == {"/data/db": "v"}
+    assert volumes_for("v", ["/data/db", "/data/c"]) == {
+        "/data/db": "v-data-db",
+        "/data/c": "v-data-c",
+    }
+
+
+def _plain(fake: FakeRuntime) -> tuple[Any, Any, Any]:
+    image = fake.image(FAKE.image, pull="missing", say=print)
+    request = CreateInstanceRequest(
+        database_type=FAKE, image=FAKE.image, image_id=image.id, scope=Scope.free(SECRET)
+    )
+    return request, image, credentials_for(request, SECRET)
