@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 from .inside import HOME, USER
 from .streams import LONG_S, MultiplexedStream, TerminalStream
 from .translation import translated
+
+ENDING_S = 10.0
+PAUSE_S = 0.01
 
 
 class EngineExecution:
@@ -67,11 +71,18 @@ class EngineExecution:
 
     def status(self) -> int:
         """Return its exit status, when it has ended."""
-        try:
-            return int(self._api.exec_inspect(self._identity)["ExitCode"] or 0)
-        except Exception as error:
-            raise translated("the command", error) from error
+        deadline = time.monotonic() + ENDING_S
+        # The engine closes the streams before it knows the status.
+        while (told := self._inspect())["Running"] and time.monotonic() < deadline:
+            time.sleep(PAUSE_S)
+        return int(told["ExitCode"] or 0)
 
     def close(self) -> None:
         """Let go of it."""
         self._stream.close()
+
+    def _inspect(self) -> Any:
+        try:
+            return self._api.exec_inspect(self._identity)
+        except Exception as error:
+            raise translated("the command", error) from error

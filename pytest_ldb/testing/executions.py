@@ -36,6 +36,15 @@ class ExecutionContract:
         assert _all(execution) == {1: b"fine\n", 2: b"wrong\n"}
         assert execution.status() == 3
 
+    def test_the_status_is_told_as_soon_as_it_has_ended(self, beside: _Beside) -> None:
+        statuses = set()
+        for number in range(20):
+            execution = beside.begin("exit 3", tty=self.terminals and number % 2 == 0)
+            execution.end_input()
+            assert _all(execution) == {}
+            statuses.add(execution.status())
+        assert statuses == {3}
+
     def test_input_arrives_to_its_end(self, beside: _Beside) -> None:
         execution = beside.begin("wc -c")
         for _ in range(16):
