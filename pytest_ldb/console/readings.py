@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
 
@@ -111,7 +112,7 @@ def url(here: Here, *, name: str, form: str, driver: str, database: str) -> None
         dialect = found.database_type.dialect
         click.echo(str(found.sqlalchemy_url(driver or DRIVERS.get(dialect, ""))))
     elif form == "libpq":
-        click.echo(" ".join(f"{key}={shlex.quote(str(v))}" for key, v in found.libpq.items()))
+        click.echo(" ".join(f"{key}={_libpq_value(str(v))}" for key, v in found.libpq.items()))
     elif form == "env":
         for key, value in {**found.environment, "DATABASE_URL": found.url}.items():
             click.echo(f"export {key}={shlex.quote(str(value))}")
@@ -168,3 +169,9 @@ def _use(server: Server) -> str:
         return server.purpose
     plural = "es" if server.processes > 1 else ""
     return f"{server.purpose}, {server.processes} process{plural}"
+
+
+def _libpq_value(text: str) -> str:
+    """Quote a value where that is needed (PostgreSQL documentation, "Connection Strings")."""
+    escaped = re.sub(r"(['\\])", r"\\\1", text)
+    return text if re.fullmatch(r"[^\s'\\]+", text) else f"'{escaped}'"

@@ -60,12 +60,15 @@ class FreeStanding:
             PortTaken: Somebody listens on that port.
             StartFailed: It did not become ready.
         """
+        if name:
+            name = _checked(name)
+            self._check_name(name)
         request, found = self.planner.free_standing(kind, image=image, port=port)
         if volume and not found.volumes:
             raise InvalidRequest(
                 kind.name, "nobody said where its data is", remedy="Set `data_paths` of its type."
             )
-        for own_name in [_checked(name)] if name else self._free_names(kind, volume, found):
+        for own_name in [name] if name else self._free_names(kind, volume, found):
             holder = (volume or f"ldb-{own_name}") if found.volumes else ""
             named = replace(request, own_name=own_name, volume=holder)
             try:
@@ -80,7 +83,7 @@ class FreeStanding:
         raise AssertionError("there is always another number")
 
     def _create(self, request: CreateInstanceRequest, image: Image) -> Instance:
-        self._check_name(request)
+        self._check_name(request.name)
         self._check_volumes(request, image)
         instance = self.maker.make(request, image, uuid4())
         self.maker.let_go(instance.id)
@@ -95,15 +98,15 @@ class FreeStanding:
             if not own & volumes and self.runtime.find(f"ldb-{name}") is None:
                 yield name
 
-    def _check_name(self, request: CreateInstanceRequest) -> None:
-        container = self.runtime.find(request.container)
+    def _check_name(self, name: str) -> None:
+        container = self.runtime.find(f"ldb-{name}")
         if container is None:
             return
         Ownership.of(container)
         raise NameTaken(
-            request.name,
+            name,
             "there is a server of this name",
-            remedy=f"Start it (`pytest-ldb start {request.name}`), or choose another name.",
+            remedy=f"Start it (`pytest-ldb start {name}`), or choose another name.",
         )
 
     def _check_volumes(self, request: CreateInstanceRequest, image: Image) -> None:

@@ -20,6 +20,9 @@ _ANONYMOUS = re.compile("[0-9a-f]{64}")
 
 LOOK_TIMEOUT_S = 10.0
 
+SHORTEST_ID = 4
+"""Less could be anything that somebody mistyped."""
+
 # How many processes hold the server, and how many KiB its data takes.
 _LOOK = """
 held=0
@@ -112,7 +115,8 @@ class Inventory:
     def find(self, name: str) -> Server:
         """Return the server with this name, which may be shortened to what is unambiguous.
 
-        That is the beginning of its name, of a part of its name behind a `-`, or of its id.
+        That is the beginning of its name, of a part of its name behind a `-`, or of its id
+        (four digits or more).
 
         Raises:
             InstanceNotFound: There is none.
@@ -227,4 +231,5 @@ def refuse_if_used(server: Server) -> None:
 def _answers_to(container: Container, text: str) -> bool:
     name, identity = container.name.removeprefix("ldb-"), container.labels[f"{LABEL}id"]
     starts = re.search(rf"(^|-){re.escape(text)}", name)
-    return bool(text) and (starts is not None or identity.startswith(text))
+    is_id = len(text) >= SHORTEST_ID and identity.startswith(text)
+    return bool(text) and (starts is not None or is_id)

@@ -72,6 +72,15 @@ for (let text = "", size = -1; size !== 0; ) {
   }
 }
 """
+# From a pipe it takes a script as from a file: then errors count, and nothing prompts for more.
+_TERMINAL = """
+connect=$1
+shift
+if [ $# = 0 ]; then
+  if [ -t 0 ]; then set -- --shell; else set -- --file /dev/stdin; fi
+fi
+exec mongosh --quiet --nodb --eval "$connect" "$@"
+"""
 _SHELL = ("mongosh", "--quiet", "--norc", "--nodb", "--eval")
 
 MONGODB = DatabaseType(
@@ -109,10 +118,7 @@ MONGODB = DatabaseType(
     client_environment={"LDB_USER": "{user}", "LDB_PASSWORD": "{password}"},
     client=(*_SHELL, _CONNECT + _VERBS + _SERVE),
     client_mark="mark {mark}",
-    terminal=(
-        *("mongosh", "--quiet", "--nodb", "--shell", "--eval"),
-        _CONNECT + 'db = server.getDB("{database}");',
-    ),
+    terminal=("sh", "-c", _TERMINAL, "sh", _CONNECT + 'db = server.getDB("{database}"); undefined'),
     # The first write creates a database.
     create=(),
     clone="clone {template} {database}",

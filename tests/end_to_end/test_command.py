@@ -70,7 +70,7 @@ class Mysql:
 
 class Mongodb:
     statement, wrong = "print(40 + 2)\n", "throw new Error('wrong')\n"
-    stopping, status, errors_come_apart = ("--eval", "quit(3)"), 3, False
+    stopping, status, errors_come_apart = (), 1, True
     prompt, answer, leave = "ldb>", "42", "exit\r"
     form = "env"
 
