@@ -63,7 +63,7 @@ class Terminal:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         self._process = subprocess.Popen(
             [*COMMAND, *arguments],
-            env={**environment, "TERM": "xterm-256color"},
+            env={**environment, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS)},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
