@@ -15,7 +15,7 @@ from pytest_ldb.core.request import LABEL
 from pytest_ldb.testing.processes import wait_until
 
 from .command import User
-from .conftest import Project, docker
+from .conftest import GONE_WITHIN_S, Project, docker
 
 TEST = """
 import os, time
@@ -99,8 +99,7 @@ def test_looking_neither_ends_a_server_of_a_run_nor_keeps_it(shop: Project, user
     output, _ = process.communicate()
     assert looks > 1
     assert "2 passed" in output
-    shop.wait_until_gone()
-    assert user.json("list") == []
+    wait_until(lambda: user.json("list") == [], GONE_WITHIN_S, "the server is still there")
 
 
 def test_what_is_dead_is_pruned_and_the_rest_stays(shop: Project, user: User) -> None:

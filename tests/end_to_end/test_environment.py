@@ -10,6 +10,7 @@ import pytest
 from pytest_ldb.core.containers import instance_of
 from pytest_ldb.core.credentials import state_directory, user_secret
 from pytest_ldb.runtimes.docker import DockerRuntime
+from pytest_ldb.testing.processes import wait_until
 
 from .conftest import RECORDER, Project
 
@@ -228,4 +229,5 @@ def test_django_leaves_no_database_on_a_kept_server(django: Project, arguments: 
         assert "STATEMENT:  SELECT * FROM absent" in run.output
     names = {record["name"] for record in django.records()}
     assert all(name.startswith("test_ldb") for name in names)
-    assert databases(django) == {"postgres", "ldb"}
+    # A process that ends has its initial database made anew.
+    wait_until(lambda: databases(django) == {"postgres", "ldb"}, 5.0, "a database is left")
