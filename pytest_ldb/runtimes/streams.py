@@ -26,7 +26,7 @@ class MultiplexedStream:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._socket = _socket_of(connection)
-        self._raw = bytearray()
+        self._raw = bytearray(_in_buffers(connection, self._socket))
 
     def send(self, data: bytes, timeout_s: float = 30.0) -> None:
         """Send all of it, in that time."""
@@ -40,12 +40,12 @@ class MultiplexedStream:
     def receive_frames(self, timeout_s: float) -> list[tuple[int, bytes]]:
         """Return the frames that came, as pairs of stream and content."""
         self._socket.settimeout(max(timeout_s, 0.001))
-        while True:
+        while not (frames := list(self._take_frames())):
             chunk = self._socket.recv(65536)
+            if not chunk:
+                break
             self._raw += chunk
-            frames = list(self._take_frames())
-            if frames or not chunk:
-                return frames
+        return frames
 
     def close(self) -> None:
         """Close the connection; the engine then closes the other side's standard input."""
@@ -138,6 +138,22 @@ def _socket_of(connection: Any) -> Any:
     if process is not None:
         return _Pipes(process)
     return getattr(connection, "_sock", connection)
+
+
+def _in_buffers(connection: Any, its_socket: Any) -> bytes:
+    """Return what came right behind the head of the engine's answer.
+
+    The HTTP client may have read it with the head. It stays in a buffer that the SDK passes by.
+    """
+    response = getattr(getattr(connection, "_response", None), "raw", None)
+    peek = getattr(getattr(getattr(response, "_fp", None), "fp", None), "peek", None)
+    if peek is None:
+        return b""
+    its_socket.settimeout(0)  # What is not here yet is not waited for.
+    try:
+        return bytes(peek())
+    except (OSError, ValueError):
+        return b""
 
 
 class _Pipes:
