@@ -109,9 +109,10 @@ def _is_about(database: str | None, databases: Collection[str] | None) -> bool:
 
 def _is_later(time: str | None, since: float) -> bool:
     """Whether this is no earlier than a moment, in milliseconds, as servers have them."""
-    if time is None:
+    try:
+        moment = datetime.fromisoformat(time or "").replace(tzinfo=timezone.utc)
+    except ValueError:  # Another program of the image had not ended its line.
         return True
-    moment = datetime.fromisoformat(time).replace(tzinfo=timezone.utc)
     return moment >= datetime.fromtimestamp(int(since * 1000) / 1000, timezone.utc)
 
 

@@ -208,6 +208,8 @@ class ShellContract:
             shell.close()
 
     def test_a_shell_counts_the_others(self, containers: Containers, server: Container) -> None:
+        # Those of the check before may be leaving.
+        wait_until(lambda: _others(containers, server.id) == 0, ENDS_S, "somebody stays")
         shells = [_open(containers, server.id) for _ in range(3)]
         assert [shell.others for shell in shells] == [0, 1, 2]
         for shell in shells:

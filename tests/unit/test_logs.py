@@ -83,6 +83,11 @@ def test_what_is_older_is_left_out_even_if_the_engine_heard_of_it_later() -> Non
     assert relevant([STARTED], MYSQL, None, moment) == []
 
 
+def test_a_line_that_another_program_has_begun_is_shown() -> None:
+    mixed = [f"ok .{line}" for line in SERVER] + [f".{line}" for line in SERVER]
+    assert relevant([*OTHERS, *mixed], POSTGRES, {"ours"}, 1.0) == mixed[1:]
+
+
 def test_a_log_of_another_form_is_shown_as_it_is() -> None:
     lines = ["one", "two"]
     assert relevant(lines, POSTGRES, {"ours"}) == lines
