@@ -171,12 +171,19 @@ def test_a_kept_server_is_attached_to_by_the_next_run(make_run: Callable[..., Ru
     assert before.said == after.said == []
 
 
+def is_free(fake: FakeRuntime, lease: Lease) -> bool:
+    shell = fake.shell(lease.container, environment={}, ephemeral=False)
+    shell.close()
+    return shell.others == 0
+
+
 def test_another_image_is_another_kept_server_and_a_line_says_so(
     make_run: Callable[..., Run],
 ) -> None:
     before, after = make_run(), make_run()
     first = before.obtain(kept=True)
     before.end()
+    wait_until(lambda: is_free(after.fake, first), 5.0, "somebody uses it still")
     second = after.obtain(kept=True, image="fake:2")
     assert second.origin == "created"
     assert second.instance.id != first.instance.id
