@@ -24,6 +24,7 @@ from pytest_ldb.core.errors import (
     NotReady,
     ShellLost,
 )
+from pytest_ldb.core.inventory import run_beside
 from pytest_ldb.core.lease import Lease
 from pytest_ldb.core.model import InstanceStatus
 from pytest_ldb.core.readiness import ask
@@ -172,9 +173,7 @@ def test_a_kept_server_is_attached_to_by_the_next_run(make_run: Callable[..., Ru
 
 
 def is_free(fake: FakeRuntime, lease: Lease) -> bool:
-    shell = fake.shell(lease.container, environment={}, ephemeral=False)
-    shell.close()
-    return shell.others == 0
+    return run_beside(fake, lease.container, ["sh", "-c", 'ls "$LDB_HOME/leases"']) == ""
 
 
 def test_another_image_is_another_kept_server_and_a_line_says_so(
