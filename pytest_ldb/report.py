@@ -27,6 +27,8 @@ def write_report(path: Path, uses: Iterable[Use]) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
+    if path.is_symlink():  # It was resolved: from Python 3.13 on links in a circle are not refused.
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is not a file")  # A device would be replaced, too.
     draft = path.with_name(f".{path.name}.{os.getpid()}")
