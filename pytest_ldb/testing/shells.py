@@ -208,8 +208,9 @@ class ShellContract:
             shell.close()
 
     def test_a_shell_counts_the_others(self, containers: Containers, server: Container) -> None:
-        shells = [_open_alone(containers, server.id)]
-        shells += [_open(containers, server.id) for _ in range(2)]
+        while (shell := _open(containers, server.id)).others:
+            shell.close()  # Those of the check before may be leaving.
+        shells = [shell, *(_open(containers, server.id) for _ in range(2))]
         assert [shell.others for shell in shells] == [0, 1, 2]
         for shell in shells:
             shell.close()
@@ -311,13 +312,6 @@ def _open(
     ephemeral: bool = False,
 ) -> Shell:
     return containers.runtime.shell(container, environment=environment or {}, ephemeral=ephemeral)
-
-
-def _open_alone(containers: Containers, server: str) -> Shell:
-    """Open a shell when those of the check before have left."""
-    while (shell := _open(containers, server)).others:
-        shell.close()
-    return shell
 
 
 def _others(containers: Containers, container: str) -> int:
