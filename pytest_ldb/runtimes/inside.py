@@ -42,13 +42,15 @@ def creation(spec: ContainerSpec, network: str | None = None) -> dict[str, Any]:
         network: The network for it to join; None for the engine's own.
     """
     port, size = f"{spec.port}/tcp", f"size={spec.data_mib}m" if spec.data_mib else ""
+    # A volume may be removed, as its creator was interrupted, just before the engine gets this.
+    labels = {"Labels": dict(spec.labels)}
     host = {
         "AutoRemove": spec.auto_remove,
         "PortBindings": {port: [{"HostIp": spec.bind, "HostPort": str(spec.host_port or "")}]},
         "ShmSize": spec.shm_mib << 20,
         "Tmpfs": dict.fromkeys(spec.memory_volumes, size),
         "Mounts": [
-            {"Type": "volume", "Source": name, "Target": path}
+            {"Type": "volume", "Source": name, "Target": path, "VolumeOptions": labels}
             for path, name in spec.volumes.items()
         ],
     }
