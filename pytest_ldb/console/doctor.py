@@ -58,8 +58,7 @@ def _findings(here: Here) -> Iterator[Finding]:
         for look in (_engine, _images, _snapshots, _servers):
             yield from look(here)
     except LdbError as error:
-        evidence = f" ({' '.join(error.evidence.split())})" if error.evidence else ""
-        yield Finding("engine", PROBLEM, f"{error.subject}: {error.fact}{evidence}", error.remedy)
+        yield Finding.of("engine", error)
 
 
 def _version(package: str) -> str:

@@ -10,10 +10,10 @@ from uuid import uuid4
 from .containers import container_spec, credentials_for
 from .errors import LdbError
 from .inventory import run_beside
+from .making import Maker
 from .planning import Planner
-from .readiness import wait_until_ready
 from .request import LABEL
-from .runtime import Container, ContainerSpec, Image, Runtime
+from .runtime import Container, Image, Runtime
 from .types import DatabaseType
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
@@ -37,6 +37,12 @@ class Finding:
     fact: str
     remedy: str = ""
 
+    @classmethod
+    def of(cls, topic: str, error: LdbError) -> Finding:
+        """Return the problem that an error tells of, on one line."""
+        said = f" ({' '.join(error.evidence.split())})" if error.evidence else ""
+        return cls(topic, PROBLEM, f"{error.subject}: {error.fact}{said}", error.remedy)
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -58,31 +64,19 @@ class Trial:
         request, image = self.planner.private(kind, suffix="", image=None)
         request = replace(request, own_name=f"doctor-{identity.hex[:8]}")
         spec = container_spec(request, image, credentials_for(request, self.secret), identity)
-        guard = self.runtime.guard(str(identity))
+        spec = replace(spec, memory_volumes=image.volumes)
+        maker = Maker(self.runtime, self.secret, self.planner.settings.timeout_s)
         try:
-            yield from self._try_server(kind, image, replace(spec, memory_volumes=image.volumes))
+            address = maker.carry_out(spec, kind, identity).address
+            assert address
+            yield Finding("publishing", OK, f"{kind.name} answers on {address.host}:{address.port}")
+            yield from self._try_container(maker.existing(spec.name), image)
         except LdbError as error:
-            said = f" ({' '.join(error.evidence.split())})" if error.evidence else ""
-            yield Finding("server", PROBLEM, f"{error.subject}: {error.fact}{said}", error.remedy)
+            yield Finding.of("server", error)
         finally:
-            for container in self.runtime.containers({f"{LABEL}id": str(identity)}):
-                self.runtime.remove(container.id)
-            guard.release()
+            maker.close()
 
-    def _try_server(
-        self, kind: DatabaseType, image: Image, spec: ContainerSpec
-    ) -> Iterator[Finding]:
-        self.runtime.create(spec)
-        watch = self.runtime.start(spec.name)
-        try:
-            container = self.runtime.find(spec.name)
-            address = container.address if container else None
-            wait_until_ready(kind.name, address, kind.ready, watch, timeout_s=60.0)
-        finally:
-            watch.close()
-        assert container
-        assert address
-        yield Finding("publishing", OK, f"{kind.name} answers on {address.host}:{address.port}")
+    def _try_container(self, container: Container, image: Image) -> Iterator[Finding]:
         yield self._try_exec(container)
         yield from self._try_memory(container, image)
         yield from self._look_at_disk(container)

@@ -9,7 +9,7 @@ from .errors import LdbError, hidden
 from .model import Instance
 from .readiness import wait_until_ready
 from .request import LABEL, CreateInstanceRequest
-from .runtime import Container, Guard, Image, Runtime
+from .runtime import Container, ContainerSpec, Guard, Image, Runtime
 from .types import DatabaseType
 
 __tracebackhide__ = hidden
@@ -43,8 +43,17 @@ class Maker:
             NameTaken: The engine has a container of this name already.
             StartFailed: It did not become ready; nothing of it is left.
         """
-        kind = request.database_type
         spec = container_spec(request, image, credentials_for(request, self._secret), identity)
+        return self.carry_out(spec, request.database_type, identity)
+
+    def carry_out(self, spec: ContainerSpec, kind: DatabaseType, identity: UUID) -> Instance:
+        """Create and start a container, and return the server when it is ready; errors as above.
+
+        Args:
+            spec: The container.
+            kind: What it runs.
+            identity: Its id, which its labels say too.
+        """
         self._made[identity] = kind, self._runtime.guard(str(identity))
         try:
             return self.start(self._runtime.create(spec), kind)
