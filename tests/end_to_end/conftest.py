@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_ldb.core.credentials import state_directory, user_secret
 from pytest_ldb.core.request import Scope
+
+if TYPE_CHECKING:
+    from .command import User
 
 GONE_WITHIN_S = 2.0
 
@@ -157,6 +161,17 @@ def make_project(tmp_path: Path) -> Iterator[MakeProject]:
     yield make
     for project in made:
         project.clean_up()
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Iterator[User]:
+    """A user of the command, with a secret, and whom nobody else is."""
+    from .command import User
+
+    user = User(tmp_path / "state")
+    assert user.mark
+    yield user
+    user.clean_up()
 
 
 @pytest.fixture

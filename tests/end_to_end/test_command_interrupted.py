@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,14 +17,6 @@ GONE_WITHIN_S = 10.0
 """A guard looks for five seconds for what the engine may still be making."""
 
 INTERRUPTED = 130
-
-
-@pytest.fixture
-def user(tmp_path: Path) -> Iterator[User]:
-    user = User(tmp_path / "state")
-    assert user.mark
-    yield user
-    user.clean_up()
 
 
 def creating(user: User, kind: str, moment: str, *more: str) -> subprocess.Popen[str]:

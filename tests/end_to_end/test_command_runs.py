@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 
@@ -28,14 +26,6 @@ def test_two(ldb_redis, record):
 """
 LONG_AGO = (datetime.now(timezone.utc) - timedelta(days=1)).isoformat()
 REDIS = os.environ.get("LDB_REDIS_IMAGE", "")
-
-
-@pytest.fixture
-def user(tmp_path: Path) -> Iterator[User]:
-    user = User(tmp_path / "state")
-    assert user.mark
-    yield user
-    user.clean_up()
 
 
 @pytest.fixture
