@@ -35,7 +35,6 @@ class Ownership:
     run: str
     kept: bool
     shared: bool
-    user: str
     volume: str
     created_at: datetime
     facts: Mapping[str, Any]
@@ -65,7 +64,6 @@ class Ownership:
             run=labels[f"{LABEL}run"],
             kept=labels[f"{LABEL}kept"] == "true",
             shared=labels[f"{LABEL}shared"] == "true",
-            user=labels.get(f"{LABEL}user", ""),
             volume=labels.get(f"{LABEL}volume", ""),
             created_at=datetime.fromisoformat(labels[f"{LABEL}created"]),
             facts=json.loads(labels[f"{LABEL}facts"]),

@@ -83,7 +83,6 @@ class FreeStanding:
         raise AssertionError("there is always another number")
 
     def _create(self, request: CreateInstanceRequest, image: Image) -> Instance:
-        self._check_name(request.name)
         self._check_volumes(request, image)
         instance = self.maker.make(request, image, uuid4())
         self.maker.let_go(instance.id)
