@@ -14,13 +14,13 @@ from uuid import UUID
 
 import pytest
 
-from . import databases
 from .core.database import Database
 from .core.errors import EngineUnavailable, LdbError
 from .core.model import Address, Credentials, Instance, type_named
 from .core.settings import Settings
 from .core.types import DatabaseType
-from .options import read_environment, read_options
+from .databases import all_types
+from .options import RUNS_NO_TEST, read_environment, read_options
 from .workers import announce_place
 
 if TYPE_CHECKING:
@@ -30,10 +30,9 @@ ATTRIBUTES = ("url", "host", "port", "user", "password", "database")
 CALLED = "sqlalchemy_url"
 """The one that takes a driver."""
 
-RUNS_NO_TEST = (
-    *("help", "version", "markers", "cacheshow"),
-    *("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test"),
-)
+TELLS_ONLY = ("help", "version", "markers", "cacheshow")
+"""pytest's options with which nothing is even collected."""
+
 NOT_STARTED = "not-started"
 NOBODY = Address("127.0.0.1", 1)
 """No database listens there."""
@@ -72,8 +71,8 @@ def fill(
     Raises:
         pytest.UsageError: An expression is wrong, or a server cannot be had.
     """
-    early, types = _Early(config), _all_types(added)
-    runs = not any(early.getoption(option) for option in RUNS_NO_TEST)
+    early, types = _Early(config), all_types(added)
+    runs = not any(early.getoption(option) for option in (*TELLS_ONLY, *RUNS_NO_TEST))
     expressions = read_environment(early)
     kinds = types_in(expressions, types)
     if runs:
@@ -101,7 +100,7 @@ def adopt(
     Raises:
         pytest.UsageError: It contradicts what was begun.
     """
-    types = _all_types(added)
+    types = all_types(added)
     for name, lease in session.leases.items():
         if lease.database_type not in types:
             raise pytest.UsageError(
@@ -233,10 +232,6 @@ def _set(config: pytest.Config, values: Mapping[str, str]) -> None:
 
     config.add_cleanup(put_back)
     os.environ.update(values)
-
-
-def _all_types(added: Iterable[DatabaseType]) -> tuple[DatabaseType, ...]:
-    return tuple({kind.name: kind for kind in (*databases.BUILTIN, *added)}.values())
 
 
 def _runtimes(config: pytest.Config) -> int:

@@ -189,6 +189,10 @@ OPTIONS = (
 )
 
 
+RUNS_NO_TEST = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
+"""pytest's options with which tests are collected and not run."""
+
+
 def add_options(parser: pytest.Parser) -> None:
     """Declare all options; their defaults are None, so that "not given" can be told."""
     group = parser.getgroup(

@@ -13,7 +13,7 @@ import pytest
 
 from . import hookspecs
 from .fixtures import BEGAN, FAILED, fixture_module, used_types
-from .options import add_options, environment_is_wanted, read_options
+from .options import RUNS_NO_TEST, add_options, environment_is_wanted, read_options
 
 if TYPE_CHECKING:
     from .core.runtime import Runtime
@@ -27,9 +27,6 @@ BEGIN = pytest.StashKey[Callable[[], "Session"]]()
 KEEP = pytest.StashKey[bool]()
 GIVEN = pytest.StashKey[dict[str, Any]]()
 EARLY: pytest.StashKey[EarlyShells] = pytest.StashKey()
-
-RUNS_NO_TEST = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
-"""Options with which tests are collected and not run."""
 
 BUILTIN = ("postgres", "mysql", "mongodb", "redis")
 """The names of `databases.BUILTIN`, known without importing those."""
@@ -263,18 +260,17 @@ def _begin(
 
     A worker's leases end with its process: xdist ends that after the last test of the whole run.
     """
-    from . import databases
     from .core.credentials import state_directory
     from .core.settings import Settings
+    from .databases import all_types
     from .reporting import printer
     from .session import Session
     from .workers import place_of, when_controller_is_gone
 
     place = place_of(config)
-    types = {kind.name: kind for kind in (*databases.BUILTIN, *added)}
     session = Session(
         settings=Settings(**decided),
-        types=tuple(types.values()),
+        types=all_types(added),
         root=config.rootpath,
         run=place.run,
         worker=place.worker,

@@ -1,5 +1,8 @@
 """One declaration for each database."""
 
+from collections.abc import Iterable
+
+from ..core.types import DatabaseType
 from .mongodb import MONGODB
 from .mysql import MYSQL
 from .postgres import POSTGRES
@@ -7,4 +10,9 @@ from .redis import REDIS
 
 BUILTIN = (POSTGRES, MYSQL, MONGODB, REDIS)
 
-__all__ = ["BUILTIN", "MONGODB", "MYSQL", "POSTGRES", "REDIS"]
+__all__ = ["BUILTIN", "MONGODB", "MYSQL", "POSTGRES", "REDIS", "all_types"]
+
+
+def all_types(added: Iterable[DatabaseType]) -> tuple[DatabaseType, ...]:
+    """Return ours and those that somebody adds, which replace ours of the same name."""
+    return tuple({kind.name: kind for kind in (*BUILTIN, *added)}.values())
