@@ -135,7 +135,7 @@ def _servers(here: Here) -> Iterator[Finding]:
     servers = here.inventory.servers()
     yield Finding("servers", OK, f"{len(servers)} of yours; `pytest-ldb list` lists them")
     leftovers = Leftovers(here.runtime, here.inventory, here.snapshots, here.state / "locks")
-    for leftover in leftovers.found(volumes=True):
+    for leftover in leftovers.found(servers, volumes=True):
         flag = " --volumes" if leftover.what == "volume" else ""
         remedy = f"`pytest-ldb prune{flag}` removes it."
         yield Finding("leftover", NOTE, f"{leftover.what} {leftover.name}: {leftover.why}", remedy)

@@ -107,9 +107,7 @@ def delete(
     servers, orphans = _named(here, names, volumes=volumes)
     if everything:
         servers = here.inventory.servers()
-        used = {name for server in servers for name in server.volumes}
-        left = here.inventory.volumes() if volumes else []
-        orphans = [volume for volume in left if volume.name not in used]
+        orphans = here.inventory.orphans(servers) if volumes else []
 
     def remove(server: Server) -> None:
         mine = here.inventory.volumes_of(server) if volumes else []

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 
 import click
 from click.shell_completion import get_completion_class
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from ..core.errors import EngineFailed, InvalidRequest, LdbError
-from ..core.leftovers import Leftover, Leftovers
+from ..core.errors import InvalidRequest, LdbError
+from ..core.leftovers import Leftover, Leftovers, remove_unnamed_images
 from ..core.locks import alone
 from ..core.model import type_named
 from ..core.request import LABEL
@@ -88,16 +87,15 @@ def _reference(here: Here, name: str) -> str:
 def snapshots(here: Here, *, deleting: bool, as_json: bool) -> None:
     """List the snapshots of initialised servers, from which test runs start fast."""
     known = list(here.snapshots.known())
-    images = here.runtime.images({f"{LABEL}user": here.snapshots.user})
     if deleting:
         with alone(here.state / "locks", "snapshots"):
             for snapshot, _ in known:
                 here.snapshots.forget(snapshot.key)
-            for image in images:
-                with suppress(EngineFailed):  # A kept server uses it; `prune` removes it later.
-                    here.runtime.remove_image(image.id)
+            # What a kept server uses stays; `prune` removes it later.
+            remove_unnamed_images(here.runtime, here.snapshots)
         say(f"{len(known)} deleted")
         return
+    images = here.runtime.images({f"{LABEL}user": here.snapshots.user})
     sizes = {image.id: image.size_bytes for image in images}
     if as_json:
         write_json([_facts(one, unused_s, sizes.get(one.image)) for one, unused_s in known])
@@ -128,7 +126,7 @@ def prune(here: Here, *, dry_run: bool, volumes: bool, as_json: bool) -> None:
     Kept and free-standing servers stay; `pytest-ldb delete --all` ends those.
     """
     leftovers = Leftovers(here.runtime, here.inventory, here.snapshots, here.state / "locks")
-    dead = list(leftovers.found(volumes=volumes))
+    dead = list(leftovers.found(here.inventory.servers(), volumes=volumes))
     found = dead if dry_run else [leftover for leftover in dead if _is_removed(leftover)]
     if as_json:
         write_json([{"what": one.what, "name": one.name, "why": one.why} for one in found])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -152,6 +152,11 @@ class Inventory:
         """Return the volumes that a server has its data in."""
         return [volume for volume in self.volumes() if volume.name in server.volumes]
 
+    def orphans(self, servers: Iterable[Server]) -> list[Volume]:
+        """Return the volumes that none of these servers, which are all, has its data in."""
+        used = {name for server in servers for name in server.volumes}
+        return [volume for volume in self.volumes() if volume.name not in used]
+
     def _containers(self) -> Sequence[Container]:
         return self.runtime.containers({f"{LABEL}schema": SCHEMA, f"{LABEL}user": self.user})
 
@@ -193,18 +198,13 @@ class Inventory:
         return int(held[1]), sum(map(int, sizes)) * 1024 if sizes else None
 
 
-def run_beside(
-    runtime: Runtime,
-    container: str,
-    argv: Sequence[str],
-    environment: Mapping[str, str] | None = None,
-) -> str:
+def run_beside(runtime: Runtime, container: str, argv: Sequence[str]) -> str:
     """Run a command in a container and return what it wrote.
 
     Raises:
         TimeoutError: It wrote nothing for ten seconds.
     """
-    execution = runtime.execute(container, argv, environment=environment or {}, tty=False)
+    execution = runtime.execute(container, argv, environment={}, tty=False)
     try:
         execution.end_input()
         pieces = iter(partial(execution.receive, LOOK_TIMEOUT_S), [])

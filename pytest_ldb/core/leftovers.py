@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
-from .errors import ImageUnavailable
+from .errors import EngineFailed, ImageUnavailable
 from .inventory import Inventory, Server
 from .locks import alone
 from .model import InstanceStatus
@@ -61,30 +61,24 @@ class Leftovers:
     snapshots: Snapshots
     locks: Path
 
-    def found(self, *, volumes: bool = False) -> Iterator[Leftover]:
+    def found(self, servers: Sequence[Server], *, volumes: bool = False) -> Iterator[Leftover]:
         """Yield what is dead.
 
         Args:
+            servers: All servers of the user, as they are now.
             volumes: Whether volumes count whose server is gone: they hold what somebody wanted.
         """
-        servers = self.inventory.servers()
         for server in servers:
             why = _why_dead(server)
             if why:
                 remove = partial(self.runtime.remove, server.container.id)
                 yield Leftover("container", server.container.name, why, remove)
-        if volumes:
-            yield from self._volumes(servers)
+        for volume in self.inventory.orphans(servers) if volumes else ():
+            remove = partial(self.runtime.remove_volume, volume.name)
+            yield Leftover("volume", volume.name, "its server is gone", remove)
         # Whoever makes snapshots has containers and images that no file names as yet.
         with suppress(TimeoutError), alone(self.locks, "snapshots", 0):
             yield from self._of_snapshots()
-
-    def _volumes(self, servers: list[Server]) -> Iterator[Leftover]:
-        used = {name for server in servers for name in server.volumes}
-        for volume in self.inventory.volumes():
-            if volume.name not in used:
-                remove = partial(self.runtime.remove_volume, volume.name)
-                yield Leftover("volume", volume.name, "its server is gone", remove)
 
     def _of_snapshots(self) -> Iterator[Leftover]:
         makers = {f"{LABEL}user": self.inventory.user, f"{LABEL}snapshot": ""}
@@ -126,6 +120,13 @@ def unnamed_images(
     needed = {snapshot.image for snapshot, _ in snapshots.known() if snapshot.key not in gone}
     images = runtime.images({f"{LABEL}user": snapshots.user})
     return [image for image in images if image.id not in needed]
+
+
+def remove_unnamed_images(runtime: Runtime, snapshots: Snapshots) -> None:
+    """Remove the images of this user's snapshots that no snapshot needs."""
+    for image in unnamed_images(runtime, snapshots):
+        with suppress(EngineFailed):  # A container still uses it.
+            runtime.remove_image(image.id)
 
 
 def _why_dead(server: Server) -> str:

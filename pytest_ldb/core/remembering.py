@@ -12,7 +12,7 @@ from uuid import uuid4
 from .containers import container_spec, credentials_for
 from .detached import detached
 from .errors import EngineFailed, LdbError
-from .leftovers import old_snapshots, unnamed_images
+from .leftovers import old_snapshots, remove_unnamed_images
 from .locks import alone
 from .readiness import wait_until_ready
 from .request import LABEL, CreateInstanceRequest
@@ -90,9 +90,7 @@ class Remembering:
         """Remove snapshots that nobody used for long, whose base is gone, or that nobody knows."""
         for snapshot, _why in list(old_snapshots(self.runtime, self.snapshots)):
             self.snapshots.forget(snapshot.key)
-        for image in unnamed_images(self.runtime, self.snapshots):
-            with suppress(EngineFailed):  # A container still uses it.
-                self.runtime.remove_image(image.id)
+        remove_unnamed_images(self.runtime, self.snapshots)
 
     def _made(self, request: CreateInstanceRequest, image: Image, key: str) -> str:
         identity = uuid4()

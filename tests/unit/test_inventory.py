@@ -78,11 +78,12 @@ class Desk:
 
     def dead(self, *, volumes: bool = False) -> list[tuple[str, str]]:
         leftovers = Leftovers(self.fake, self.inventory, self.snapshots, self.directory / "locks")
-        return [(one.what, one.name) for one in leftovers.found(volumes=volumes)]
+        found = leftovers.found(self.inventory.servers(), volumes=volumes)
+        return [(one.what, one.name) for one in found]
 
     def prune(self) -> None:
         leftovers = Leftovers(self.fake, self.inventory, self.snapshots, self.directory / "locks")
-        for one in list(leftovers.found(volumes=True)):
+        for one in list(leftovers.found(self.inventory.servers(), volumes=True)):
             one.remove()
 
     def names(self) -> list[str]:
