@@ -150,14 +150,16 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
     config = session.config
     if SESSION in config.stash:
-        from .usage import used_servers
+        from .usage import LAST_MOMENT_S, used_servers
         from .workers import tell_controller
 
         ours = config.stash[SESSION]
-        tell_controller(config, used_servers(ours), ours.order)
+        others_wait = ours.worker and exitstatus != pytest.ExitCode.INTERRUPTED
+        used = used_servers(ours, LAST_MOMENT_S if others_wait else 0.0)
+        tell_controller(config, used, ours.order)
     if "report" in config.stash[GIVEN]:
         _write_report(config)
 

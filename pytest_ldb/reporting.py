@@ -88,7 +88,7 @@ def summary_lines(use: Use) -> Iterator[str]:
     if use.origin == "existing":
         yield f"{use.type}: existing server, {use.name}"
     else:
-        took = f"{use.start_s + use.ready_s:.2f} s"
+        took = f"{use.start_s + (use.ready_s or 0.0):.2f} s"
         yield f"{use.type}: {use.image} {use.origin} in {took}{_parts(use)}{_sharers(use)}"
     if work := ", ".join(_work(use)):
         yield f"  {work}"
@@ -100,6 +100,8 @@ def summary_lines(use: Use) -> Iterator[str]:
 def _parts(use: Use) -> str:
     if use.origin == "attached":
         return ""
+    if use.ready_s is None:
+        return ", not ready by the end of the run"
     return f" (start {use.start_s:.2f} s, ready {use.ready_s:.2f} s)"
 
 

@@ -34,9 +34,12 @@ if TYPE_CHECKING:
     # Imported on use: the first test waits for what is imported here.
     from .core.lifecycle import Lifecycle
     from .core.pool import Pool
+    from .core.starting import Begun
     from .core.templates import Templates
 
 __tracebackhide__ = hidden
+
+LOOK_EVERY_S = 0.01
 
 
 @dataclass
@@ -170,13 +173,22 @@ class Session:
             self.on_ready(self.leases[kind.name].instance)
         return self.leases[kind.name]
 
-    def held(self, patience_s: float = 0.0) -> list[Lease]:
-        """Return the leases of this process, those that its tests did not ask for included.
+    @property
+    def held(self) -> list[Lease]:
+        """The leases of this process, those that its tests did not ask for included."""
+        return [*self.leases.values(), *self._ahead.results()]
+
+    def unready(self, patience_s: float) -> list[Begun]:
+        """Return the servers that this process has begun to obtain and that are not ready yet.
 
         Args:
-            patience_s: The most time to wait for those.
+            patience_s: The most time to wait until they have been started.
         """
-        return [*self.leases.values(), *self._ahead.results(patience_s)]
+        deadline = time.monotonic() + patience_s
+        while self._ahead.pending() - set(self._begun) and time.monotonic() < deadline:
+            time.sleep(LOOK_EVERY_S)
+        held = {lease.instance.id for lease in self.held}
+        return [server for server in self._begun.values() if server.instance.id not in held]
 
     def templates_s(self, name: str) -> list[float]:
         """Return how long each template took that this process made on the server of a type."""
@@ -230,7 +242,7 @@ class Session:
     @property
     def secrets(self) -> set[str]:
         """The passwords of all servers that this process has used."""
-        used = [lease.instance for lease in self.held()]
+        used = [lease.instance for lease in self.held]
         return {str(instance.credentials.password) for instance in (*used, *self.made)}
 
     def abandon(self) -> None:
@@ -266,6 +278,10 @@ class Session:
 
         home = self.state / "external" / re.sub(r"\W+", "-", subject)
         return local_shell(subject, home=str(home), environment=environment)
+
+    @property
+    def _begun(self) -> dict[str, Begun]:
+        return dict(self._sharing.begun) if "_sharing" in self.__dict__ else {}
 
     @cached_property
     def _ahead(self) -> Ahead[Lease]:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .core.lease import Lease
+    from .core.starting import Begun
     from .session import Session
 
-LAST_MOMENT_S = 0.3
-"""Another worker may find a server ready, and be done, just before the one that began it."""
+LAST_MOMENT_S = 2.0
+"""Other workers wait for a server that one has begun to start before it was done with its tests."""
 
 STARTED = ("created", "restored", "restarted")
 """How a server comes to the process that knows how long its start took."""
@@ -32,7 +33,7 @@ class Use:
         image: The reference it runs; empty for one that existed.
         origin: How it came: ``created``, ``restored``, ``restarted``, ``attached``, ``existing``.
         start_s: How long it took until the container ran.
-        ready_s: How long it took from there until the server answered.
+        ready_s: How long it took from there until the server answered; None if it did not yet.
         pull_s: How long its image was waited for; None if that was there.
         templates_s: How long each template took to make.
         waits: How many tests waited how many seconds for a fresh database.
@@ -46,7 +47,7 @@ class Use:
     image: str
     origin: str
     start_s: float
-    ready_s: float
+    ready_s: float | None
     pull_s: float | None = None
     templates_s: list[float] = field(default_factory=list)
     waits: Mapping[float, int] = field(default_factory=dict)
@@ -81,10 +82,10 @@ class Use:
 
     def and_of(self, other: Use) -> Use:
         """Return what both know; about its start the one that started it knows better."""
-        pulls = [pull for pull in (self.pull_s, other.pull_s) if pull is not None]
         return replace(
             other if other.origin in STARTED else self,
-            pull_s=max(pulls, default=None),
+            ready_s=_longer(self.ready_s, other.ready_s),
+            pull_s=_longer(self.pull_s, other.pull_s),
             templates_s=[*self.templates_s, *other.templates_s],
             waits=dict(Counter(self.waits) + Counter(other.waits)),
             processes=self.processes + other.processes,
@@ -92,9 +93,16 @@ class Use:
         )
 
 
-def used_servers(session: Session) -> list[dict[str, Any]]:
-    """Return what this process knows of the servers that it used, as plain values."""
-    return [asdict(_use(lease, session)) for lease in session.held(LAST_MOMENT_S)]
+def used_servers(session: Session, patience_s: float) -> list[dict[str, Any]]:
+    """Return what this process knows of the servers that it used, as plain values.
+
+    Args:
+        session: The process's part in the run.
+        patience_s: The most time to wait for servers that are about to be started.
+    """
+    unready = session.unready(patience_s)
+    servers: list[Lease | Begun] = [*session.held, *unready]
+    return [asdict(_use(server, session)) for server in servers]
 
 
 def added_up(told: Iterable[dict[str, Any]]) -> list[Use]:
@@ -105,16 +113,20 @@ def added_up(told: Iterable[dict[str, Any]]) -> list[Use]:
     return sorted(uses.values(), key=lambda use: (use.type, use.name))
 
 
-def _use(lease: Lease, session: Session) -> Use:
-    kind, name = lease.database_type.name, lease.instance.name
-    exists = lease.origin == "external"
+def _longer(one: float | None, other: float | None) -> float | None:
+    return max((seconds for seconds in (one, other) if seconds is not None), default=None)
+
+
+def _use(server: Lease | Begun, session: Session) -> Use:
+    kind, name = server.instance.database_type, server.instance.name
+    exists = server.origin == "external"
     return Use(
         type=kind,
         name=name,
-        image=lease.instance.image,
-        origin="existing" if exists else lease.origin,
-        start_s=lease.start_s,
-        ready_s=lease.ready_s,
+        image=server.instance.image,
+        origin="existing" if exists else server.origin,
+        start_s=server.start_s,
+        ready_s=server.ready_s,
         pull_s=session.pulls_s.get(kind),
         templates_s=session.templates_s(kind),
         waits=dict(session.waits(kind)),

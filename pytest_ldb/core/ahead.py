@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, TimeoutError, wait  # noqa: A004 - not the built-in before 3.11
+from concurrent.futures import Future, TimeoutError  # noqa: A004 - not the built-in one before 3.11
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
@@ -69,10 +69,14 @@ class Ahead(Generic[T]):
         del self._begun[name]
         return future.result()
 
-    def results(self, patience_s: float = 0.0) -> list[T]:
-        """Return the results that nobody has asked for, and that are there within some time."""
-        done, _ = wait(self._begun.values(), patience_s)
+    def results(self) -> list[T]:
+        """Return the results that are there and that nobody has asked for."""
+        done = [future for future in self._begun.values() if future.done()]
         return [future.result() for future in done if future.exception() is None]
+
+    def pending(self) -> set[str]:
+        """Return the names of the pieces that are being worked on."""
+        return {name for name, future in self._begun.items() if not future.done()}
 
     def give_up(self, let_go: Callable[[T], None]) -> None:
         """Let go of every result that nobody has asked for, now or when it is there."""

@@ -7,8 +7,8 @@ unique: whoever creates second is told so and looks again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from .readiness import ask, wait_until_ready
 from .request import LABEL, SCHEMA, CreateInstanceRequest
 from .runtime import Container, Image, Runtime, Watch
 from .snapshots import Snapshots
-from .starting import Held, Starter
+from .starting import Begun, Held, Starter
 
 __tracebackhide__ = hidden
 
@@ -56,6 +56,7 @@ class Sharing:
         say: Takes a line for the user.
         memory: Where kept servers are remembered.
         is_awaited: Whether somebody sees what is said now, having waited for a while.
+        begun: The servers that this process holds, by type, ready or not.
     """
 
     runtime: Runtime
@@ -67,6 +68,7 @@ class Sharing:
     say: Callable[[str], None]
     memory: Memory | None = None
     is_awaited: Callable[[], bool] = lambda: True
+    begun: dict[str, Begun] = field(default_factory=dict)
 
     def obtain(self, request: CreateInstanceRequest, image: Image) -> Lease:
         """Return the server that answers the request, ready, held by this process.
@@ -86,8 +88,6 @@ class Sharing:
             if isinstance(error, NotReady):
                 raise
             lease = self._obtain(request, image, None)
-        if lease.origin == "created":
-            self.snapshots.want(request, image)
         if request.kept and self.memory:
             environment = self._starter.client_environment(request)
             self.memory.keep(
@@ -102,13 +102,8 @@ class Sharing:
             with alone(self.directory, request.family):
                 held = self._hold(request, image, snapshot)
         started = time.monotonic()
-        try:
+        with self._beginning(request, image, held, started - began):
             watch = self._wait(request, held, initialises=snapshot is None)
-        except BaseException:
-            held.shell.close()
-            if held.origin in ("created", "restored") and request.kept:
-                self._starter.discard(held.container.id)
-            raise
         return Lease(
             instance=instance_of(held.container, self.secret),
             database_type=request.database_type,
@@ -123,6 +118,28 @@ class Sharing:
             ready_s=time.monotonic() - started,
             watch=watch,
         )
+
+    @contextmanager
+    def _beginning(
+        self, request: CreateInstanceRequest, image: Image, held: Held, start_s: float
+    ) -> Iterator[None]:
+        """Make known what is held, as this process may be done before it is ready.
+
+        What does not become ready is let go, and forgotten.
+        """
+        kind = request.database_type.name
+        self.begun[kind] = Begun(instance_of(held.container, self.secret), held.origin, start_s)
+        if held.origin == "created":
+            self.snapshots.want(request, image)
+        try:
+            yield
+        except BaseException:
+            self.begun.pop(kind, None)
+            self.snapshots.want_no_more(request)
+            held.shell.close()
+            if held.origin in ("created", "restored") and request.kept:
+                self._starter.discard(held.container.id)
+            raise
 
     def _attach_at_once(self, request: CreateInstanceRequest) -> Held | None:
         """Attach to a kept server that is well; as this changes nothing, nobody is kept out."""

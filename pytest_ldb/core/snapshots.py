@@ -92,6 +92,10 @@ class Snapshots:
         if self.read(self.key(request)) is None:
             self.wanted.append((request, image))
 
+    def want_no_more(self, request: CreateInstanceRequest) -> None:
+        """Take :meth:`want` back."""
+        self.wanted[:] = [wanted for wanted in self.wanted if wanted[0] is not request]
+
     def key(self, request: CreateInstanceRequest) -> str:
         """Return what tells the snapshots of different requests apart, 16 hex digits."""
         told = json.dumps([SCHEMA, self.engine, request.fingerprint])

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from .containers import client_environment, container_spec, credentials_for
 from .errors import EngineFailed, LdbError, ShellLost, StartFailed, hidden
-from .model import Credentials
+from .model import Credentials, Instance
 from .readiness import LOG_LINES, died
 from .request import LABEL, CreateInstanceRequest
 from .runtime import Container, Exit, Image, Runtime, Watch
@@ -35,6 +35,23 @@ class Held:
     shell: Shell
     origin: str
     watch: Watch | None = None
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A server that this process holds, and that need not be ready.
+
+    Args:
+        instance: The server.
+        origin: How it came, as above.
+        start_s: How long it took until the container ran.
+        ready_s: Not known yet.
+    """
+
+    instance: Instance
+    origin: str
+    start_s: float
+    ready_s: None = None
 
 
 @dataclass(frozen=True)

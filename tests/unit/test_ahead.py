@@ -107,6 +107,7 @@ def test_results_are_known_before_they_are_asked_for(ahead: Ahead[int]) -> None:
     ahead.begin("wrong", lambda: 1 // 0)
     ahead.begin("one", lambda: 1)
     wait_until(lambda: ahead.results() == [1], 5.0, "it is not known")
+    wait_until(lambda: ahead.pending() == {"late"}, 5.0, "it goes on")
     assert ahead.result("one", never) == 1
     assert ahead.results() == []
     gate.set()

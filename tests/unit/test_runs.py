@@ -201,6 +201,26 @@ def test_all_that_a_run_used_is_in_its_report(
     assert server["fresh_wait_longest_s"] >= server["fresh_wait_median_s"] > 0
 
 
+@pytest.mark.parametrize("worker", ["gw0", "gw1"])
+def test_a_server_that_comes_when_its_worker_is_done_is_told_too(
+    project: pytest.Pytester, worker: str
+) -> None:
+    skips = f"""
+@pytest.fixture(scope="session", autouse=True)
+def others_only(worker_id):
+    if worker_id == "{worker}":
+        pytest.skip("done")
+"""
+    project.makeconftest(CONFTEST.replace("tuning=()", SLOW.format(1.5)) + skips)
+    project.makepyfile("\n".join(f"def test_{n}(record): pass" for n in range(4)))
+    result = run(project, "-n2", "--ldb-report=report.json")
+    result.assert_outcomes(passed=2, skipped=2)
+    result.stdout.fnmatch_lines(["fake: fake:1 created in * s (start * s, ready * s)"])
+    (server,) = json.loads((project.path / "report.json").read_text())["servers"]
+    assert (server["origin"], server["processes"]) == ("created", 1)
+    assert server["ready_s"] > 0.5
+
+
 def test_the_summary_has_what_tests_waited_for(project: pytest.Pytester) -> None:
     project.makeconftest(CONFTEST + SETUP)
     project.makepyfile(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any
+from unittest.mock import ANY
 from uuid import uuid4
 
 import pytest
@@ -29,9 +30,10 @@ from pytest_ldb.core.lease import Lease
 from pytest_ldb.core.model import InstanceStatus
 from pytest_ldb.core.readiness import ask
 from pytest_ldb.core.request import LABEL, CreateInstanceRequest, Scope
-from pytest_ldb.core.runtime import Container, ContainerSpec
+from pytest_ldb.core.runtime import Container, ContainerSpec, Image
 from pytest_ldb.core.sharing import Sharing
 from pytest_ldb.core.snapshots import Snapshots
+from pytest_ldb.core.starting import Begun
 from pytest_ldb.core.types import DatabaseType
 from pytest_ldb.runtimes.fake import FakeRuntime
 from pytest_ldb.testing.processes import wait_until
@@ -66,11 +68,14 @@ class Run:
 
     def obtain(self, kind: DatabaseType = FAKE, **changes: Any) -> Lease:
         request = self.request(kind, **changes)
-        image = self.fake.image(request.image, pull="missing", say=self.said.append)
+        image = self.image(request.image)
         self.said.clear()
         lease = self.sharing.obtain(request, image)
         self.leases.append(lease)
         return lease
+
+    def image(self, reference: str) -> Image:
+        return self.fake.image(reference, pull="missing", say=self.said.append)
 
     @property
     def snapshots(self) -> Snapshots:
@@ -399,10 +404,33 @@ def test_nobody_says_that_it_takes_long_if_nobody_sees_it(
 ) -> None:
     monkeypatch.setattr("pytest_ldb.core.progress.FIRST_S", 0.1)
     kind = running("sleep 0.5; exec redis-server")
-    image = run.fake.image(kind.image, pull="missing", say=print)
+    image = run.image(kind.image)
+    run.said.clear()
     sharing = replace(run.sharing, is_awaited=lambda: False)
     run.leases.append(sharing.obtain(run.request(kind), image))
     assert run.said == []
+
+
+def test_what_was_begun_is_known_before_it_is_ready_and_forgotten_if_it_fails(
+    run: Run, tmp_path: Path
+) -> None:
+    gate, ours = tmp_path / "gate", run.sharing
+    wait_for_gate = f"until [ -e {gate} ]; do sleep 0.05; done;"
+    good, bad = running(f"{wait_for_gate} exec redis-server"), running(f"{wait_for_gate} exit 3")
+    bad = replace(bad, name="bad")
+    with ThreadPoolExecutor(2) as pool:
+        kinds = [(run.request(kind), run.image(kind.image)) for kind in (good, bad)]
+        work = [pool.submit(ours.obtain, *kind) for kind in kinds]
+        wait_until(lambda: set(ours.begun) == {"fake", "bad"}, 10.0, "nothing has begun")
+        begun = ours.begun["fake"]
+        gate.touch()
+    run.leases.append(work[0].result())
+    assert (begun.instance, begun.origin) == (run.leases[0].instance, "created")
+    assert isinstance(work[1].exception(), InstanceDied)
+    assert ours.begun == {"fake": begun}
+    another = run.sharing
+    run.leases.append(another.obtain(run.request(good), run.image(good.image)))
+    assert another.begun == {"fake": Begun(begun.instance, "attached", ANY)}
 
 
 SECRETIVE = {"credential_environment": {"SECRET": "{password}"}}

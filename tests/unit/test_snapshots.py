@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -301,6 +302,20 @@ def test_a_server_that_cannot_be_remembered_is_not_tried_every_time(
     machine.remembering(machine.snapshots()).carry_out()
     machine.obtain(again, kind)
     assert again.wanted
+
+
+def test_one_is_wanted_before_the_server_is_ready_and_not_if_it_fails(
+    machine: Machine, tmp_path: Path
+) -> None:
+    gate, snapshots = tmp_path / "gate", machine.snapshots()
+    script = f"until [ -e {gate} ]; do sleep 0.05; done; exit 3"
+    kind = replace(KIND, command=("sh", "-c", script))
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(machine.obtain, snapshots, kind)
+        wait_until(lambda: bool(snapshots.wanted), 10.0, "none is wanted")
+        gate.touch()
+    assert isinstance(work.exception(), InstanceDied)
+    assert snapshots.wanted == []
 
 
 def test_what_nobody_used_for_long_is_removed(machine: Machine) -> None:

@@ -41,6 +41,16 @@ def test_whoever_started_a_server_knows_how_it_came(origin: str) -> None:
         assert known.processes == 2
 
 
+@pytest.mark.parametrize(("others", "ready_s"), [([], None), ([0.2, 1.25, 0.7], 1.25)])
+def test_those_who_waited_know_when_a_server_was_ready_whose_starter_was_done(
+    others: list[float], ready_s: float | None
+) -> None:
+    starter = use(ready_s=None, processes=0)
+    for order in permutations([starter, *(use(origin="attached", ready_s=s) for s in others)]):
+        (known,) = added_up(told(*order))
+        assert (known.origin, known.start_s, known.ready_s) == ("created", 0.5, ready_s)
+
+
 def test_what_processes_did_adds_up() -> None:
     (known,) = added_up(
         told(
