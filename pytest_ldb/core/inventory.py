@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from .containers import Ownership, instance_of
-from .errors import AmbiguousName, EngineFailed, InstanceNotFound, InUse
+from .errors import AmbiguousName, CommandFailed, EngineFailed, InstanceNotFound, InUse
 from .model import Instance
 from .request import LABEL, SCHEMA
 from .runtime import Container, Runtime, Volume
@@ -189,7 +189,7 @@ class Inventory:
         paths = [*container.memory, *container.volumes]
         try:
             text = run_beside(self.runtime, container.id, ["sh", "-c", _LOOK, "sh", *paths])
-        except (EngineFailed, TimeoutError, OSError):  # It is just ending.
+        except (CommandFailed, EngineFailed):  # It is just ending.
             return None, None
         held = re.search(r"^held by (\d+)$", text, re.MULTILINE)
         sizes = re.findall(r"^(\d+)\s", text, re.MULTILINE)
@@ -202,13 +202,18 @@ def run_beside(runtime: Runtime, container: str, argv: Sequence[str]) -> str:
     """Run a command in a container and return what it wrote.
 
     Raises:
-        TimeoutError: It wrote nothing for ten seconds.
+        EngineFailed: It could not be begun.
+        CommandFailed: It wrote nothing for ten seconds, or the connection broke.
     """
     execution = runtime.execute(container, argv, environment={}, tty=False)
     try:
         execution.end_input()
         pieces = iter(partial(execution.receive, LOOK_TIMEOUT_S), [])
         return b"".join(text for piece in pieces for _, text in piece).decode(errors="replace")
+    except OSError as error:
+        silent = isinstance(error, TimeoutError)
+        fact = f"wrote nothing for {LOOK_TIMEOUT_S:g} s" if silent else "was cut off"
+        raise CommandFailed(container[:12], f"`{argv[0]}` {fact}", evidence=str(error)) from error
     finally:
         execution.close()
 

@@ -15,6 +15,7 @@ import pytest
 from pytest_ldb.core.containers import container_spec, credentials_for, volumes_for
 from pytest_ldb.core.errors import (
     AmbiguousName,
+    CommandFailed,
     ForeignContainer,
     InstanceDied,
     InstanceNotFound,
@@ -24,7 +25,7 @@ from pytest_ldb.core.errors import (
     VolumeUnusable,
 )
 from pytest_ldb.core.freestanding import FreeStanding
-from pytest_ldb.core.inventory import Inventory, refuse_if_used
+from pytest_ldb.core.inventory import Inventory, refuse_if_used, run_beside
 from pytest_ldb.core.leftovers import Leftovers
 from pytest_ldb.core.making import Maker
 from pytest_ldb.core.planning import Planner
@@ -189,6 +190,15 @@ def test_who_holds_a_server_is_counted_and_heard(desk: Desk, fake: FakeRuntime) 
         time.sleep(0.5)
     fake.stop(f"ldb-{name}")
     assert desk.inventory.find(name).processes is None
+
+
+def test_a_command_beside_a_server_that_says_nothing_is_given_up(
+    desk: Desk, fake: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_ldb.core.inventory.LOOK_TIMEOUT_S", 0.1)
+    container = f"ldb-{desk.create()}"
+    with pytest.raises(CommandFailed, match=r"`sleep` wrote nothing for 0\.1 s"):
+        run_beside(fake, container, ["sleep", "60"])
 
 
 def test_the_purpose_of_a_server_is_told(desk: Desk) -> None:
