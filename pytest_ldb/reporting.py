@@ -78,7 +78,7 @@ def show_summary(reporter: pytest.TerminalReporter) -> None:
     if told:
         from .usage import added_up
 
-        reporter.section("ldb")
+        reporter.write_sep("=", "ldb")
         for line in (line for use in added_up(told) for line in summary_lines(use)):
             reporter.write_line(line)
 

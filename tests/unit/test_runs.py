@@ -116,7 +116,8 @@ def test_a_test_names_a_fixture_and_gets_a_database(
     )
     result = run(project)
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["fake: fake:1 created in * s (start * s, ready * s)"])
+    summary = ["=* ldb =*", "fake: fake:1 created in * s (start * s, ready * s)"]
+    result.stdout.fnmatch_lines(["*100%]", "", *summary], consecutive=True)
     one, other = records(project)
     assert one["url"] == other["url"]
     assert len(list(project.path.glob("ready-*"))) == 1
