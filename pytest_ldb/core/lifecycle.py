@@ -82,7 +82,7 @@ class Lifecycle:
         container = self._container(instance)
         if container.state == "paused":
             self._runtime.unpause(container.id)
-        return self._maker.start(container.id, self._kind_of(container))
+        return self._maker.start(container.name, self._kind_of(container))
 
     def stop(self, instance: Instance | str) -> Instance:
         """Stop a server the way its image asks for; its data stays.

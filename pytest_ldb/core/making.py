@@ -56,7 +56,8 @@ class Maker:
         """
         self._made[identity] = kind, self._runtime.guard(str(identity))
         try:
-            return self.start(self._runtime.create(spec), kind)
+            self._runtime.create(spec)
+            return self.start(spec.name, kind)  # by its name, as errors say it
         except LdbError:
             self.undo(identity)
             raise
@@ -70,7 +71,7 @@ class Maker:
         """Start a container, and return the server when it is ready.
 
         Args:
-            container: Its id.
+            container: Its name or id.
             kind: What it runs.
 
         Raises:

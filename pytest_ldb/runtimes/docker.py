@@ -6,7 +6,6 @@ The only file that imports the Docker SDK. What the SDK raises is translated her
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ from .endpoint import Endpoint, knock, own_container
 from .execution import EngineExecution
 from .guard import ProcessGuard
 from .inside import USER, ShellCommand, creation
-from .inspection import container_of, image_of
+from .inspection import container_of, image_of, short
 from .lines import LogLines
 from .pulling import Heard, Pulling, PullProgress
 from .streams import EngineLog, MultiplexedStream
@@ -197,8 +196,8 @@ class DockerRuntime:
             )
             connection = self._api.exec_start(created["Id"], socket=True)
         except (APIError, requests.ConnectionError) as error:
-            raise shell_refused(_short(container), error) from error
-        return shell.Shell(MultiplexedStream(connection), _short(container))
+            raise shell_refused(container, error) from error
+        return shell.Shell(MultiplexedStream(connection), short(container))
 
     def guard(self, identity: str) -> ProcessGuard:
         return ProcessGuard(identity, type(self))
@@ -322,9 +321,4 @@ def _translated(subject: str) -> Iterator[None]:
     try:
         yield
     except (DockerException, requests.RequestException, OSError) as error:
-        raise translated(_short(subject), error) from error
-
-
-def _short(subject: str) -> str:
-    """Return an engine's id as people write it; names stay as they are."""
-    return subject[:12] if re.fullmatch("[0-9a-f]{64}", subject) else subject
+        raise translated(subject, error) from error

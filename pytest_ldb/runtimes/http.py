@@ -20,8 +20,23 @@ class Answer:
 
     @property
     def is_fine(self) -> bool:
-        """Whether it did what was asked."""
-        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+        """Whether it is as was asked; with 304 it was so before."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.BAD_REQUEST
+
+
+class Refused(Exception):
+    """Raised for an answer that is not fine; it carries what errors of the SDK do."""
+
+    def __init__(self, status_code: int, explanation: str) -> None:
+        super().__init__(explanation)
+        self.status_code = status_code
+        self.explanation = explanation
+
+    @classmethod
+    def by(cls, answer: Answer) -> Refused:
+        """Return the error for an answer."""
+        told = answer.body if isinstance(answer.body, dict) else {}
+        return cls(answer.status, str(told.get("message", f"status {answer.status}")))
 
 
 def ask(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,6 +49,11 @@ def image_of(data: Mapping[str, Any]) -> Image:
         labels=config.get("Labels") or {},
         size_bytes=data.get("Size", 0),
     )
+
+
+def short(subject: str) -> str:
+    """Return an engine's id as people write it; names stay as they are."""
+    return subject[:12] if re.fullmatch("[0-9a-f]{64}", subject) else subject
 
 
 def _address(network: Mapping[str, Any], endpoint: Endpoint, *, networked: bool) -> Address | None:

@@ -28,9 +28,9 @@ from ..core.runtime import (
 from .discovery import socket_of
 from .endpoint import Endpoint
 from .guard import ProcessGuard
-from .http import Answer, ask, open_body, take_over
+from .http import Answer, Refused, ask, open_body, take_over
 from .inside import ShellCommand, creation, execute
-from .inspection import container_of, image_of
+from .inspection import container_of, image_of, short
 from .lines import LogLines
 from .streams import FramedLog, MultiplexedStream
 from .watching import UNKNOWN_EXIT, LogWatch, exit_code
@@ -87,26 +87,34 @@ class LocalRuntime:
         connection = connection or execute(self._path, container, command)
         if connection is None:
             return self._sdk.shell(container, environment=environment, ephemeral=ephemeral)
-        return shell.Shell(MultiplexedStream(connection), container[:12])
+        return shell.Shell(MultiplexedStream(connection), short(container))
 
     def containers(self, labels: Mapping[str, str]) -> Sequence[Container]:
         return self._sdk.containers(labels)
 
     def create(self, spec: ContainerSpec) -> str:
         target = f"/containers/create?name={quote(spec.name)}"
-        answer = None if spec.files or spec.volumes else self._ask("POST", target, creation(spec))
-        # Whatever is wrong is still wrong when it is asked again.
-        return str(answer.body["Id"]) if answer else self._sdk.create(spec)
+        plain = not (spec.files or spec.volumes)
+        answer = self._answer("POST", target, creation(spec)) if plain else None
+        if answer is None or not answer.is_fine:
+            return self._sdk.create(spec)  # Whatever is wrong is still wrong when asked again.
+        return str(answer.body["Id"])
 
     def start(self, container: str) -> Watch:
         stream = "stream=1&stdout=1&stderr=1"
         watch = self._watch(take_over, f"/containers/{quote(container)}/attach?{stream}", container)
         if watch is None:
             return self._sdk.start(container)
-        if self._ask("POST", f"/containers/{quote(container)}/start"):
+        answer = self._answer("POST", f"/containers/{quote(container)}/start")
+        if answer is not None and answer.is_fine:
             return watch
         watch.close()
-        return self._sdk.start(container)
+        if answer is None:
+            return self._sdk.start(container)
+        # It must not be asked again: a container that removes itself has done so.
+        from .translation import translated
+
+        raise translated(container, Refused.by(answer))
 
     def watch(self, container: str) -> Watch:
         watch = self._watch(open_body, _logs(container, follow=1), container)
@@ -168,18 +176,13 @@ class LocalRuntime:
         return DockerRuntime()
 
     def _get(self, target: str) -> Answer | None:
-        try:
-            return ask(self._path, "GET", target)
-        except OSError:
-            return None
+        return self._answer("GET", target)
 
-    def _ask(self, method: str, target: str, content: object = None) -> Answer | None:
-        """Return what the engine answered, if it did what was asked."""
+    def _answer(self, method: str, target: str, content: object = None) -> Answer | None:
         try:
-            answer = ask(self._path, method, target, content)
+            return ask(self._path, method, target, content)
         except OSError:
             return None
-        return answer if answer.is_fine else None
 
     def _watch(self, log: Opener, target: str, container: str) -> LogWatch | None:
         lines = self._open(log, target)

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from requests import ReadTimeout
 
 from ..core import errors
+from .inspection import short
 
 
 def translated(subject: str, error: Exception) -> errors.LdbError:
@@ -22,6 +23,7 @@ def translated(subject: str, error: Exception) -> errors.LdbError:
         subject: What was being done something with.
         error: What was raised.
     """
+    subject = short(subject)
     if getattr(error, "status_code", None) is not None:
         return _refusal(subject, error)
     if isinstance(error, ReadTimeout):
@@ -36,7 +38,7 @@ def translated(subject: str, error: Exception) -> errors.LdbError:
 
 def shell_refused(container: str, error: Exception) -> errors.LdbError:
     """Return our error for a command that the engine would not run in a container."""
-    evidence = _words(error)
+    container, evidence = short(container), _words(error)
     if "executable file not found" in evidence:
         return errors.EngineFailed(
             container,
@@ -82,6 +84,13 @@ def _refusal(subject: str, error: Exception) -> errors.LdbError:
         )
     if re.search("port is already allocated|address already in use|port.* not available", words):
         return _port_taken(subject, words)
+    if re.search("executable file not found|exec.* no such file", words):
+        return errors.EngineFailed(
+            subject,
+            "its command cannot be run",
+            evidence=words,
+            remedy="The image does not have it: see that it is one for this type of database.",
+        )
     return errors.EngineFailed(subject, "the container engine refused", evidence=words)
 
 

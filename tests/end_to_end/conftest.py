@@ -178,3 +178,14 @@ def user(tmp_path: Path) -> Iterator[User]:
 def project(make_project: MakeProject) -> Project:
     """A project without tests."""
     return make_project("shop")
+
+
+@pytest.fixture
+def wrong_image() -> Iterator[str]:
+    """An image in which nothing can be started."""
+    tag = f"localhost/pytest-ldb-test/wrong:{os.getpid()}"
+    recipe = f'FROM {os.environ["LDB_REDIS_IMAGE"]}\nENTRYPOINT ["/ldb/absent"]\n'
+    command = ["docker", "build", "--quiet", "--force-rm", f"--tag={tag}", "-"]
+    subprocess.run(command, input=recipe, text=True, check=True, stdout=subprocess.DEVNULL)
+    yield tag
+    docker("rmi", tag)

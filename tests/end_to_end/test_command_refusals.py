@@ -232,6 +232,14 @@ def test_a_server_that_dies_leaves_nothing_but_the_volume_that_was_there(user: U
     assert user.volumes() == [f"ldb-{name}"]
 
 
+def test_an_image_that_is_of_something_else_is_told_with_the_name_of_the_server(
+    user: User, wrong_image: str
+) -> None:
+    wanted = "create", "redis", f"--name={user.mark}", f"--image={wrong_image}"
+    assert user.run(*wanted).refused().errors.startswith(f"ldb-{user.mark}: its command cannot be")
+    assert user.containers() == user.volumes() == []
+
+
 def test_without_its_extra_the_command_says_what_to_install(tmp_path: Path) -> None:
     for missing in ("click", "rich", "psutil"):
         (tmp_path / f"{missing}.py").write_text(

@@ -24,7 +24,6 @@ def pytest_ldb_database_types(config):
         dataclasses.replace(POSTGRES, name="tiny", image=POSTGRES_IMAGE, memory_mib=24),
         dataclasses.replace(REDIS, name="deaf", image=REDIS_IMAGE, port=1234),
         dataclasses.replace(REDIS, name="absent", image="registry.invalid/nowhere:1"),
-        dataclasses.replace(REDIS, name="shellless", image="localhost/pytest-ldb/none:1"),
     ]
 """
 
@@ -95,6 +94,17 @@ def test_an_absent_image_that_cannot_be_pulled(project: Project) -> None:
     output = failure(project, "test_absent.py")
     assert "registry.invalid/nowhere:1: the image could not be pulled." in output
     assert "registry.invalid" in output
+
+
+@pytest.mark.parametrize("arguments", [[], ["--ldb-keep"]], ids=["run", "kept"])
+def test_an_image_that_is_of_something_else(
+    project: Project, wrong_image: str, arguments: list[str]
+) -> None:
+    output = failure(project, "test_redis.py", f"--ldb-image=redis={wrong_image}", *arguments)
+    assert "-redis-" in output
+    assert ": its command cannot be run.\n" in output
+    assert "/ldb/absent" in output
+    assert "see that it is one for this type of database" in output
 
 
 @pytest.mark.parametrize("url", ["unix:///nowhere/docker.sock", "tcp://127.0.0.1:9"])

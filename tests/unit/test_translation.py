@@ -7,28 +7,22 @@ from requests import ConnectionError as NoConnection
 from requests import ReadTimeout
 
 from pytest_ldb.core import errors
+from pytest_ldb.runtimes.http import Refused
 from pytest_ldb.runtimes.translation import shell_refused, translated
 
-
-class Answer(Exception):
-    """An error that is an answer of the engine, as the SDK's."""
-
-    def __init__(self, status_code: int, explanation: str) -> None:
-        super().__init__(f"{status_code}: {explanation}")
-        self.status_code = status_code
-        self.explanation = explanation
-
-
+NO_COMMAND = (errors.EngineFailed, ["its command cannot be run", "type of database"])
 IN_USE = 'Conflict. The container name "/ldb-x" is already in use by container "1234"'
 
 
 @pytest.mark.parametrize(
     ("error", "kind", "said"),
     [
-        (Answer(409, IN_USE), errors.NameTaken, ["already in use"]),
-        (Answer(409, "removal is in progress"), errors.EngineFailed, ["in progress"]),
-        (Answer(500, "write /x: no space left on device"), errors.DiskFull, ["docker system df"]),
-        (Answer(404, "No such image: x"), errors.EngineFailed, ["No such image: x"]),
+        (Refused(409, IN_USE), errors.NameTaken, ["already in use"]),
+        (Refused(409, "removal is in progress"), errors.EngineFailed, ["in progress"]),
+        (Refused(500, "write /x: no space left on device"), errors.DiskFull, ["docker system df"]),
+        (Refused(404, 'exec: "x": executable file not found in $PATH'), *NO_COMMAND),
+        (Refused(400, 'exec: "/x": stat /x: no such file or directory'), *NO_COMMAND),
+        (Refused(404, "No such image: x"), errors.EngineFailed, ["No such image: x"]),
         (ReadTimeout("60 s"), errors.EngineUnavailable, ["does not answer any more", "60 s"]),
         (NoConnection("refused"), errors.EngineUnavailable, ["Start Docker", "refused"]),
         (FileNotFoundError("docker.sock"), errors.EngineUnavailable, ["--ldb-missing=skip"]),
@@ -57,4 +51,4 @@ def test_every_error_becomes_one_of_ours(
 def test_an_image_without_a_shell_is_not_a_container_that_ends(
     words: str, kind: type[Exception]
 ) -> None:
-    assert type(shell_refused("ldb-x", Answer(400, words))) is kind
+    assert type(shell_refused("ldb-x", Refused(400, words))) is kind
