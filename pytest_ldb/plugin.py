@@ -107,9 +107,9 @@ def pytest_ldb_runtime(config: pytest.Config) -> Runtime:
     url = local_engine()
     if url is not None:
         return LocalRuntime(url, config.stash.get(EARLY, None))
-    from .runtimes.docker import DockerRuntime
+    from .runtimes.sdk import docker_runtime
 
-    return DockerRuntime()
+    return docker_runtime()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

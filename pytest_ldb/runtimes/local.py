@@ -171,9 +171,9 @@ class LocalRuntime:
 
     @cached_property
     def _sdk(self) -> DockerRuntime:
-        from .docker import DockerRuntime
+        from .sdk import docker_runtime
 
-        return DockerRuntime()
+        return docker_runtime()
 
     def _get(self, target: str) -> Answer | None:
         return self._answer("GET", target)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -183,3 +185,19 @@ def test_in_a_container_without_an_engine_it_is_left_to_the_sdk(
     monkeypatch.setattr(discovery, "own_container", lambda: "0123456789ab")
     monkeypatch.setenv("DOCKER_HOST", f"unix://{elsewhere}/absent")
     assert local_engine() is None
+
+
+def test_the_sdk_is_imported_without_a_warning_whatever_filters_a_test_sets_meanwhile() -> None:
+    program = """
+import sys, warnings
+warnings.simplefilter("error")
+warnings.simplefilter = lambda *_, **__: None  # As if a test had set its own since.
+from pytest_ldb.runtimes.sdk import docker_runtime
+try:
+    docker_runtime()
+except Exception as error:
+    print(type(error).__name__, *sorted(sys.modules.keys() & {"urllib3.contrib.socks"}))
+"""
+    environment = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    told = subprocess.check_output([sys.executable, "-c", program], text=True, env=environment)
+    assert told == "EngineUnavailable\n"
