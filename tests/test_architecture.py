@@ -60,6 +60,15 @@ def test_the_public_names_are_those_that_can_be_imported() -> None:
 
 
 def test_an_unused_plugin_imports_little() -> None:
-    program = "import sys, pytest_ldb.plugin; print(*sys.modules)"
-    modules = subprocess.check_output([sys.executable, "-c", program], text=True).split()
-    assert not {"docker", "filelock", "requests", "pytest_ldb.session"} & set(modules)
+    modules = modules_after("pytest_ldb.plugin")
+    assert not {"docker", "filelock", "requests", "pytest_ldb.session"} & modules
+
+
+def test_an_engine_on_this_machine_needs_no_sdk() -> None:
+    assert not {"docker", "requests"} & modules_after("pytest_ldb.runtimes.local")
+
+
+def modules_after(module: str) -> set[str]:
+    """Return what is imported along with a module."""
+    program = f"import sys, {module}; print(*sys.modules)"
+    return set(subprocess.check_output([sys.executable, "-c", program], text=True).split())

@@ -33,6 +33,7 @@ from .inside import ShellCommand, creation, execute
 from .inspection import container_of, image_of, short
 from .lines import LogLines
 from .streams import FramedLog, MultiplexedStream
+from .translation import translated
 from .watching import UNKNOWN_EXIT, LogWatch, exit_code
 
 if TYPE_CHECKING:
@@ -64,13 +65,14 @@ class LocalRuntime:
         return self._endpoint.bind(chosen)
 
     def image(self, reference: str, *, pull: str, say: Callable[[str], None]) -> Image:
-        answer = self._get(f"/images/{quote(reference)}/json") if pull != "always" else None
+        target = f"/images/{quote(reference)}/json"
+        answer = None if pull == "always" else self._answer("GET", target)
         if answer is None or not answer.is_fine:
             return self._sdk.image(reference, pull=pull, say=say)
         return image_of(answer.body)
 
     def find(self, name: str) -> Container | None:
-        answer = self._get(f"/containers/{quote(name)}/json")
+        answer = self._answer("GET", f"/containers/{quote(name)}/json")
         if answer is None:
             return self._sdk.find(name)
         if answer.status == HTTPStatus.NOT_FOUND:
@@ -112,8 +114,6 @@ class LocalRuntime:
         if answer is None:
             return self._sdk.start(container)
         # It must not be asked again: a container that removes itself has done so.
-        from .translation import translated
-
         raise translated(container, Refused.by(answer))
 
     def watch(self, container: str) -> Watch:
@@ -174,9 +174,6 @@ class LocalRuntime:
         from .sdk import docker_runtime
 
         return docker_runtime()
-
-    def _get(self, target: str) -> Answer | None:
-        return self._answer("GET", target)
 
     def _answer(self, method: str, target: str, content: object = None) -> Answer | None:
         try:

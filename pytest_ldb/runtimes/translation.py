@@ -1,4 +1,4 @@
-"""What the Docker SDK raises, in our words.
+"""What the engine refuses, and what the Docker SDK raises, in our words.
 
 Told apart by what the errors carry, so that this file needs no SDK: an answer of the engine has a
 `status_code` and an `explanation`, anything else means that there was no answer.
@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from http import HTTPStatus
-
-from requests import ReadTimeout
 
 from ..core import errors
 from .inspection import short
@@ -26,6 +24,8 @@ def translated(subject: str, error: Exception) -> errors.LdbError:
     subject = short(subject)
     if getattr(error, "status_code", None) is not None:
         return _refusal(subject, error)
+    from requests import ReadTimeout  # Its import is free here: the SDK raised the error.
+
     if isinstance(error, ReadTimeout):
         return errors.EngineUnavailable(
             subject,
