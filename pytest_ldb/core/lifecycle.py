@@ -94,7 +94,7 @@ class Lifecycle:
         if container.state == "paused":
             self._runtime.unpause(container.id)
         self._runtime.stop(container.id)
-        return instance_of(self._maker.existing(container.id), self._secret)
+        return instance_of(self._maker.existing(container.name), self._secret)
 
     def restart(self, instance: Instance | str) -> Instance:
         """Stop a server and start it again; its port may be another one than before.

@@ -71,7 +71,7 @@ class Maker:
         """Start a container, and return the server when it is ready.
 
         Args:
-            container: Its name or id.
+            container: Its name.
             kind: What it runs.
 
         Raises:
@@ -93,14 +93,14 @@ class Maker:
         return instance_of(self.existing(container), self._secret)
 
     def existing(self, container: str) -> Container:
-        """Return a container that was there a moment ago.
+        """Return the container of this name, which was there a moment ago.
 
         Raises:
             InstanceNotFound: It is gone.
         """
         found = self._runtime.find(container)
         if found is None:
-            raise not_found(container[:12])
+            raise not_found(container)
         return found
 
     def kind_of(self, identity: UUID) -> DatabaseType | None:

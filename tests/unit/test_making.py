@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from pytest_ldb.core.errors import EngineFailed
+from pytest_ldb.core.errors import EngineFailed, InstanceNotFound
 from pytest_ldb.core.making import Maker
 from pytest_ldb.core.request import CreateInstanceRequest, Scope
 from pytest_ldb.runtimes.fake import FakeRuntime
@@ -57,3 +57,9 @@ def test_only_the_guard_waits_for_what_was_interrupted(
         maker.make(request, image, uuid4())
     maker.close()
     assert [guard.released for guard in runtime.guards] == [released]
+
+
+def test_a_server_that_has_gone_is_told_by_its_whole_name(tmp_path: Path) -> None:
+    maker = Maker(FakeRuntime(tmp_path), b"secret", 1.0)
+    with pytest.raises(InstanceNotFound, match=r"^ldb-shop-redis-1234: there is no such server"):
+        maker.existing("ldb-shop-redis-1234")
