@@ -119,9 +119,10 @@ class Run:
         assert f"{count} passed" in self.output, self.output
 
 
-def docker(*arguments: str) -> str:
-    """Return what the Docker client printed."""
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+def docker(*arguments: str, given: str = "") -> str:
+    """Return what the Docker client printed, given this as its input."""
+    command = ["docker", *arguments]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
     gone = "No such container" in done.stderr or "already in progress" in done.stderr
     assert done.returncode == 0 or gone, done.stderr
     return done.stdout
@@ -185,7 +186,6 @@ def wrong_image() -> Iterator[str]:
     """An image in which nothing can be started."""
     tag = f"localhost/pytest-ldb-test/wrong:{os.getpid()}"
     recipe = f'FROM {os.environ["LDB_REDIS_IMAGE"]}\nENTRYPOINT ["/ldb/absent"]\n'
-    command = ["docker", "build", "--quiet", "--force-rm", f"--tag={tag}", "-"]
-    subprocess.run(command, input=recipe, text=True, check=True, stdout=subprocess.DEVNULL)
+    docker("build", "--quiet", "--force-rm", f"--tag={tag}", "-", given=recipe)
     yield tag
     docker("rmi", tag)

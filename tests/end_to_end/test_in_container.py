@@ -33,13 +33,8 @@ def test(ldb_redis):
 def image() -> str:
     """An image with a Python, made from that of Redis, which is Debian."""
     tag = "localhost/pytest-ldb/python:3"
-    subprocess.run(
-        ["docker", "build", "--quiet", "--network", "host", "--tag", tag, "-"],
-        input=DOCKERFILE.format(base=os.environ["LDB_REDIS_IMAGE"]),
-        text=True,
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    recipe = DOCKERFILE.format(base=os.environ["LDB_REDIS_IMAGE"])
+    docker("build", "--quiet", "--network=host", f"--tag={tag}", "-", given=recipe)
     return tag
 
 
