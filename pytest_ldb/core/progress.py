@@ -35,7 +35,8 @@ class Progress:
         while _after(self._moment) <= seconds:
             self._moment = _after(self._moment)
         if seconds >= self._moment and self._tell(self._moment, seconds):
-            self._moment = _after(self._moment)
+            while self._moment < seconds + FIRST_S:  # It has just been told.
+                self._moment = _after(self._moment)
 
 
 @contextmanager

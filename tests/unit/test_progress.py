@@ -60,6 +60,15 @@ def test_what_could_not_be_told_is_told_as_soon_as_it_can() -> None:
     assert told.moments == [(1, 3.5), (5, 5)]
 
 
+def test_what_was_told_late_is_not_told_again_at_once() -> None:
+    told = Told(awaited=False)
+    progress = Progress(told, told.now)
+    told.look(progress, 1, 2, 3, 4)
+    told.awaited = True
+    told.look(progress, 4.75, 5, 5.5, 14, 15)
+    assert told.moments == [(1, 4.75), (15, 15)]
+
+
 def test_a_block_tells_while_it_runs_and_not_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "FIRST_S", 0.05)
     said: list[str] = []
