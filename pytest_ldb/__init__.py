@@ -1,13 +1,14 @@
 """Real databases for tests: a test names a fixture and gets a server in a container.
 
-The map of this folder:
+Each folder answers one question; imports run from the first to the last, never back:
 
-* ``plugin`` the hooks that pytest calls; ``hookspecs`` those that others may implement;
-  ``options``, ``fixtures``, ``reporting``; ``workers``, the only file that knows xdist
-* ``session`` this process's part in a run
-* ``core`` the lifecycle of servers, free of pytest and of Docker
-* ``databases`` one declaration for each database
-* ``runtimes`` where containers live; ``docker`` is the only file that imports the Docker SDK
+* ``plugin`` What does pytest see? ``cli`` What does the command do? ``testing`` How do I check a
+  database type or an engine of my own?
+* ``isolation`` How does a test get a database of its own?
+* ``lifecycle`` How is a server created, shared and removed?
+* ``engines`` Where does it run? ``engines.docker.sdk_engine`` is the only file that imports docker.
+* ``shell`` What runs beside the server? ``databases`` What is known about PostgreSQL, MySQL, …?
+* ``model`` Which values travel? ``util`` Small tools that know nothing of databases.
 """
 
 from __future__ import annotations
@@ -15,30 +16,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .core.database import Database, Snapshot
-    from .core.errors import LdbError
-    from .core.lifecycle import Lifecycle
-    from .core.model import Address, Credentials, Instance, InstanceStatus
-    from .core.setups import Setup
-    from .core.types import DatabaseType, Exchange
     from .databases import MONGODB, MYSQL, POSTGRES, REDIS
+    from .lifecycle.commands import Lifecycle
+    from .model.database import Database, Snapshot
+    from .model.database_type import DatabaseType, Exchange
+    from .model.errors import LdbError
+    from .model.instance import Address, Credentials, Instance, InstanceStatus
+    from .model.setup import Setup
 
 _HOMES = {
-    "Address": "core.model",
-    "Credentials": "core.model",
-    "Database": "core.database",
-    "DatabaseType": "core.types",
-    "Exchange": "core.types",
-    "Instance": "core.model",
-    "InstanceStatus": "core.model",
-    "LdbError": "core.errors",
-    "Lifecycle": "core.lifecycle",
+    "Address": "model.instance",
+    "Credentials": "model.instance",
+    "Database": "model.database",
+    "DatabaseType": "model.database_type",
+    "Exchange": "model.database_type",
+    "Instance": "model.instance",
+    "InstanceStatus": "model.instance",
+    "LdbError": "model.errors",
+    "Lifecycle": "lifecycle.commands",
     "MONGODB": "databases",
     "MYSQL": "databases",
     "POSTGRES": "databases",
     "REDIS": "databases",
-    "Setup": "core.setups",
-    "Snapshot": "core.database",
+    "Setup": "model.setup",
+    "Snapshot": "model.database",
 }
 
 __all__ = [

@@ -1,5 +1,5 @@
 """`python -m pytest_ldb`, the same as the command `pytest-ldb`."""
 
-from .console import main
+from .cli import main
 
 main()

@@ -16,13 +16,26 @@ ROOT = Path(pytest_ldb.__file__).parent
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
 LONGEST = 330
 
-LAYERS = {
-    "core": {"core"},
-    "databases": {"databases", "core"},
-    "runtimes": {"runtimes", "core"},
-    "console": {"console", "databases", "runtimes", "core"},
+BELOW = {
+    "util": set(),
+    "model": {"util"},
+    "shell": {"model", "util"},
+    "databases": {"model", "util"},
+    "engines": {"shell", "databases", "model", "util"},
+    "lifecycle": {"engines", "shell", "databases", "model", "util"},
+    "isolation": {"lifecycle", "engines", "shell", "databases", "model", "util"},
+    "plugin": {"isolation", "lifecycle", "engines", "shell", "databases", "model", "util"},
+    "cli": {"isolation", "lifecycle", "engines", "shell", "databases", "model", "util"},
+    "testing": {"isolation", "lifecycle", "engines", "shell", "databases", "model", "util"},
 }
-IMPORTERS = {"docker": "runtimes/docker.py", "filelock": "core/locks.py", "xdist": "nowhere"}
+"""What each folder may import besides itself."""
+
+MOST_IN_A_FOLDER = 15
+IMPORTERS = {
+    "docker": "engines/docker/sdk_engine.py",
+    "filelock": "util/locks.py",
+    "xdist": "nowhere",
+}
 
 
 def imported(file: str) -> Iterator[str]:
@@ -37,19 +50,36 @@ def imported(file: str) -> Iterator[str]:
             yield "/".join([*above, *(node.module or node.names[0].name).split(".")])
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_imports_run_one_way_and_files_are_small(file: str) -> None:
-    ours = {name.split("/")[1] for name in imported(file) if name.startswith("./")}
-    theirs = {name.partition(".")[0] for name in imported(file) if not name.startswith("./")}
-    layer = file.partition("/")[0]
-    if layer in LAYERS:
-        assert ours <= LAYERS[layer]
-        assert not theirs & {"pytest", "pytest_ldb", "_pytest"}
-    assert all(file == IMPORTERS[name] for name in theirs & set(IMPORTERS))
-    assert layer == "console" or not theirs & {"click", "psutil", "rich"}
-    assert "console" not in ours or layer == "console" or file == "__main__.py"
-    assert ("workerinput" in (ROOT / file).read_text()) <= (file == "workers.py")
-    assert len((ROOT / file).read_text().splitlines()) <= LONGEST
+@pytest.mark.parametrize("folder", BELOW)
+def test_imports_run_downward(folder: str) -> None:
+    for file in files_in(folder):
+        ours = {name.split("/")[1] for name in imported(file) if name.startswith("./")}
+        assert ours <= {folder, *BELOW[folder]}, file
+
+
+def test_each_dependency_has_one_importer() -> None:
+    for file in FILES:
+        folder = file.partition("/")[0]
+        theirs = {name.partition(".")[0] for name in imported(file) if not name.startswith("./")}
+        assert all(file == IMPORTERS[name] for name in theirs & set(IMPORTERS)), file
+        assert folder == "cli" or not theirs & {"click", "psutil", "rich"}, file
+        assert folder in {"plugin", "testing"} or not theirs & {"pytest", "_pytest"}, file
+        assert "pytest_ldb" not in theirs, file
+        assert ("workerinput" in (ROOT / file).read_text()) <= (file == "plugin/xdist.py"), file
+
+
+def test_files_and_folders_are_small() -> None:
+    for file in FILES:
+        assert len((ROOT / file).read_text().splitlines()) <= LONGEST, file
+    folders = {Path(file).parent for file in FILES}
+    for folder in folders:
+        modules = [path for path in (ROOT / folder).glob("*.py") if path.name != "__init__.py"]
+        assert len(modules) <= MOST_IN_A_FOLDER, folder
+
+
+def files_in(folder: str) -> list[str]:
+    """Return the files below a folder of the package, by their path from its top."""
+    return [file for file in FILES if file.startswith(f"{folder}/")]
 
 
 def test_the_public_names_are_those_that_can_be_imported() -> None:
@@ -60,12 +90,12 @@ def test_the_public_names_are_those_that_can_be_imported() -> None:
 
 
 def test_an_unused_plugin_imports_little() -> None:
-    modules = modules_after("pytest_ldb.plugin")
-    assert not {"docker", "filelock", "requests", "pytest_ldb.session"} & modules
+    modules = modules_after("pytest_ldb.plugin.hooks")
+    assert not {"docker", "filelock", "requests", "pytest_ldb.plugin.session"} & modules
 
 
 def test_an_engine_on_this_machine_needs_no_sdk() -> None:
-    assert not {"docker", "requests"} & modules_after("pytest_ldb.runtimes.local")
+    assert not {"docker", "requests"} & modules_after("pytest_ldb.engines.docker.socket_engine")
 
 
 def modules_after(module: str) -> set[str]:

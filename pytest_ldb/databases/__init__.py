@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ..core.types import DatabaseType
+from ..model.database_type import DatabaseType
 from .mongodb import MONGODB
 from .mysql import MYSQL
 from .postgres import POSTGRES

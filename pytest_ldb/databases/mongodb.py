@@ -2,7 +2,7 @@
 
 import struct
 
-from ..core.types import DatabaseType, Exchange
+from ..model.database_type import DatabaseType, Exchange
 
 # `{hello: 1, $db: "admin"}` as OP_MSG (MongoDB wire protocol, opcode 2013): header, flags, one
 # section of kind 0. It is answered before anybody has logged in. `ok: 1.0` ends the answer of a

@@ -1,6 +1,6 @@
 """MySQL."""
 
-from ..core.types import DatabaseType, Exchange
+from ..model.database_type import DatabaseType, Exchange
 
 # The server speaks first: a packet (3 bytes length, 1 byte number) whose content begins with the
 # protocol's version, 10 (MySQL internals, "Protocol::HandshakeV10"). 0xff there is an error.

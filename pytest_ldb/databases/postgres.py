@@ -2,7 +2,7 @@
 
 import struct
 
-from ..core.types import DatabaseType, Exchange
+from ..model.database_type import DatabaseType, Exchange
 
 # StartupMessage, protocol 3.0 (PostgreSQL documentation, "Message Formats"): length, version,
 # parameters. The answer is `R` (authentication request) from a server that takes connections, and

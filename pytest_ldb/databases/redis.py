@@ -1,6 +1,6 @@
 """Redis; its databases have numbers."""
 
-from ..core.types import DatabaseType, Exchange
+from ..model.database_type import DatabaseType, Exchange
 
 _DATABASES = 1024
 _CLIENT = ("redis-cli", "-h", "{host}", "-p", "{port}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ..core.errors import CommandFailed
-from ..core.runtime import Container
-from ..core.shell import CLIENT_ENDED, Client, Shell
+from ..engines.protocol import Container
+from ..model.errors import CommandFailed
+from ..shell.shell import CLIENT_ENDED, Client, Shell
 from .containers import ENDS_S, Containers
 from .processes import wait_until
 

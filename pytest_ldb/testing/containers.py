@@ -6,10 +6,10 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.readiness import wait_until_ready
-from ..core.request import LABEL
-from ..core.runtime import Container, ContainerSpec, Runtime, Watch
 from ..databases import REDIS
+from ..engines.protocol import Container, ContainerSpec, Runtime, Watch
+from ..lifecycle.readiness import wait_until_ready
+from ..model.request import LABEL
 from .processes import wait_until
 
 BATCH = "pytest-ldb-contract.batch"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from ..core.database import Database
-from ..core.errors import CommandFailed, InstanceDied, InvalidRequest
-from ..core.fresh import FreshDatabases
-from ..core.lease import Lease
-from ..core.model import Credentials, InstanceStatus
-from ..core.runtime import Runtime
-from ..core.types import DatabaseType
+from ..engines.protocol import Runtime
+from ..isolation.factory import FreshDatabases
+from ..lifecycle.lease import Lease
+from ..model.database import Database
+from ..model.database_type import DatabaseType
+from ..model.errors import CommandFailed, InstanceDied, InvalidRequest
+from ..model.instance import Credentials, InstanceStatus
 from .servers import Servers
 
 IDLE_MIB = 150
@@ -59,7 +59,7 @@ class DatabaseTypeContract:
     @classmethod
     def make_runtime(cls) -> Callable[[], Runtime]:
         """Return what makes the runtime."""
-        from ..runtimes.docker import DockerRuntime
+        from ..engines.docker.sdk_engine import DockerRuntime
 
         return DockerRuntime
 

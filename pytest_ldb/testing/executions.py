@@ -8,8 +8,8 @@ from functools import partial
 
 import pytest
 
-from ..core.errors import EngineFailed
-from ..core.runtime import Execution
+from ..engines.protocol import Execution
+from ..model.errors import EngineFailed
 from .containers import ENDS_S, Containers
 
 ENOUGH_BYTES = 1 << 20

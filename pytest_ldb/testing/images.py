@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from ..core.errors import EngineFailed, ImageUnavailable
-from ..core.request import LABEL
-from ..core.runtime import Image
+from ..engines.protocol import Image
+from ..model.errors import EngineFailed, ImageUnavailable
+from ..model.request import LABEL
 from .containers import ENDS_S, Containers
 
 OURS = f"{LABEL}contract"

@@ -6,7 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from ..core.runtime import Exit
+from ..engines.protocol import Exit
 from .containers import ENDS_S, Containers
 from .processes import wait_until
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..core.runtime import Runtime
+from ..engines.protocol import Runtime
 
 _HOLDING = """
 import os, pickle, sys, time

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from ..core.errors import EngineFailed, ImageUnavailable, NameTaken
-from ..core.model import Address, InstanceStatus
-from ..core.readiness import ask
-from ..core.request import LABEL
-from ..core.runtime import Container, Exit, Runtime
 from ..databases import REDIS
+from ..engines.protocol import Container, Exit, Runtime
+from ..lifecycle.readiness import ask
+from ..model.errors import EngineFailed, ImageUnavailable, NameTaken
+from ..model.instance import Address, InstanceStatus
+from ..model.request import LABEL
 from .clients import ClientContract
 from .containers import BATCH, ENDS_S, Containers
 from .executions import ExecutionContract
@@ -36,7 +36,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - for a moment
 class RuntimeContract(
     ShellContract, ClientContract, ImageContract, LogContract, VolumeContract, ExecutionContract
 ):
-    """What every :class:`~pytest_ldb.core.runtime.Runtime` must do.
+    """What every :class:`~pytest_ldb.engines.protocol.Runtime` must do.
 
     A test class for a runtime of your own::
 

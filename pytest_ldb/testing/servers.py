@@ -8,16 +8,16 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..core.lease import Lease
-from ..core.lifecycle import Lifecycle
-from ..core.planning import Planner
-from ..core.remembering import Remembering
-from ..core.request import LABEL, Scope
-from ..core.runtime import Runtime
-from ..core.settings import Settings
-from ..core.sharing import Sharing
-from ..core.snapshots import Snapshots
-from ..core.types import DatabaseType
+from ..engines.protocol import Runtime
+from ..lifecycle.cache import Snapshots
+from ..lifecycle.cache_builder import Remembering
+from ..lifecycle.commands import Lifecycle
+from ..lifecycle.lease import Lease
+from ..lifecycle.planner import Planner
+from ..lifecycle.shared import Sharing
+from ..model.database_type import DatabaseType
+from ..model.request import LABEL, Scope
+from ..model.settings import Settings
 from .processes import wait_until
 
 

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ..core.errors import CommandFailed, ShellLost
-from ..core.runtime import Container, Runtime
-from ..core.shell import Shell
+from ..engines.protocol import Container, Runtime
+from ..model.errors import CommandFailed, ShellLost
+from ..shell.shell import Shell
 from .containers import ENDS_S, Containers
 from .processes import holding, wait_until
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ..core.errors import EngineFailed, PortTaken
-from ..core.readiness import ask
-from ..core.request import LABEL
-from ..core.runtime import Runtime, Volume
 from ..databases import REDIS
+from ..engines.protocol import Runtime, Volume
+from ..lifecycle.readiness import ask
+from ..model.errors import EngineFailed, PortTaken
+from ..model.request import LABEL
 from .containers import BATCH, ENDS_S, Containers
 from .processes import guarding, wait_until
 

@@ -25,9 +25,9 @@ Make = Callable[[str], object]
 
 def ours_now(config: pytest.Config, setup: object) -> tuple[Make, str]:
     """Return what makes a database of this name, and its template; all that knows the internals."""
-    from pytest_ldb.core.setups import Setup
-    from pytest_ldb.core.templates import Templates
-    from pytest_ldb.plugin import SESSION
+    from pytest_ldb.isolation.templates import Templates
+    from pytest_ldb.model.setup import Setup
+    from pytest_ldb.plugin.hooks import SESSION
 
     session = config.stash[SESSION]
     lease = session.lease("postgres")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_ldb.session import Session
+    from pytest_ldb.plugin.session import Session
 
 HERE = Path(__file__).parent
 TASK = "task.json"
@@ -36,7 +36,7 @@ GONE_AFTER_S = 30.0
 def test_in_turns(pytestconfig: pytest.Config) -> None:
     from docker import from_env  # noqa: TID251 - it is the least that starting a server takes
 
-    from pytest_ldb.plugin import BEGIN
+    from pytest_ldb.plugin.hooks import BEGIN
 
     task = json.loads((HERE / TASK).read_text())
     session = pytestconfig.stash[BEGIN]()
@@ -65,8 +65,8 @@ def _ours(session: Session, api: Any, database: str) -> float:
 
 
 def _floor(session: Session, api: Any, database: str, label: str) -> float:
-    from pytest_ldb.core.model import Address, type_named
-    from pytest_ldb.core.readiness import ask
+    from pytest_ldb.lifecycle.readiness import ask
+    from pytest_ldb.model.instance import Address, type_named
 
     found = json.loads((HERE / CONFIGURATION).read_text())
     wanted = {**found["Config"], "HostConfig": found["HostConfig"], "Labels": {label: ""}}

@@ -20,9 +20,9 @@ import sqlalchemy
 import sqlalchemy.exc
 
 from pytest_ldb import MONGODB, MYSQL, POSTGRES, REDIS, Database
-from pytest_ldb.core.errors import CommandFailed
-from pytest_ldb.core.fresh import FreshDatabases
-from pytest_ldb.core.lease import Lease
+from pytest_ldb.isolation.factory import FreshDatabases
+from pytest_ldb.lifecycle.lease import Lease
+from pytest_ldb.model.errors import CommandFailed
 from pytest_ldb.testing import DatabaseTypeContract
 from pytest_ldb.testing.servers import Servers
 

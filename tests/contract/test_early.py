@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from pytest_ldb import REDIS
-from pytest_ldb.runtimes.discovery import local_engine, socket_of
-from pytest_ldb.runtimes.early import EarlyShells
-from pytest_ldb.runtimes.inside import ShellCommand
-from pytest_ldb.runtimes.local import LocalRuntime
+from pytest_ldb.engines.docker.payloads import ShellCommand
+from pytest_ldb.engines.docker.preopened import EarlyShells
+from pytest_ldb.engines.docker.socket_engine import LocalRuntime
+from pytest_ldb.engines.docker.transport.discovery import local_engine, socket_of
 from pytest_ldb.testing.containers import Containers
 
 ENVIRONMENT = {"NAME": "value"}

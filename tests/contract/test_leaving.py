@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from pytest_ldb import REDIS
-from pytest_ldb.core.runtime import Runtime
-from pytest_ldb.runtimes.docker import DockerRuntime
-from pytest_ldb.runtimes.fake import FakeRuntime
+from pytest_ldb.engines.docker.sdk_engine import DockerRuntime
+from pytest_ldb.engines.protocol import Runtime
+from pytest_ldb.testing.fake.engine import FakeRuntime
 from pytest_ldb.testing.servers import Servers
 
 STAYS_S = 0.8

@@ -13,14 +13,14 @@ from uuid import uuid4
 import pytest
 
 from pytest_ldb import REDIS, DatabaseType, Instance, InstanceStatus, Lifecycle
-from pytest_ldb.core.errors import InstanceDied, InstanceNotFound, InvalidRequest, NotReady
-from pytest_ldb.core.planning import Planner
-from pytest_ldb.core.readiness import ask
-from pytest_ldb.core.request import LABEL, Scope
-from pytest_ldb.core.runtime import Container, Runtime
-from pytest_ldb.core.settings import Settings
-from pytest_ldb.runtimes.docker import DockerRuntime
-from pytest_ldb.runtimes.fake import FakeRuntime
+from pytest_ldb.engines.docker.sdk_engine import DockerRuntime
+from pytest_ldb.engines.protocol import Container, Runtime
+from pytest_ldb.lifecycle.planner import Planner
+from pytest_ldb.lifecycle.readiness import ask
+from pytest_ldb.model.errors import InstanceDied, InstanceNotFound, InvalidRequest, NotReady
+from pytest_ldb.model.request import LABEL, Scope
+from pytest_ldb.model.settings import Settings
+from pytest_ldb.testing.fake.engine import FakeRuntime
 
 SECRET = bytes(32)
 KIND = replace(REDIS, image=os.environ.get("LDB_REDIS_IMAGE", REDIS.image), aliases=("alias",))

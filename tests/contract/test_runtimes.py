@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from pytest_ldb import REDIS
-from pytest_ldb.runtimes.discovery import local_engine
-from pytest_ldb.runtimes.docker import DockerRuntime
-from pytest_ldb.runtimes.fake import FakeRuntime
-from pytest_ldb.runtimes.local import LocalRuntime
+from pytest_ldb.engines.docker.sdk_engine import DockerRuntime
+from pytest_ldb.engines.docker.socket_engine import LocalRuntime
+from pytest_ldb.engines.docker.transport.discovery import local_engine
 from pytest_ldb.testing import RuntimeContract
+from pytest_ldb.testing.fake.engine import FakeRuntime
 
 
 class TestFakeRuntime(RuntimeContract):

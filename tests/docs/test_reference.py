@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_ldb import Database, DatabaseType, Exchange, Instance, Lifecycle, hookspecs
-from pytest_ldb.core import errors
+from pytest_ldb import Database, DatabaseType, Exchange, Instance, Lifecycle
 from pytest_ldb.databases import BUILTIN
-from pytest_ldb.usage import STARTED
+from pytest_ldb.model import errors
+from pytest_ldb.plugin import hookspecs
+from pytest_ldb.plugin.usage import STARTED
 
 from .conftest import Reader
 from .pages import PAGES, ROOT, rows

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_ldb.core.credentials import state_directory, user_mark, user_secret
-from pytest_ldb.core.request import LABEL
+from pytest_ldb.model.credentials import state_directory, user_mark, user_secret
+from pytest_ldb.model.request import LABEL
 
 from .conftest import docker
 

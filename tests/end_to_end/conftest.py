@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_ldb.core.credentials import state_directory, user_secret
-from pytest_ldb.core.request import Scope
+from pytest_ldb.model.credentials import state_directory, user_secret
+from pytest_ldb.model.request import Scope
 
 if TYPE_CHECKING:
     from .command import User

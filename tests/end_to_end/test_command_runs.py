@@ -8,8 +8,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from pytest_ldb.core.credentials import state_directory
-from pytest_ldb.core.request import LABEL
+from pytest_ldb.model.credentials import state_directory
+from pytest_ldb.model.request import LABEL
 from pytest_ldb.testing.processes import wait_until
 
 from .command import User

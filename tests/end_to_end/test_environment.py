@@ -7,9 +7,9 @@ import os
 import psycopg
 import pytest
 
-from pytest_ldb.core.containers import instance_of
-from pytest_ldb.core.credentials import state_directory, user_secret
-from pytest_ldb.runtimes.docker import DockerRuntime
+from pytest_ldb.engines.docker.sdk_engine import DockerRuntime
+from pytest_ldb.lifecycle.container_spec import instance_of
+from pytest_ldb.model.credentials import state_directory, user_secret
 from pytest_ldb.testing.processes import wait_until
 
 from .conftest import RECORDER, Project

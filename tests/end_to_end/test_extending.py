@@ -100,7 +100,7 @@ def test_another_runtime_answers_first(project: Project) -> None:
         "conftest.py",
         """
 import pathlib
-from pytest_ldb.runtimes.fake import FakeRuntime
+from pytest_ldb.testing.fake.engine import FakeRuntime
 
 def pytest_ldb_runtime(config):
     return FakeRuntime(pathlib.Path(__file__).parent / "containers")
@@ -140,7 +140,7 @@ def test_an_unused_plugin_imports_neither_docker_nor_filelock(project: Project) 
         """
 import sys
 def test():
-    assert "pytest_ldb.plugin" in sys.modules
+    assert "pytest_ldb.plugin.hooks" in sys.modules
     assert not {"docker", "filelock", "requests"} & set(sys.modules)
 """,
     )

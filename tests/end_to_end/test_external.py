@@ -15,12 +15,12 @@ import pytest
 import redis
 
 from pytest_ldb import Database, DatabaseType
-from pytest_ldb.core.lifecycle import Lifecycle
-from pytest_ldb.core.planning import Planner
-from pytest_ldb.core.request import Scope
-from pytest_ldb.core.settings import Settings
 from pytest_ldb.databases import BUILTIN
-from pytest_ldb.runtimes.docker import DockerRuntime
+from pytest_ldb.engines.docker.sdk_engine import DockerRuntime
+from pytest_ldb.lifecycle.commands import Lifecycle
+from pytest_ldb.lifecycle.planner import Planner
+from pytest_ldb.model.request import Scope
+from pytest_ldb.model.settings import Settings
 
 from .conftest import Project
 

@@ -133,8 +133,8 @@ def test_permission_denied_on_the_socket(tmp_path: Path) -> None:
         Path(path).chmod(0o600)
         script = (
             "import os\n"
-            "from pytest_ldb.runtimes.docker import DockerRuntime\n"
-            "from pytest_ldb.core.errors import EngineForbidden\n"
+            "from pytest_ldb.engines.docker.sdk_engine import DockerRuntime\n"
+            "from pytest_ldb.model.errors import EngineForbidden\n"
             "os.setgid(65534); os.setuid(65534)\n"
             "try: DockerRuntime()\n"
             "except EngineForbidden as error: print(error)\n"

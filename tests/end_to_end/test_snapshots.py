@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ldb.core.credentials import user_secret
-from pytest_ldb.core.snapshots import Snapshot, Snapshots
+from pytest_ldb.lifecycle.cache import Snapshot, Snapshots
+from pytest_ldb.model.credentials import user_secret
 from pytest_ldb.testing.processes import wait_until
 
 from .conftest import Project, docker

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_ldb import InstanceStatus
-from pytest_ldb.runtimes.docker import DockerRuntime
+from pytest_ldb.engines.docker.sdk_engine import DockerRuntime
 
 from .conftest import Project, docker
 

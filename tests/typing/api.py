@@ -33,10 +33,10 @@ from pytest_ldb import (
     Lifecycle,
     Setup,
 )
-from pytest_ldb.core.runtime import Runtime
-from pytest_ldb.runtimes.docker import DockerRuntime
-from pytest_ldb.runtimes.fake import FakeRuntime
+from pytest_ldb.engines.docker.sdk_engine import DockerRuntime
+from pytest_ldb.engines.protocol import Runtime
 from pytest_ldb.testing import DatabaseTypeContract, RuntimeContract
+from pytest_ldb.testing.fake.engine import FakeRuntime
 
 VALKEY = DatabaseType(
     name="valkey",

@@ -10,9 +10,9 @@ from uuid import UUID
 
 import pytest
 
-from pytest_ldb.core.model import Address, Credentials, Instance, InstanceStatus
 from pytest_ldb.databases import REDIS
-from pytest_ldb.runtimes.fake import FakeRuntime
+from pytest_ldb.model.instance import Address, Credentials, Instance, InstanceStatus
+from pytest_ldb.testing.fake.engine import FakeRuntime
 
 FAKE = replace(
     *(REDIS,),

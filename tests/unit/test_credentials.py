@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ldb.core.credentials import derive_password, state_directory, user_secret
-from pytest_ldb.core.errors import InvalidRequest
+from pytest_ldb.model.credentials import derive_password, state_directory, user_secret
+from pytest_ldb.model.errors import InvalidRequest
 
 
 def test_a_password_follows_from_the_secret_and_the_request() -> None:
@@ -39,7 +39,7 @@ def test_only_the_user_can_read_the_secret(tmp_path: Path) -> None:
 
 def test_processes_that_make_the_secret_at_once_get_the_same(tmp_path: Path) -> None:
     program = (
-        "import sys, pathlib; from pytest_ldb.core.credentials import user_secret\n"
+        "import sys, pathlib; from pytest_ldb.model.credentials import user_secret\n"
         "sys.stdin.read(); print(user_secret(pathlib.Path(sys.argv[1])).hex())"
     )
     processes = [

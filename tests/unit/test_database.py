@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_ldb.core.database import Database
-from pytest_ldb.core.errors import InvalidRequest, NotRunning
-from pytest_ldb.core.model import Address, Credentials
-from pytest_ldb.core.types import DatabaseType
 from pytest_ldb.databases import BUILTIN, MONGODB, MYSQL, POSTGRES, REDIS
+from pytest_ldb.model.database import Database
+from pytest_ldb.model.database_type import DatabaseType
+from pytest_ldb.model.errors import InvalidRequest, NotRunning
+from pytest_ldb.model.instance import Address, Credentials
 
 from .conftest import instance
 

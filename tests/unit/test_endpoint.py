@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ldb.core.errors import InvalidRequest
-from pytest_ldb.runtimes import endpoint
-from pytest_ldb.runtimes.endpoint import Endpoint, own_container
+from pytest_ldb.engines.docker.transport import endpoint
+from pytest_ldb.engines.docker.transport.endpoint import Endpoint, own_container
+from pytest_ldb.model.errors import InvalidRequest
 
 HERE = "127.0.0.1"
 

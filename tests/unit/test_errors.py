@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from pytest_ldb.core import errors
-from pytest_ldb.core.errors import LdbError
+from pytest_ldb.model import errors
+from pytest_ldb.model.errors import LdbError
 
 CLASSES = inspect.getmembers(
     errors, lambda it: inspect.isclass(it) and it.__module__ == errors.__name__
@@ -60,7 +60,7 @@ def test_frames_of_ours_are_hidden_unless_they_hold_a_bug() -> None:
     with pytest.raises(ValueError, match="the user's own") as theirs:
         raise ValueError("the user's own")
     with pytest.raises(ValueError, match="a bug") as bug:
-        exec("raise ValueError('a bug')", {"__name__": "pytest_ldb.core.lease"})
+        exec("raise ValueError('a bug')", {"__name__": "pytest_ldb.lifecycle.lease"})
     assert errors.hidden(expected)
     assert errors.hidden(theirs)
     assert not errors.hidden(bug)

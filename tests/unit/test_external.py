@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from pytest_ldb.core.database import Database
-from pytest_ldb.core.errors import CommandFailed, InvalidRequest
-from pytest_ldb.core.external import external_lease
-from pytest_ldb.core.lease import Lease
-from pytest_ldb.core.model import Address, InstanceStatus
-from pytest_ldb.core.shell import Client
-from pytest_ldb.core.types import DatabaseType
 from pytest_ldb.databases import BUILTIN, MONGODB, MYSQL, POSTGRES, REDIS
+from pytest_ldb.lifecycle.external import external_lease
+from pytest_ldb.lifecycle.lease import Lease
+from pytest_ldb.model.database import Database
+from pytest_ldb.model.database_type import DatabaseType
+from pytest_ldb.model.errors import CommandFailed, InvalidRequest
+from pytest_ldb.model.instance import Address, InstanceStatus
+from pytest_ldb.shell.shell import Client
 
 
 class Clients:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ldb.core.errors import EngineFailed, NameTaken, ShellLost
-from pytest_ldb.core.runtime import ContainerSpec
-from pytest_ldb.runtimes.fake import FakeRuntime
+from pytest_ldb.engines.protocol import ContainerSpec
+from pytest_ldb.model.errors import EngineFailed, NameTaken, ShellLost
 from pytest_ldb.testing.containers import Containers
+from pytest_ldb.testing.fake.engine import FakeRuntime
 from pytest_ldb.testing.processes import wait_until
 
 
@@ -80,7 +80,7 @@ def test_a_container_outlives_the_process_that_started_it(
 ) -> None:
     identity = containers.create()
     program = (
-        "import sys; from pytest_ldb.runtimes.fake import FakeRuntime\n"
+        "import sys; from pytest_ldb.testing.fake.engine import FakeRuntime\n"
         "FakeRuntime(sys.argv[1]).start(sys.argv[2])"
     )
     subprocess.run([sys.executable, "-c", program, tmp_path / "fake", identity], check=True)

@@ -12,8 +12,14 @@ from uuid import uuid4
 
 import pytest
 
-from pytest_ldb.core.containers import container_spec, credentials_for, volumes_for
-from pytest_ldb.core.errors import (
+from pytest_ldb.cli.inventory import Inventory, refuse_if_used, run_beside
+from pytest_ldb.cli.stale import Leftovers
+from pytest_ldb.cli.standalone import FreeStanding
+from pytest_ldb.lifecycle.cache import DAY_S, Snapshot, Snapshots
+from pytest_ldb.lifecycle.container_spec import container_spec, credentials_for, volumes_for
+from pytest_ldb.lifecycle.owned import Maker
+from pytest_ldb.lifecycle.planner import Planner
+from pytest_ldb.model.errors import (
     AmbiguousName,
     CommandFailed,
     ForeignContainer,
@@ -24,15 +30,9 @@ from pytest_ldb.core.errors import (
     NameTaken,
     VolumeUnusable,
 )
-from pytest_ldb.core.freestanding import FreeStanding
-from pytest_ldb.core.inventory import Inventory, refuse_if_used, run_beside
-from pytest_ldb.core.leftovers import Leftovers
-from pytest_ldb.core.making import Maker
-from pytest_ldb.core.planning import Planner
-from pytest_ldb.core.request import LABEL, CreateInstanceRequest, Scope
-from pytest_ldb.core.settings import Settings
-from pytest_ldb.core.snapshots import DAY_S, Snapshot, Snapshots
-from pytest_ldb.runtimes.fake import FakeRuntime
+from pytest_ldb.model.request import LABEL, CreateInstanceRequest, Scope
+from pytest_ldb.model.settings import Settings
+from pytest_ldb.testing.fake.engine import FakeRuntime
 
 from .conftest import FAKE
 
@@ -195,7 +195,7 @@ def test_who_holds_a_server_is_counted_and_heard(desk: Desk, fake: FakeRuntime) 
 def test_a_command_beside_a_server_that_says_nothing_is_given_up(
     desk: Desk, fake: FakeRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_ldb.core.inventory.LOOK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("pytest_ldb.cli.inventory.LOOK_TIMEOUT_S", 0.1)
     container = f"ldb-{desk.create()}"
     with pytest.raises(CommandFailed, match=r"`sleep` wrote nothing for 0\.1 s"):
         run_beside(fake, container, ["sleep", "60"])

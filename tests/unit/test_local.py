@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ldb.runtimes import discovery
-from pytest_ldb.runtimes.contexts import DEFAULT
-from pytest_ldb.runtimes.discovery import local_engine
-from pytest_ldb.runtimes.http import Answer, ask, take_over
-from pytest_ldb.runtimes.local import LocalRuntime
+from pytest_ldb.engines.docker.socket_engine import LocalRuntime
+from pytest_ldb.engines.docker.transport import discovery
+from pytest_ldb.engines.docker.transport.contexts import DEFAULT
+from pytest_ldb.engines.docker.transport.discovery import local_engine
+from pytest_ldb.engines.docker.transport.http import Answer, ask, take_over
 
 Serve = Callable[[bytes], str]
 
@@ -192,7 +192,7 @@ def test_the_sdk_is_imported_without_a_warning_whatever_filters_a_test_sets_mean
 import sys, warnings
 warnings.simplefilter("error")
 warnings.simplefilter = lambda *_, **__: None  # As if a test had set its own since.
-from pytest_ldb.runtimes.sdk import docker_runtime
+from pytest_ldb.engines.docker.transport.sdk_import import docker_runtime
 try:
     docker_runtime()
 except Exception as error:

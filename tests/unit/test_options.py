@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pytest_ldb.core.settings import Settings
-from pytest_ldb.options import OPTIONS, read_options
-from pytest_ldb.plugin import BUILTIN
+from pytest_ldb.model.settings import Settings
+from pytest_ldb.plugin.hooks import BUILTIN
+from pytest_ldb.plugin.options import OPTIONS, read_options
 
 
 @pytest.fixture(autouse=True)

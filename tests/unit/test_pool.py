@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pytest_ldb.core.errors import CommandFailed, LdbError
-from pytest_ldb.core.pool import MOST_READY, MOST_USED, Pool
+from pytest_ldb.isolation.pool import MOST_READY, MOST_USED, Pool
+from pytest_ldb.model.errors import CommandFailed, LdbError
 from pytest_ldb.testing.processes import wait_until
 
 

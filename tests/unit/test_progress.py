@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pytest_ldb.core import progress
-from pytest_ldb.core.progress import Progress, telling
+from pytest_ldb.util import progress
+from pytest_ldb.util.progress import Progress, telling
 
 
 @dataclass

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from pytest_ldb.core.errors import DiskFull, InstanceDied, NotReady, OutOfMemory
-from pytest_ldb.core.model import Address
-from pytest_ldb.core.readiness import ask, died, wait_until_ready
-from pytest_ldb.core.runtime import Exit
-from pytest_ldb.core.types import Exchange
 from pytest_ldb.databases import REDIS
+from pytest_ldb.engines.protocol import Exit
+from pytest_ldb.lifecycle.readiness import ask, died, wait_until_ready
+from pytest_ldb.model.database_type import Exchange
+from pytest_ldb.model.errors import DiskFull, InstanceDied, NotReady, OutOfMemory
+from pytest_ldb.model.instance import Address
 
 PING = REDIS.ready
 SPEAKS_FIRST = Exchange(send=b"", ready=rb"HELLO \d+")

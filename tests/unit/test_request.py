@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_ldb.core.errors import InvalidRequest
-from pytest_ldb.core.request import CreateInstanceRequest, Scope
-from pytest_ldb.core.types import DatabaseType
 from pytest_ldb.databases import BUILTIN, MONGODB, MYSQL, POSTGRES, REDIS
+from pytest_ldb.model.database_type import DatabaseType
+from pytest_ldb.model.errors import InvalidRequest
+from pytest_ldb.model.request import CreateInstanceRequest, Scope
 
 SECRET = b"secret"
 SCOPE = Scope(project="shop-12345678", run="cafe0123")

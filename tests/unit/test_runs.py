@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pytest_ldb.runtimes.fake import FakeRuntime
+from pytest_ldb.testing.fake.engine import FakeRuntime
 from pytest_ldb.testing.processes import wait_until
 
 GONE_WITHIN_S = 2.0
@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 import pytest
 from pytest_ldb import REDIS
-from pytest_ldb.runtimes.fake import FakeRuntime
+from pytest_ldb.testing.fake.engine import FakeRuntime
 
 HERE = Path(__file__).parent
 KIND = replace(
@@ -426,7 +426,7 @@ NOTICE = """
 import sys
 
 def pytest_unconfigure():
-    heavy = {"docker", "filelock", "pytest_ldb.session", "pytest_ldb.runtimes.discovery"}
+    heavy = {"docker", "filelock", "pytest_ldb.plugin.session", "pytest_ldb.engines.protocol"}
     print("imported", sorted(heavy & set(sys.modules)))
 """
 
@@ -491,7 +491,7 @@ def test_without_an_engine_tests_fail_or_are_skipped(
     project.makeconftest(
         CONFTEST.replace(
             "    return FakeRuntime",
-            "    from pytest_ldb.core.errors import EngineUnavailable\n"
+            "    from pytest_ldb.model.errors import EngineUnavailable\n"
             "    raise EngineUnavailable('the engine', 'nobody is there')\n"
             "    return FakeRuntime",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_ldb.core.settings import Settings
+from pytest_ldb.model.settings import Settings
 
 
 @pytest.mark.parametrize(

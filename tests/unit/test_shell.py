@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ldb.core.errors import CommandFailed, EngineFailed, LdbError, ShellLost
-from pytest_ldb.core.shell import Shell
-from pytest_ldb.runtimes.streams import local_shell
+from pytest_ldb.engines.docker.transport.streams import local_shell
+from pytest_ldb.model.errors import CommandFailed, EngineFailed, LdbError, ShellLost
+from pytest_ldb.shell.shell import Shell
 from pytest_ldb.testing.processes import wait_until
 
 GREETING = b"ldb-shell 0 0 0\n"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_ldb.runtimes.streams import MultiplexedStream, ProcessStream
+from pytest_ldb.engines.docker.transport.streams import MultiplexedStream, ProcessStream
 from pytest_ldb.testing.processes import wait_until
 
 

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ldb.core import templates
-from pytest_ldb.core.database import Database
-from pytest_ldb.core.errors import CommandFailed, InvalidRequest, SetupFailed
-from pytest_ldb.core.external import external_lease
-from pytest_ldb.core.fresh import FreshDatabases
-from pytest_ldb.core.lease import Lease
-from pytest_ldb.core.setups import Setup
-from pytest_ldb.core.templates import Templates
-from pytest_ldb.core.types import DatabaseType
-from pytest_ldb.runtimes.fake import FakeRuntime
-from pytest_ldb.runtimes.streams import local_shell
+from pytest_ldb.engines.docker.transport.streams import local_shell
+from pytest_ldb.isolation import templates
+from pytest_ldb.isolation.factory import FreshDatabases
+from pytest_ldb.isolation.templates import Templates
+from pytest_ldb.lifecycle.external import external_lease
+from pytest_ldb.lifecycle.lease import Lease
+from pytest_ldb.model.database import Database
+from pytest_ldb.model.database_type import DatabaseType
+from pytest_ldb.model.errors import CommandFailed, InvalidRequest, SetupFailed
+from pytest_ldb.model.setup import Setup
+from pytest_ldb.testing.fake.engine import FakeRuntime
 from pytest_ldb.testing.processes import wait_until
 from pytest_ldb.testing.servers import Servers
 
@@ -162,7 +162,7 @@ def test_whoever_dies_while_filling_leaves_it_to_the_next(
 
 
 def test_a_setup_that_takes_long_is_told(lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_ldb.core.progress.FIRST_S", 0.05)
+    monkeypatch.setattr("pytest_ldb.util.progress.FIRST_S", 0.05)
     said: list[str] = []
     Templates(lease, "cafe0123", said.append).obtain(Setup(run=lambda _: time.sleep(0.4)))
     assert said == ["fake: ldb_fake_setup runs, 0 s"]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pytest_ldb import usage
-from pytest_ldb.usage import Use, added_up
+from pytest_ldb.plugin import usage
+from pytest_ldb.plugin.usage import Use, added_up
 
 
 def use(**changes: Any) -> Use:

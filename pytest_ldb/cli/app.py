@@ -1,0 +1,97 @@
+"""What the command consists of, and its way out: exit codes, and errors as sentences."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from ..model.errors import InvalidRequest, LdbError
+from .context import Here, settings_from
+from .doctor import doctor
+from .inspect import list_servers, logs, shell, status, url
+from .maintain import completion, prune, pull, snapshots
+from .manage import create, delete, restart, start, stop
+from .output import say, show_error
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+class _Commands(click.Group):
+    """Lists commands in the order in which people meet them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever read our output has read enough, which click takes for a failure. The
+            # interpreter must not complain when it ends, either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Names of servers may be shortened to what is unambiguous. "
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0, min_open=True),
+    envvar="LDB_TIMEOUT",
+    metavar="SECONDS",
+    help="The most time that a server may take to become ready (default: 60).",
+)
+@click.option(
+    "--image-prefix",
+    envvar="LDB_IMAGE_PREFIX",
+    metavar="PREFIX",
+    help="Pull from this registry what is named without one.",
+)
+@click.option(
+    "--bind",
+    envvar="LDB_BIND",
+    metavar="ADDRESS",
+    help="Publish servers on this address of the engine's host (default: its loopback).",
+)
+@click.version_option(version("pytest-ldb"), prog_name="pytest-ldb")
+@click.pass_context
+def cli(context: click.Context, /, **given: Any) -> None:
+    """Real database servers in containers: those that test runs keep, and your own."""
+    context.obj = here = Here(settings_from(**given))
+    context.call_on_close(lambda: _close(here))
+
+
+for command in (create, start, stop, restart, delete, list_servers, status):
+    cli.add_command(command)
+for command in (logs, url, shell, pull, snapshots, prune, doctor, completion):
+    cli.add_command(command)
+
+
+def run() -> int:
+    """Run the command of this process's command line and return the exit code."""
+    try:
+        return int(cli.main(prog_name="pytest-ldb", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        say("interrupted")
+        return INTERRUPTED
+    except LdbError as error:
+        show_error(error)
+        return USAGE if isinstance(error, InvalidRequest) else FAILED
+
+
+def _close(here: Here) -> None:
+    """Remove what was not finished."""
+    if "maker" in vars(here):
+        here.maker.close()

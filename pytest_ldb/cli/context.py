@@ -1,0 +1,116 @@
+"""What the commands work on: this user's servers, on the engine that answers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from functools import cached_property
+
+import click
+
+from ..databases import BUILTIN
+from ..engines.docker.sdk_engine import DockerRuntime
+from ..lifecycle.cache import Snapshots
+from ..lifecycle.commands import Lifecycle
+from ..lifecycle.owned import Maker
+from ..lifecycle.planner import Planner
+from ..model.credentials import state_directory, user_mark, user_secret
+from ..model.database import Database
+from ..model.database_type import DatabaseType
+from ..model.errors import InvalidRequest
+from ..model.instance import type_named
+from ..model.request import LABEL, Scope
+from ..model.settings import Settings
+from ..util.env import by_type, images_in
+from .inventory import Inventory, Server
+from .output import say
+from .standalone import FreeStanding
+
+
+class Here:
+    """Everything that a command may need, made when it is needed.
+
+    Args:
+        settings: What the user decided.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.state = state_directory()
+
+    @cached_property
+    def runtime(self) -> DockerRuntime:
+        """The engine."""
+        return DockerRuntime()
+
+    @cached_property
+    def secret(self) -> bytes:
+        """The user's."""
+        return user_secret(self.state)
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """Which servers there are."""
+        return Inventory(self.runtime, self.secret, user_mark(self.secret))
+
+    @cached_property
+    def lifecycle(self) -> Lifecycle:
+        """The seven commands."""
+        whose = {f"{LABEL}user": user_mark(self.secret)}
+        return Lifecycle(self.runtime, self.planner, BUILTIN, self.secret, whose)
+
+    @cached_property
+    def planner(self) -> Planner:
+        """Decides what is started."""
+        return Planner(self.runtime, self.settings, Scope.free(self.secret), say)
+
+    @cached_property
+    def maker(self) -> Maker:
+        """Holds what is being created."""
+        return Maker(self.runtime, self.secret, self.settings.timeout_s)
+
+    @property
+    def free_standing(self) -> FreeStanding:
+        """Creates servers that stay."""
+        return FreeStanding(self.runtime, self.planner, self.maker)
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        """The snapshots of initialised servers."""
+        return Snapshots(self.state / "snapshots", self.secret, self.runtime.engine)
+
+    def servers(self, names: Iterable[str]) -> list[Server]:
+        """Return the servers with these names, each once."""
+        found = [self.inventory.find(name) for name in names]
+        return list({server.instance.id: server for server in found}.values())
+
+    def database(self, server: Server, name: str = "") -> Database:
+        """Return a database of a server; the one that it has from the beginning by default."""
+        kind = self.kind(server)
+        return Database(server.instance, name or kind.initial_database, kind)
+
+    def kind(self, server: Server) -> DatabaseType:
+        """Return the type of a server."""
+        try:
+            return type_named(server.instance.database_type, BUILTIN)
+        except InvalidRequest as error:
+            raise InvalidRequest(
+                server.instance.name,
+                f"its type, {server.instance.database_type}, was declared in a project, which "
+                "this command does not read",
+                remedy="Commands that only look, stop or delete work.",
+            ) from error
+
+
+def settings_from(**given: object) -> Settings:
+    """Return the settings from what was given on the command line, and from the environment."""
+    names = [kind.name for kind in BUILTIN]
+    try:
+        images = images_in(os.environ.get("LDB_IMAGE", ""))
+    except ValueError as error:
+        raise click.UsageError(f"LDB_IMAGE: {error}.") from error
+    images |= by_type("IMAGE", names, os.environ)
+    return Settings(images=images, **{n: v for n, v in given.items() if v is not None})  # type: ignore[arg-type]
+
+
+pass_here = click.make_pass_decorator(Here)

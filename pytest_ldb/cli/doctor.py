@@ -1,0 +1,146 @@
+"""The command doctor: what is asked for in reports of bugs."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from ..databases import BUILTIN
+from ..model.database_type import DatabaseType
+from ..model.errors import ImageUnavailable, InvalidRequest, LdbError
+from ..model.request import LABEL
+from .context import Here, pass_here
+from .output import json_option, say, write_json, write_table
+from .selftest import NOTE, OK, PROBLEM, Finding, Trial
+from .stale import Leftovers
+
+PACKAGES = ("pytest-ldb", "pytest", "pytest-xdist", "docker", "filelock")
+LITTLE_MEMORY_BYTES = 2 << 30
+CHEAPEST_FIRST = ("redis", "postgres", "mongodb", "mysql")
+
+
+@click.command(short_help="Look for what is wrong, and tell what to do.")
+@json_option
+@pass_here
+def doctor(here: Here, *, as_json: bool) -> None:
+    """Look at everything that servers need, try it with one, and tell what to do.
+
+    The exit code is 1 if there is a problem.
+    """
+    findings = list(_findings(here))
+    if as_json:
+        write_json([asdict(finding) for finding in findings])
+    else:
+        rows = [(one.topic, one.level, _sentence(one)) for one in findings]
+        write_table(("TOPIC", "STATE", "FINDING"), rows)
+    problems = sum(finding.level == PROBLEM for finding in findings)
+    if problems:
+        say(f"{problems} problem{'s' if problems > 1 else ''}")
+        raise click.exceptions.Exit(1)
+
+
+def _sentence(finding: Finding) -> str:
+    return f"{finding.fact}. {finding.remedy}" if finding.remedy else finding.fact
+
+
+def _findings(here: Here) -> Iterator[Finding]:
+    yield Finding("versions", OK, ", ".join(map(_version, PACKAGES)))
+    yield Finding("python", OK, f"{platform.python_version()}, {platform.platform()}")
+    yield from _variables()
+    try:
+        _ = here.secret  # made, or read
+        yield Finding("state", OK, str(here.state))
+        for look in (_engine, _images, _snapshots, _servers):
+            yield from look(here)
+    except LdbError as error:
+        yield Finding.of("engine", error)
+
+
+def _version(package: str) -> str:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return f"no {package}"
+
+
+def _variables() -> Iterator[Finding]:
+    """Tell which variables matter here; addresses may hold passwords."""
+    names = [name for name in sorted(os.environ) if name.startswith(("LDB_", "DOCKER_"))]
+    told = [name if name.endswith("_URL") else f"{name}={os.environ[name]}" for name in names]
+    if told:
+        yield Finding("variables", OK, ", ".join(told))
+
+
+def _engine(here: Here) -> Iterator[Finding]:
+    about = here.runtime.about()
+    who = "rootless" if about.rootless else "as root"
+    place = "on this machine" if about.local else "on another machine"
+    fact = f"{about.product} {about.version}, API {about.api}, {who}, {place}, {about.system}"
+    yield Finding("engine", OK, f"{fact}, storage {about.storage}")
+    yield Finding("address", OK, f"{about.url}, from {about.chosen_by}")
+    memory = f"{about.cpus} processors, {about.memory_bytes / 1e9:.1f} GB of memory"
+    if about.memory_bytes < LITTLE_MEMORY_BYTES:
+        remedy = "Data is held in memory: give the engine 2 GB or more, or use --ldb-durable."
+        yield Finding("memory", NOTE, memory, remedy)
+    else:
+        yield Finding("memory", OK, memory)
+    try:
+        yield Finding("ports", OK, f"are published on {here.runtime.bind(None)}")
+    except InvalidRequest as error:
+        yield Finding("ports", NOTE, error.fact, error.remedy)
+
+
+def _images(here: Here) -> Iterator[Finding]:
+    present: list[DatabaseType] = []
+    for kind in BUILTIN:
+        reference = here.settings.image_for(kind.name, kind.image)
+        try:
+            image = here.runtime.image(reference, pull="never", say=say)
+        except ImageUnavailable:
+            remedy = f"The first run pulls it, or `pytest-ldb pull {kind.name}`."
+            yield Finding("image", NOTE, f"{reference} is not here", remedy)
+        else:
+            present.append(kind)
+            fact = f"{reference}, {image.id[7:19]}, {image.size_bytes / 1e6:.0f} MB"
+            yield Finding("image", OK, fact)
+    yield from _trial(here, present)
+
+
+def _trial(here: Here, kinds: list[DatabaseType]) -> Iterator[Finding]:
+    if not kinds:
+        remedy = "Pull one (`pytest-ldb pull redis`), and ask again."
+        yield Finding("server", NOTE, "none was tried, as no image is here", remedy)
+        return
+    cheapest = min(kinds, key=lambda kind: CHEAPEST_FIRST.index(kind.name))
+    yield from Trial(here.runtime, here.planner, here.secret).findings(cheapest)
+
+
+def _snapshots(here: Here) -> Iterator[Finding]:
+    known = [snapshot for snapshot, _ in here.snapshots.known()]
+    usable = [snapshot for snapshot in known if snapshot.image]
+    yield Finding("snapshots", OK, f"{len(usable)}; `pytest-ldb snapshots` lists them")
+    for snapshot in known:
+        if snapshot.failure:
+            reason = snapshot.failure.partition("\n")[0]
+            remedy = "It is tried again after a day, or after `pytest-ldb snapshots --delete`."
+            yield Finding("snapshots", NOTE, f"of {snapshot.base}: {reason}", remedy)
+
+
+def _servers(here: Here) -> Iterator[Finding]:
+    servers = here.inventory.servers()
+    yield Finding("servers", OK, f"{len(servers)} of yours; `pytest-ldb list` lists them")
+    leftovers = Leftovers(here.runtime, here.inventory, here.snapshots, here.state / "locks")
+    for leftover in leftovers.found(servers, volumes=True):
+        flag = " --volumes" if leftover.what == "volume" else ""
+        remedy = f"`pytest-ldb prune{flag}` removes it."
+        yield Finding("leftover", NOTE, f"{leftover.what} {leftover.name}: {leftover.why}", remedy)
+    for container in here.runtime.containers({f"{LABEL}schema": ""}):
+        user = container.labels.get(f"{LABEL}user", "unknown")
+        if user != here.inventory.user:
+            fact = f"{container.name}, {container.state}, belongs to another user, {user}"
+            yield Finding("others", OK, fact)

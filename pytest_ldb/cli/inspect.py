@@ -1,0 +1,177 @@
+"""The commands that only look: list, status, logs, url, shell."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Sequence
+
+import click
+
+from ..lifecycle.container_spec import client_environment, values_inside
+from ..model.database_type import render
+from ..model.errors import InvalidRequest
+from .completion import complete_server
+from .context import Here, pass_here
+from .inventory import Server
+from .output import age, is_terminal, json_option, size, write_facts, write_json, write_table
+from .terminal import is_conversation, relay
+
+FORMATS = ("url", "libpq", "sqlalchemy", "env", "json")
+DRIVERS = {"postgresql": "psycopg", "mysql": "pymysql"}
+
+name_argument = click.argument("name", shell_complete=complete_server)
+
+
+@click.command("list", short_help="List all servers.")
+@json_option
+@pass_here
+def list_servers(here: Here, *, as_json: bool) -> None:
+    """List all servers of this user on this engine, oldest first."""
+    servers = here.inventory.servers()
+    if as_json:
+        write_json([server.facts() for server in servers])
+        return
+    heads = ("NAME", "TYPE", "IMAGE", "STATUS", "PORT", "PROJECT", "AGE", "USE", "SIZE")
+    write_table(heads, [_row(server, brief=is_terminal()) for server in servers])
+
+
+@click.command(short_help="Tell how a server is.")
+@name_argument
+@json_option
+@pass_here
+def status(here: Here, *, name: str, as_json: bool) -> None:
+    """Tell how a server is."""
+    server = here.inventory.find(name)
+    if as_json:
+        write_json(server.facts())
+        return
+    instance, address = server.instance, server.instance.address
+    write_facts(
+        {
+            "name": instance.name,
+            "status": instance.status.value,
+            "type": instance.database_type,
+            "image": instance.image,
+            "address": f"{address.host}:{address.port}" if address else "-",
+            "project": server.ownership.project or "-",
+            "purpose": server.purpose,
+            "processes": "-" if server.processes is None else str(server.processes),
+            "data": ", ".join(server.volumes) or ("memory" if server.in_memory else "container"),
+            "size": size(server.size_bytes),
+            "created": instance.created_at.isoformat(timespec="seconds"),
+            "age": age(instance.created_at),
+            "container": server.container.name,
+            "id": str(instance.id),
+        }
+    )
+
+
+@click.command(short_help="Write what a server has logged.")
+@name_argument
+@click.option("-f", "--follow", "following", is_flag=True, help="Go on until it ends, or Ctrl-C.")
+@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
+@click.option("--json", "as_json", is_flag=True, help="Write each line as a JSON object.")
+@pass_here
+def logs(here: Here, *, name: str, following: bool, tail: int | None, as_json: bool) -> None:
+    """Write what a server has logged."""
+    server = here.inventory.find(name)
+    log = here.runtime.log(server.container.id, follow=following, tail=tail)
+    try:
+        for line in log:
+            click.echo(json.dumps({"line": line}) if as_json else line)
+    finally:
+        log.close()
+
+
+@click.command(short_help="Write where a server is, for the usual programs.")
+@name_argument
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="url",
+    help="url (default), libpq (keywords and values), sqlalchemy, env (lines for a shell), json.",
+)
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
+@click.option("--driver", default="", metavar="NAME", help="The driver for --format sqlalchemy.")
+@click.option(
+    "--database",
+    default="",
+    metavar="NAME",
+    help="A database (default: the one that it began with).",
+)
+@pass_here
+def url(here: Here, *, name: str, form: str, driver: str, database: str) -> None:
+    """Write where a server is, password included, in the words of the usual programs."""
+    found = here.database(here.inventory.find(name), database)
+    if form == "url":
+        click.echo(str(found.url))
+    elif form == "sqlalchemy":
+        dialect = found.database_type.dialect
+        click.echo(str(found.sqlalchemy_url(driver or DRIVERS.get(dialect, ""))))
+    elif form == "libpq":
+        click.echo(" ".join(f"{key}={_libpq_value(str(v))}" for key, v in found.libpq.items()))
+    elif form == "env":
+        for key, value in {**found.environment, "DATABASE_URL": found.url}.items():
+            click.echo(f"export {key}={shlex.quote(str(value))}")
+    else:
+        write_json({"url": str(found.url), **json.loads(json.dumps(found.keywords))})
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True},
+    short_help="Open the database's own client on a server.",
+)
+@name_argument
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@pass_here
+def shell(here: Here, *, name: str, arguments: Sequence[str]) -> int:
+    """Open the database's own client (psql, mysql, mongosh, redis-cli) on a server.
+
+    It runs inside the container. ARGUMENTS are the client's. Its input may come from a pipe.
+    """
+    server = here.inventory.find(name)
+    kind, credentials = here.kind(server), server.instance.credentials
+    if not kind.terminal:
+        raise InvalidRequest(kind.name, "nobody said which client people use")
+    here.database(server).address  # noqa: B018 - raises if it does not run
+    values = values_inside(kind, credentials)
+    execution = here.runtime.execute(
+        server.container.id,
+        [*(render(part, values) for part in kind.terminal), *arguments],
+        environment=client_environment(kind, credentials),
+        tty=is_conversation(),
+    )
+    return relay(execution)
+
+
+def _row(server: Server, *, brief: bool) -> list[str]:
+    """Return the cells of a server; brief ones leave out what a table has no room for."""
+    instance, project = server.instance, server.ownership.project
+    return [
+        instance.name,
+        instance.database_type,
+        instance.image.rpartition("/")[2] if brief else instance.image,
+        instance.status.value,
+        str(instance.address.port) if instance.address else "-",
+        (project.rpartition("-")[0] if brief else project) or "-",
+        age(instance.created_at),
+        _use(server),
+        size(server.size_bytes),
+    ]
+
+
+def _use(server: Server) -> str:
+    """Say what a server is for, and how many processes hold it."""
+    if not server.processes:
+        return server.purpose
+    plural = "es" if server.processes > 1 else ""
+    return f"{server.purpose}, {server.processes} process{plural}"
+
+
+def _libpq_value(text: str) -> str:
+    """Quote a value where that is needed (PostgreSQL documentation, "Connection Strings")."""
+    escaped = re.sub(r"(['\\])", r"\\\1", text)
+    return text if re.fullmatch(r"[^\s'\\]+", text) else f"'{escaped}'"

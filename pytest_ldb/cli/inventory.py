@@ -1,0 +1,240 @@
+"""Which servers there are, whose they are, and who uses them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ..engines.protocol import Container, Runtime, Volume
+from ..lifecycle.container_spec import Ownership, instance_of
+from ..model.errors import AmbiguousName, CommandFailed, EngineFailed, InstanceNotFound, InUse
+from ..model.instance import Instance
+from ..model.request import LABEL, SCHEMA
+
+_ANONYMOUS = re.compile("[0-9a-f]{64}")
+
+LOOK_TIMEOUT_S = 10.0
+
+SHORTEST_ID = 4
+"""Less could be anything that somebody mistyped."""
+
+# How many processes hold the server, and how many KiB its data takes.
+_LOOK = """
+held=0
+for lease in "$LDB_HOME"/leases/*; do
+  [ ! -e "$lease" ] || ! kill -0 "${lease##*/}" 2>/dev/null || held=$((held+1))
+done
+echo "held by $held"
+du -sk "$@" 2>/dev/null
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A server as people see it.
+
+    Args:
+        instance: The server.
+        ownership: Whose it is.
+        container: Its container.
+        processes: How many processes hold it; None while it does not run.
+        size_bytes: What its data takes; None while it does not run, or if nobody can tell.
+    """
+
+    instance: Instance
+    ownership: Ownership
+    container: Container
+    processes: int | None = None
+    size_bytes: int | None = None
+
+    @property
+    def purpose(self) -> str:
+        """What it is there for.
+
+        ``free-standing`` (made with the command), ``kept`` (for the next run), ``run`` (for all
+        processes of a run) or ``test`` (for a test that made it with the fixture ``ldb``).
+        """
+        if self.ownership.kept:
+            return "kept" if self.ownership.shared else "free-standing"
+        return "run" if self.ownership.shared else "test"
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether its data is gone when it stops."""
+        return bool(self.container.memory)
+
+    @property
+    def volumes(self) -> list[str]:
+        """The names of the volumes that its data is in; anonymous ones end with it."""
+        return sorted(
+            name for name in self.container.volumes.values() if not _ANONYMOUS.fullmatch(name)
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is known about it, as JSON has it; no password."""
+        facts: dict[str, Any] = json.loads(self.instance.to_json())
+        del facts["credentials"]
+        return {
+            **facts,
+            "container": self.container.name,
+            "project": self.ownership.project or None,
+            "purpose": self.purpose,
+            "processes": self.processes,
+            "in_memory": self.in_memory,
+            "volumes": self.volumes,
+            "size_bytes": self.size_bytes,
+        }
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The servers of one user.
+
+    Args:
+        runtime: Where they live.
+        secret: The user's.
+        user: The user's mark.
+    """
+
+    runtime: Runtime
+    secret: bytes
+    user: str
+
+    def servers(self) -> list[Server]:
+        """Return all of them, oldest first."""
+        containers = self._containers()
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            servers = list(pool.map(self._server, containers))
+        return sorted(servers, key=lambda server: server.instance.created_at)
+
+    def find(self, name: str) -> Server:
+        """Return the server with this name, which may be shortened to what is unambiguous.
+
+        That is the beginning of its name, of a part of its name behind a `-`, or of its id
+        (four digits or more).
+
+        Raises:
+            InstanceNotFound: There is none.
+            AmbiguousName: There are several.
+        """
+        name = name.removeprefix("ldb-")
+        containers = self._containers()
+        exact = [found for found in containers if found.name == f"ldb-{name}"]
+        fitting = exact or [found for found in containers if _answers_to(found, name)]
+        if len(fitting) > 1:
+            names = sorted(found.name.removeprefix("ldb-") for found in fitting)
+            raise AmbiguousName(
+                name, f"{len(names)} servers answer to this", evidence="\n".join(names)
+            )
+        if not fitting:
+            raise self._not_found(name)
+        return self._server(fitting[0])
+
+    def names(self) -> list[str]:
+        """Return the names of all of them."""
+        return sorted(container.name.removeprefix("ldb-") for container in self._containers())
+
+    def volumes(self, name: str = "") -> list[Volume]:
+        """Return the volumes with data of all servers, or of a server that may be gone."""
+        found = self.runtime.volumes({f"{LABEL}user": self.user})
+        if not name:
+            return list(found)
+        wanted = {name.removeprefix("ldb-"), name}
+        known = (f"{LABEL}name", f"{LABEL}volume")
+        return [volume for volume in found if wanted & {volume.labels[label] for label in known}]
+
+    def volumes_of(self, server: Server) -> list[Volume]:
+        """Return the volumes that a server has its data in."""
+        return [volume for volume in self.volumes() if volume.name in server.volumes]
+
+    def orphans(self, servers: Iterable[Server]) -> list[Volume]:
+        """Return the volumes that none of these servers, which are all, has its data in."""
+        used = {name for server in servers for name in server.volumes}
+        return [volume for volume in self.volumes() if volume.name not in used]
+
+    def _containers(self) -> Sequence[Container]:
+        return self.runtime.containers({f"{LABEL}schema": SCHEMA, f"{LABEL}user": self.user})
+
+    def _not_found(self, name: str) -> Exception:
+        foreign = self.runtime.find(f"ldb-{name}")
+        if foreign is not None:
+            Ownership.of(foreign)
+            return InstanceNotFound(
+                name, "this server belongs to another user of pytest-ldb on this engine"
+            )
+        return InstanceNotFound(
+            name,
+            "there is no such server of pytest-ldb",
+            remedy="`pytest-ldb list` names those there are.",
+        )
+
+    def _server(self, container: Container) -> Server:
+        processes, size_bytes = self._look(container)
+        return Server(
+            instance=instance_of(container, self.secret),
+            ownership=Ownership.of(container),
+            container=container,
+            processes=processes,
+            size_bytes=size_bytes,
+        )
+
+    def _look(self, container: Container) -> tuple[int | None, int | None]:
+        if container.state != "running":
+            return None, None
+        paths = [*container.memory, *container.volumes]
+        try:
+            text = run_beside(self.runtime, container.id, ["sh", "-c", _LOOK, "sh", *paths])
+        except (CommandFailed, EngineFailed):  # It is just ending.
+            return None, None
+        held = re.search(r"^held by (\d+)$", text, re.MULTILINE)
+        sizes = re.findall(r"^(\d+)\s", text, re.MULTILINE)
+        if held is None:  # It ended just before.
+            return None, None
+        return int(held[1]), sum(map(int, sizes)) * 1024 if sizes else None
+
+
+def run_beside(runtime: Runtime, container: str, argv: Sequence[str]) -> str:
+    """Run a command in a container and return what it wrote.
+
+    Raises:
+        EngineFailed: It could not be begun.
+        CommandFailed: It wrote nothing for ten seconds, or the connection broke.
+    """
+    execution = runtime.execute(container, argv, environment={}, tty=False)
+    try:
+        execution.end_input()
+        pieces = iter(partial(execution.receive, LOOK_TIMEOUT_S), [])
+        return b"".join(text for piece in pieces for _, text in piece).decode(errors="replace")
+    except OSError as error:
+        silent = isinstance(error, TimeoutError)
+        fact = f"wrote nothing for {LOOK_TIMEOUT_S:g} s" if silent else "was cut off"
+        raise CommandFailed(container[:12], f"`{argv[0]}` {fact}", evidence=str(error)) from error
+    finally:
+        execution.close()
+
+
+def refuse_if_used(server: Server) -> None:
+    """Keep others from losing a server.
+
+    Raises:
+        InUse: Processes hold it.
+    """
+    if server.processes:
+        many = "a process uses" if server.processes == 1 else f"{server.processes} processes use"
+        raise InUse(
+            server.instance.name,
+            f"{many} this server",
+            remedy="Let the test run end first, or say --force.",
+        )
+
+
+def _answers_to(container: Container, text: str) -> bool:
+    name, identity = container.name.removeprefix("ldb-"), container.labels[f"{LABEL}id"]
+    starts = re.search(rf"(^|-){re.escape(text)}", name)
+    is_id = len(text) >= SHORTEST_ID and identity.startswith(text)
+    return bool(text) and (starts is not None or is_id)

@@ -1,0 +1,162 @@
+"""The commands that look after what servers are made of: pull, snapshots, prune, completion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import click
+from click.shell_completion import get_completion_class
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from ..databases import BUILTIN
+from ..lifecycle.cache import DAY_S, Snapshot
+from ..lifecycle.cache_expiry import remove_unnamed_images
+from ..model.errors import InvalidRequest, LdbError
+from ..model.instance import type_named
+from ..model.request import LABEL
+from ..util.locks import alone
+from .completion import complete_type
+from .context import Here, pass_here
+from .output import ASIDE, json_option, say, show_error, size, write_json, write_table
+from .stale import Leftover, Leftovers
+
+
+@click.command(short_help="Pull images.")
+@click.argument("names", nargs=-1, metavar="[TYPE|IMAGE]...", shell_complete=complete_type)
+@pass_here
+def pull(here: Here, *, names: Sequence[str]) -> None:
+    """Pull the images of types, or images by name, even if they are here; by default all types'.
+
+    The images' names are written when they are here.
+    """
+    wanted = names or [kind.name for kind in BUILTIN]
+    references = list(dict.fromkeys(_reference(here, name) for name in wanted))
+    failures: list[LdbError] = []
+    with _bars() as bars:
+        for reference in list(references):
+            try:
+                _pull(here, reference, bars)
+            except LdbError as error:  # noqa: PERF203 - one that fails does not keep off the others
+                failures.append(error)
+                references.remove(reference)
+    for reference in references:
+        click.echo(reference)
+    for failure in failures:
+        show_error(failure)
+    if failures:
+        raise click.exceptions.Exit(1)
+
+
+def _pull(here: Here, reference: str, bars: Progress) -> None:
+    bar = bars.add_task(reference, total=None)
+    try:
+        here.runtime.pull(
+            reference, lambda done, total: bars.update(bar, completed=done, total=total)
+        )
+    except LdbError:
+        bars.remove_task(bar)
+        raise
+
+
+def _bars() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=ASIDE,
+        disable=not ASIDE.is_terminal,
+    )
+
+
+def _reference(here: Here, name: str) -> str:
+    """Return the image of a type, or what is one already."""
+    try:
+        kind = type_named(name, BUILTIN)
+    except InvalidRequest:
+        if ":" in name or "/" in name:
+            return name
+        raise
+    return here.settings.image_for(kind.name, kind.image)
+
+
+@click.command(short_help="List the snapshots that servers start from.")
+@click.option("--delete", "deleting", is_flag=True, help="Delete them all; runs make them anew.")
+@json_option
+@pass_here
+def snapshots(here: Here, *, deleting: bool, as_json: bool) -> None:
+    """List the snapshots of initialised servers, from which test runs start fast."""
+    known = list(here.snapshots.known())
+    if deleting:
+        with alone(here.state / "locks", "snapshots"):
+            for snapshot, _ in known:
+                here.snapshots.forget(snapshot.key)
+            # What a kept server uses stays; `prune` removes it later.
+            remove_unnamed_images(here.runtime, here.snapshots)
+        say(f"{len(known)} deleted")
+        return
+    images = here.runtime.images({f"{LABEL}user": here.snapshots.user})
+    sizes = {image.id: image.size_bytes for image in images}
+    if as_json:
+        write_json([_facts(one, unused_s, sizes.get(one.image)) for one, unused_s in known])
+        return
+    rows = [_row(one, unused_s, sizes.get(one.image)) for one, unused_s in known]
+    write_table(("KEY", "TYPE", "IMAGE", "USED", "SIZE", "STATE"), rows)
+
+
+def _facts(one: Snapshot, unused_s: float, size_bytes: int | None) -> dict[str, object]:
+    return {**asdict(one), "unused_s": round(unused_s), "size_bytes": size_bytes}
+
+
+def _row(one: Snapshot, unused_s: float, size_bytes: int | None) -> Sequence[str]:
+    used = f"{unused_s / DAY_S:.0f} d ago" if unused_s > DAY_S else "today"
+    failure = one.failure.partition("\n")[0] or "its image is gone"
+    state = failure if size_bytes is None else "ok"
+    return one.key, one.type, one.base, used, size(size_bytes), state
+
+
+@click.command(short_help="Remove what is ours and dead.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would be removed.")
+@click.option("--volumes", is_flag=True, help="Also volumes whose server is gone, and their data.")
+@json_option
+@pass_here
+def prune(here: Here, *, dry_run: bool, volumes: bool, as_json: bool) -> None:
+    """Remove what is ours and dead: what runs that were cut off have left, and old snapshots.
+
+    Kept and free-standing servers stay; `pytest-ldb delete --all` ends those.
+    """
+    leftovers = Leftovers(here.runtime, here.inventory, here.snapshots, here.state / "locks")
+    dead = list(leftovers.found(here.inventory.servers(), volumes=volumes))
+    found = dead if dry_run else [leftover for leftover in dead if _is_removed(leftover)]
+    if as_json:
+        write_json([{"what": one.what, "name": one.name, "why": one.why} for one in found])
+    else:
+        write_table(("WHAT", "NAME", "WHY"), [(one.what, one.name, one.why) for one in found])
+    say(f"{len(found)} {'would be ' if dry_run else ''}removed")
+    if len(found) < len(dead):
+        raise click.exceptions.Exit(1)
+
+
+def _is_removed(leftover: Leftover) -> bool:
+    """Remove something; one that fails does not keep off the others."""
+    try:
+        leftover.remove()
+    except LdbError as error:
+        show_error(error)
+        return False
+    return True
+
+
+@click.command(short_help="Write what makes a shell complete words.")
+@click.argument("shell_name", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, *, shell_name: str) -> None:
+    """Write what makes bash, zsh or fish complete this command's words.
+
+    For bash: eval "$(pytest-ldb completion bash)" in ~/.bashrc.
+    """
+    kind = get_completion_class(shell_name)
+    assert kind
+    root = context.find_root().command
+    click.echo(kind(root, {}, "pytest-ldb", "_PYTEST_LDB_COMPLETE").source())

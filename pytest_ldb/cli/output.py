@@ -1,0 +1,125 @@
+"""What the commands write: tables and colours for people, lines and JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any
+
+import click
+from rich.console import Console, OverflowMethod
+from rich.filesize import decimal
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from ..model.errors import LdbError
+
+COLOURS = {"running": "green", "stopped": "yellow", "creating": "cyan", "error": "red"}
+COLOURS |= {"ok": "green", "note": "yellow", "problem": "red"}
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
+
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+CUT = {"IMAGE", "PROJECT"}
+"""The columns that a narrow terminal may cut."""
+
+BROKEN = {"WHY", "STATE", "FINDING"}
+"""The columns that a narrow terminal may break into lines."""
+
+
+ASIDE = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Where everything goes that is not the result; one for all, as lines and what moves share it."""
+
+
+def say(line: str) -> None:
+    """Tell something that is not the result."""
+    ASIDE.print(line, markup=False)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Show on a terminal that something takes its time, and how long it has taken."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn(what),
+        TimeElapsedColumn(),
+        console=ASIDE,
+        transient=True,
+        disable=not ASIDE.is_terminal,
+    ) as progress:
+        progress.add_task(what)
+        yield
+
+
+def show_error(error: LdbError) -> None:
+    """Write an error for people."""
+    ASIDE.print(Text(f"{error.subject}: {error.fact}.", style="red"))
+    for line in error.evidence.splitlines():
+        ASIDE.print(Text(f"    {line}", style="dim"))
+    if error.remedy:
+        ASIDE.print(_for_this_command(error.remedy), markup=False)
+
+
+def write_json(value: Any) -> None:
+    """Write a value for programs."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def is_terminal() -> bool:
+    """Whether people read what is written."""
+    return sys.stdout.isatty()
+
+
+def write_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write rows: as a table on a terminal, else with tabs between the columns and no head."""
+    rows = list(rows)
+    if not is_terminal():
+        for row in rows:
+            click.echo("\t".join(row))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in heads:
+        overflow: OverflowMethod = "ellipsis" if head in CUT else "fold"
+        table.add_column(head, no_wrap=head not in CUT | BROKEN, overflow=overflow)
+    for row in rows:
+        table.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def write_facts(facts: Mapping[str, str]) -> None:
+    """Write pairs of names and values, one a line."""
+    width = max(map(len, facts)) + 2
+    console = Console(highlight=False, soft_wrap=True)
+    for name, value in facts.items():
+        if is_terminal():
+            style = COLOURS.get(value, "")
+            console.print(Text(name.ljust(width), style="bold"), Text(value, style=style), sep="")
+        else:
+            click.echo(f"{name}\t{value}")
+
+
+def age(since: datetime) -> str:
+    """Return how long ago something was, in the largest unit that fits."""
+    seconds = max(0, int((datetime.now(timezone.utc) - since).total_seconds()))
+    for unit, size in _UNITS:
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return "0 s"
+
+
+def size(count: int | None) -> str:
+    """Return a number of bytes for people."""
+    return "-" if count is None else decimal(count, precision=0)
+
+
+def _for_this_command(remedy: str) -> str:
+    """Leave out of a remedy what only the plugin can do."""
+    remedy = remedy.partition(" --ldb-missing=skip")[0]
+    remedy = remedy.replace("Use .url, or .keywords for", "Use --format url, or json for")
+    return remedy.replace("allow it with --ldb-pull=missing, ", "").replace("--ldb-", "--")

@@ -1,0 +1,46 @@
+"""Who listens on a port that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+from ..engines.protocol import Runtime
+from ..model.errors import PortTaken
+
+
+@contextmanager
+def naming_the_listener(runtime: Runtime, subject: str) -> Iterator[None]:
+    """Say in the error for a port that is taken who listens there, and whose port it was to be."""
+    try:
+        yield
+    except PortTaken as error:
+        listener = _container_on(runtime, error.port) or _process_on(error.port)
+        if listener is None:
+            raise
+        fact = f"port {error.port} is taken by {listener}"
+        raise PortTaken(
+            subject, fact, evidence=error.evidence, remedy=error.remedy, port=error.port
+        ) from error
+
+
+def _container_on(runtime: Runtime, port: int) -> str | None:
+    for container in runtime.containers({}):
+        if container.address is not None and container.address.port == port:
+            return f"the container {container.name}"
+    return None
+
+
+def _process_on(port: int) -> str | None:
+    """Look among the processes of this machine; those of others may be hidden from this user."""
+    try:
+        for connection in psutil.net_connections("inet"):
+            here = connection.laddr and connection.laddr.port == port
+            if here and connection.status == psutil.CONN_LISTEN:
+                name = psutil.Process(connection.pid).name() if connection.pid else "a process"
+                return f"{name} (process {connection.pid or 'of another user'})"
+    except psutil.Error:
+        pass
+    return None

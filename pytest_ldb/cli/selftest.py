@@ -1,0 +1,122 @@
+"""Whether an engine does what servers need, found out by trying it with one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+from ..engines.protocol import Container, Image, Runtime
+from ..lifecycle.container_spec import container_spec, credentials_for
+from ..lifecycle.owned import Maker
+from ..lifecycle.planner import Planner
+from ..model.database_type import DatabaseType
+from ..model.errors import LdbError
+from ..model.request import LABEL
+from .inventory import run_beside
+
+OK, NOTE, PROBLEM = "ok", "note", "problem"
+
+LITTLE_BYTES = 5 << 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that was looked at.
+
+    Args:
+        topic: What it is about.
+        level: ``ok``, ``note`` (works, but worth knowing) or ``problem``.
+        fact: What was found.
+        remedy: What to do about it.
+    """
+
+    topic: str
+    level: str
+    fact: str
+    remedy: str = ""
+
+    @classmethod
+    def of(cls, topic: str, error: LdbError) -> Finding:
+        """Return the problem that an error tells of, on one line."""
+        said = f" ({' '.join(error.evidence.split())})" if error.evidence else ""
+        return cls(topic, PROBLEM, f"{error.subject}: {error.fact}{said}", error.remedy)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Starts a server that nobody needs, and tries with it what the others need.
+
+    Args:
+        runtime: The engine.
+        planner: Decides what is started.
+        secret: The password derives from it.
+    """
+
+    runtime: Runtime
+    planner: Planner
+    secret: bytes
+
+    def findings(self, kind: DatabaseType) -> Iterator[Finding]:
+        """Try everything with a type whose image is there; nothing of it is left."""
+        identity = uuid4()
+        request, image = self.planner.private(kind, suffix="", image=None)
+        request = replace(request, own_name=f"doctor-{identity.hex[:8]}")
+        spec = container_spec(request, image, credentials_for(request, self.secret), identity)
+        spec = replace(spec, memory_volumes=image.volumes)
+        maker = Maker(self.runtime, self.secret, self.planner.settings.timeout_s)
+        try:
+            address = maker.carry_out(spec, kind, identity).address
+            assert address
+            yield Finding("publishing", OK, f"{kind.name} answers on {address.host}:{address.port}")
+            yield from self._try_container(maker.existing(spec.name), image)
+        except LdbError as error:
+            yield Finding.of("server", error)
+        finally:
+            maker.close()
+
+    def _try_container(self, container: Container, image: Image) -> Iterator[Finding]:
+        yield self._try_exec(container)
+        yield from self._try_memory(container, image)
+        yield from self._look_at_disk(container)
+        yield self._try_commit(container)
+
+    def _try_exec(self, container: Container) -> Finding:
+        said = run_beside(self.runtime, container.id, ["sh", "-c", "echo $((6 * 7))"]).strip()
+        if said == "42":
+            return Finding("exec", OK, "run beside a server")
+        remedy = "Its image must have `sh`, and the engine must allow `exec`."
+        return Finding("exec", PROBLEM, f"do not run beside a server: {said}", remedy)
+
+    def _try_memory(self, container: Container, image: Image) -> Iterator[Finding]:
+        mounts = run_beside(self.runtime, container.id, ["cat", "/proc/mounts"]).splitlines()
+        kinds = {path: kind for _, path, kind, *_ in map(str.split, mounts)}
+        for path in image.volumes:
+            if kinds.get(path) == "tmpfs":
+                yield Finding("tmpfs", OK, f"data can be held in memory ({path})")
+            else:
+                remedy = "Data goes to disk, which is slower; nothing else changes."
+                yield Finding("tmpfs", NOTE, f"{path} is not held in memory", remedy)
+
+    def _look_at_disk(self, container: Container) -> Iterator[Finding]:
+        lines = run_beside(self.runtime, container.id, ["df", "-Pk", "/"]).splitlines()
+        with suppress(IndexError, ValueError):
+            total, _, free = (int(number) * 1024 for number in lines[1].split()[1:4])
+            fact = f"{free / 1e9:.0f} of {total / 1e9:.0f} GB are free where the engine keeps data"
+            if free < LITTLE_BYTES:
+                remedy = "`docker system df` shows what fills it, `docker system prune` frees some."
+                yield Finding("disk", PROBLEM, fact, remedy)
+            else:
+                yield Finding("disk", OK, fact)
+
+    def _try_commit(self, container: Container) -> Finding:
+        labels = {f"{LABEL}doctor": "true"}
+        try:
+            self.runtime.stop(container.id)
+            made = self.runtime.remember(container.id, ["/etc"], labels, "pytest-ldb-doctor:trial")
+            self.runtime.remove_image(made)
+        except LdbError as error:
+            remedy = "Servers are initialised anew in every run (--ldb-snapshots=never)."
+            return Finding("commit", NOTE, f"images cannot be made: {error.fact}", remedy)
+        return Finding("commit", OK, "images can be made of servers")

@@ -1,1 +1,0 @@
-"""The lifecycle of database servers; it knows neither pytest nor Docker."""

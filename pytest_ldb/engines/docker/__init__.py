@@ -1,0 +1,1 @@
+"""Servers in containers, on any engine that speaks Docker's API."""

@@ -1,0 +1,73 @@
+"""A process that outlives this one just long enough to end a container."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+from ...model.errors import EngineFailed, ShellLost
+from ...model.request import LABEL
+from ...util.detached import detached
+from ..protocol import Container, Runtime
+
+TRIES = 20
+PAUSE_S = 0.25
+
+_SCRIPT = """
+import sys
+if not sys.stdin.read():
+    from importlib import import_module
+    from pytest_ldb.engines.docker.guard import end_whatever_appears
+    identity, module, name, *arguments = sys.argv[1:]
+    end_whatever_appears(getattr(import_module(module), name)(*arguments), identity)
+"""
+
+
+class ProcessGuard:
+    """Has a container ended, should this process end before the guard is released.
+
+    Between the engine's "created" and the first open shell nothing inside the container could
+    notice that we are gone. The guard reads its standard input, which the kernel closes when this
+    process ends; only then does it import anything.
+
+    Args:
+        identity: What the container's label says, the same for no other container.
+        runtime: The class of the runtime that it is in.
+        arguments: What that class is made with.
+    """
+
+    def __init__(self, identity: str, runtime: type[Runtime], *arguments: str) -> None:
+        again = (identity, runtime.__module__, runtime.__name__, *arguments)
+        self._process = detached(_SCRIPT, *again)
+
+    def release(self) -> None:
+        """End the guard; the container stays."""
+        if self._process.poll() is None:
+            self._process.communicate(b"released")
+
+
+def end_whatever_appears(runtime: Runtime, identity: str) -> None:
+    """End the containers with this id of ours, even one only just being created.
+
+    Volumes that were made for them hold what is half-initialised, so they are removed too.
+    """
+    ours = {f"{LABEL}id": identity}
+    for _ in range(TRIES):
+        containers = runtime.containers(ours)
+        for container in containers:
+            _end(runtime, container)
+        if containers:
+            break
+        time.sleep(PAUSE_S)
+    # Even if no container came: its process may have been killed between removing the two.
+    for volume in runtime.volumes(ours):
+        runtime.remove_volume(volume.name)
+
+
+def _end(runtime: Runtime, container: Container) -> None:
+    """Others may have found a shared server meanwhile: then the last of them ends it."""
+    if container.state != "running" or container.labels.get(f"{LABEL}shared") != "true":
+        runtime.remove(container.id)
+    elif container.labels[f"{LABEL}kept"] != "true":
+        with suppress(ShellLost, EngineFailed):
+            runtime.shell(container.id, environment={}, ephemeral=True).close()

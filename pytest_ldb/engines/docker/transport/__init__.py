@@ -1,0 +1,1 @@
+"""How requests reach an engine that speaks Docker's API."""

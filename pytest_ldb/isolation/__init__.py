@@ -1,0 +1,1 @@
+"""How a test gets a database of its own."""

@@ -1,0 +1,147 @@
+"""A database filled once, for all processes that use a server, to be copied from then on.
+
+Who fills it is agreed on beside the server, so any number of processes and hosts may ask. The one
+that fills it holds the claim through its shell: if it dies, the next one that asks starts anew. A
+template is known to others only when it is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..lifecycle.lease import Lease
+from ..model.database import Database
+from ..model.errors import LdbError, SetupFailed, hidden
+from ..model.setup import Setup
+from ..util.progress import telling
+
+__tracebackhide__ = hidden
+
+VERSION = "1"
+AGAIN_S = 0.05
+PATIENCE_S = 10.0
+LAST_LINES = 30
+
+
+@dataclass
+class Templates:
+    """Makes and finds the templates on a server, each once in this process.
+
+    Args:
+        lease: The server.
+        run: The id of the run; a setup that failed is not tried again in the same run.
+        say: Takes a line for the user.
+        took_s: How long each took that was made here.
+    """
+
+    lease: Lease
+    run: str
+    say: Callable[[str], None]
+    took_s: list[float] = field(default_factory=list)
+    _names: dict[int, tuple[object, str | None]] = field(default_factory=dict)
+    _failed: dict[int, object] = field(default_factory=dict)
+
+    def of(self, given: object) -> str | None:
+        """Return the template for what a fixture returned, see :meth:`Setup.of`; None for none.
+
+        Raises:
+            SetupFailed: It failed before, in this process or in another one of this run.
+            Exception: It failed now; what it raised.
+        """
+        # The object is kept, so that no other one gets its id.
+        if id(given) in self._failed:
+            raise SetupFailed(
+                self._kind,
+                f"its setup, ldb_{self._kind}_setup, has failed before",
+                remedy="The first test that used it says why.",
+            )
+        if id(given) not in self._names:
+            try:
+                setup = Setup.of(given)
+                self._names[id(given)] = given, self.obtain(setup) if setup else None
+            except Exception:
+                self._failed[id(given)] = given
+                raise
+        return self._names[id(given)][1]
+
+    def obtain(self, setup: Setup) -> str:
+        """Return the name of the database that ``setup`` has filled, here or elsewhere.
+
+        Raises:
+            SetupFailed: It failed in another process of this run.
+            Exception: It failed here; what it raised.
+        """
+        key = self._key(setup)
+        patience = time.monotonic() + PATIENCE_S
+        while True:
+            word, _, rest = self.lease.shell.run(["template_claim", key, self.run]).partition("\n")
+            if word == "ready":
+                return rest
+            if word == "failed":
+                raise self._failed_elsewhere(rest)
+            if word == "mine":
+                return self._fill(key, setup)
+            if time.monotonic() > patience:
+                if self.lease.shell.is_first(f"{self.run}-{key}"):
+                    self.say(f"{self._kind}: waiting for the setup, which another worker runs")
+                patience = float("inf")
+            time.sleep(AGAIN_S)
+
+    @property
+    def _kind(self) -> str:
+        return self.lease.database_type.name
+
+    def _key(self, setup: Setup) -> str:
+        """The server counts too: another version may understand a setup in another way."""
+        parts = (VERSION, self.lease.fingerprint, setup.digest())
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+    def _fill(self, key: str, setup: Setup) -> str:
+        lease = self.lease
+        began = time.monotonic()
+        try:
+            # A migration that waits for a lock, of an earlier one perhaps, waits for ever.
+            with telling(f"{self._kind}: ldb_{self._kind}_setup runs", self.say):
+                database = self._filled(key, setup)
+        except BaseException as error:
+            lines = traceback.format_exception(error)[-LAST_LINES:]
+            with suppress(LdbError):  # What was raised here counts, not what follows from it.
+                lease.shell.run(["template_failed", key, self.run, "".join(lines)])
+            raise
+        if lease.origin == "external":
+            lease.shell.run(["later", f'rm -f "$home/templates/{key}.ready"'])
+        lease.shell.run(["template_ready", key, database.database])
+        self.took_s.append(time.monotonic() - began)
+        self._retire_others(key)
+        return database.database
+
+    def _filled(self, key: str, setup: Setup) -> Database:
+        lease = self.lease
+        database = lease.create_template(f"ldb_t_{key}")
+        for file in setup.files:
+            lease.load(database, Path(file))
+        if setup.run is not None:
+            setup.run(database)
+        lease.seal(database)
+        return database
+
+    def _retire_others(self, key: str) -> None:
+        """Drop templates that nobody uses: those of earlier setups, on a server that was kept."""
+        with suppress(LdbError):
+            for line in self.lease.shell.run(["template_retire", key]).splitlines():
+                retired, _, name = line.partition(" ")
+                self.lease.drop_template(name)
+                self.lease.shell.run(["template_gone", retired])
+
+    def _failed_elsewhere(self, cause: str) -> SetupFailed:
+        return SetupFailed(
+            self._kind,
+            f"its setup, ldb_{self._kind}_setup, has failed before in this run",
+            evidence="\n".join(cause.splitlines()[-LAST_LINES:]),
+        )

@@ -1,0 +1,1 @@
+"""How a server is created, shared, kept and removed."""

@@ -1,0 +1,166 @@
+"""The seven commands: create, start, stop, restart, delete, list, status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID, uuid4
+
+from ..engines.protocol import Container, Runtime
+from ..model.database import Database
+from ..model.database_type import DatabaseType
+from ..model.errors import hidden
+from ..model.instance import Instance, InstanceStatus, type_named
+from ..model.request import LABEL, SCHEMA
+from .container_spec import instance_of, not_found
+from .owned import Maker
+from .planner import Planner
+
+__tracebackhide__ = hidden
+
+
+class Lifecycle:
+    """Servers of one's own, to stop, restart and break.
+
+    What :meth:`create` makes belongs to this process and is removed when it ends, however it ends.
+    Every command may be repeated: starting what runs, stopping what is stopped and deleting what
+    is gone are no errors. Servers are named by what ``create`` or ``list`` returned, or by name.
+
+    Args:
+        runtime: Where they live.
+        planner: Decides what is started.
+        types: The types that there are.
+        secret: Passwords derive from it.
+        whose: The labels of the containers that this is about; None: those of this project.
+
+    Attributes:
+        created: What :meth:`create` has returned, deleted ones included.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        planner: Planner,
+        types: Sequence[DatabaseType],
+        secret: bytes,
+        whose: Mapping[str, str] | None = None,
+    ) -> None:
+        self._runtime = runtime
+        self._planner = planner
+        self._types = types
+        self._secret = secret
+        project = {f"{LABEL}project": planner.scope.project}
+        self._ours = {f"{LABEL}schema": SCHEMA, **(project if whose is None else whose)}
+        self._maker = Maker(runtime, secret, planner.settings.timeout_s)
+        self.created: list[Instance] = []
+
+    def create(self, database_type: str | DatabaseType, *, image: str | None = None) -> Instance:
+        """Create and start a server, and return it when it is ready.
+
+        Its data survives :meth:`stop`. It shares nothing with the servers of the fixtures.
+
+        Args:
+            database_type: A type, its name, or an alias.
+            image: A reference to run instead of the type's.
+
+        Raises:
+            InvalidRequest: There is no such type.
+            StartFailed: It did not become ready; nothing of it is left.
+        """
+        kind, identity = self._kind(database_type), uuid4()
+        request, found = self._planner.private(kind, suffix=identity.hex[:8], image=image)
+        instance = self._maker.make(request, found, identity)
+        self.created.append(instance)
+        return instance
+
+    def start(self, instance: Instance | str) -> Instance:
+        """Start a server and return it when it is ready; its port may be another one than before.
+
+        Raises:
+            InstanceNotFound: There is no such server.
+            StartFailed: It did not become ready.
+        """
+        container = self._container(instance)
+        if container.state == "paused":
+            self._runtime.unpause(container.id)
+        return self._maker.start(container.name, self._kind_of(container))
+
+    def stop(self, instance: Instance | str) -> Instance:
+        """Stop a server the way its image asks for; its data stays.
+
+        Raises:
+            InstanceNotFound: There is no such server.
+        """
+        container = self._container(instance)
+        if container.state == "paused":
+            self._runtime.unpause(container.id)
+        self._runtime.stop(container.id)
+        return instance_of(self._maker.existing(container.name), self._secret)
+
+    def restart(self, instance: Instance | str) -> Instance:
+        """Stop a server and start it again; its port may be another one than before.
+
+        Raises:
+            InstanceNotFound: There is no such server.
+            StartFailed: It did not become ready.
+        """
+        return self.start(self.stop(instance))
+
+    def delete(self, instance: Instance | str) -> None:
+        """Remove a server and its data, running or not; named volumes stay."""
+        container = self._find(instance)
+        if container is not None:
+            self._runtime.remove(container.id)
+            self._maker.let_go(_identity(container))
+
+    def list(self) -> tuple[Instance, ...]:
+        """Return all servers of this project, shared and kept ones too, oldest first."""
+        found = self._runtime.containers(self._ours)
+        instances = [instance_of(container, self._secret) for container in found]
+        return tuple(sorted(instances, key=lambda instance: instance.created_at))
+
+    def status(self, instance: Instance | str) -> InstanceStatus:
+        """Return how a server is now.
+
+        Raises:
+            InstanceNotFound: There is no such server.
+        """
+        container = self._container(instance)
+        return InstanceStatus.of(container.state, container.exit_code)
+
+    def database(self, instance: Instance) -> Database:
+        """Return the database that a server has from the beginning."""
+        kind = self._kind(instance.database_type)
+        return Database(instance, kind.initial_database, kind)
+
+    def close(self) -> None:
+        """Delete everything that :meth:`create` made."""
+        self._maker.close()
+
+    def _kind(self, database_type: str | DatabaseType) -> DatabaseType:
+        if isinstance(database_type, DatabaseType):
+            return database_type
+        return type_named(database_type, self._types)
+
+    def _kind_of(self, container: Container) -> DatabaseType:
+        made = self._maker.kind_of(_identity(container))
+        return made or self._kind(container.labels[f"{LABEL}type"])
+
+    def _container(self, instance: Instance | str) -> Container:
+        container = self._find(instance)
+        if container is None:
+            raise not_found(instance if isinstance(instance, str) else instance.name)
+        return container
+
+    def _find(self, instance: Instance | str) -> Container | None:
+        """Find by id where it is known: a name may have been given to another server since."""
+        if isinstance(instance, Instance):
+            found = self._runtime.containers({f"{LABEL}id": str(instance.id)})
+            return found[0] if found else None
+        container = self._runtime.find(f"ldb-{instance.removeprefix('ldb-')}")
+        if container is None or not self._ours.items() <= container.labels.items():
+            return None
+        return container
+
+
+def _identity(container: Container) -> UUID:
+    return UUID(container.labels[f"{LABEL}id"])

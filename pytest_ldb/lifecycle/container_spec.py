@@ -1,0 +1,173 @@
+"""A request becomes a container, and a container becomes an instance again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+from uuid import UUID
+
+from ..engines.protocol import Container, ContainerSpec, Image
+from ..model.credentials import derive_password
+from ..model.database_type import DatabaseType, render
+from ..model.errors import ForeignContainer, InstanceNotFound, hidden
+from ..model.instance import Credentials, Instance, InstanceStatus
+from ..model.request import LABEL, SCHEMA, CreateInstanceRequest, seed_of
+
+__tracebackhide__ = hidden
+
+INSIDE = "localhost"
+"""The server's host, seen from its own container."""
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """What the labels of a container of ours say."""
+
+    id: UUID
+    name: str
+    type: str
+    image: str
+    project: str
+    fingerprint: str
+    run: str
+    kept: bool
+    shared: bool
+    volume: str
+    created_at: datetime
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, container: Container) -> Ownership:
+        """Read the labels.
+
+        Raises:
+            ForeignContainer: They are not ours, or of a version that we do not know.
+        """
+        labels = container.labels
+        if labels.get(f"{LABEL}schema") != SCHEMA:
+            raise ForeignContainer(
+                container.name,
+                "a container that this version of pytest-ldb did not create has this name",
+                evidence=f"container {container.id[:12]}, labels {dict(labels) or 'none'}",
+                remedy=f"If nobody needs it, end it: docker rm --force --volumes {container.name}",
+            )
+        return cls(
+            id=UUID(labels[f"{LABEL}id"]),
+            name=labels[f"{LABEL}name"],
+            type=labels[f"{LABEL}type"],
+            image=labels[f"{LABEL}image"],
+            project=labels[f"{LABEL}project"],
+            fingerprint=labels[f"{LABEL}fingerprint"],
+            run=labels[f"{LABEL}run"],
+            kept=labels[f"{LABEL}kept"] == "true",
+            shared=labels[f"{LABEL}shared"] == "true",
+            volume=labels.get(f"{LABEL}volume", ""),
+            created_at=datetime.fromisoformat(labels[f"{LABEL}created"]),
+            facts=json.loads(labels[f"{LABEL}facts"]),
+        )
+
+
+def labels_for(request: CreateInstanceRequest, identity: UUID) -> dict[str, str]:
+    """Return the labels that make a container ours, and tell whose and what it is."""
+    return {
+        f"{LABEL}schema": SCHEMA,
+        f"{LABEL}id": str(identity),
+        f"{LABEL}name": request.name,
+        f"{LABEL}type": request.database_type.name,
+        f"{LABEL}image": request.image,
+        f"{LABEL}project": request.scope.project,
+        f"{LABEL}fingerprint": request.fingerprint,
+        f"{LABEL}run": request.scope.run,
+        f"{LABEL}kept": str(request.kept).lower(),
+        f"{LABEL}shared": str(request.shared).lower(),
+        f"{LABEL}user": request.scope.user,
+        f"{LABEL}volume": request.volume,
+        f"{LABEL}created": datetime.now(timezone.utc).isoformat(),
+        f"{LABEL}facts": json.dumps(request.facts),
+    }
+
+
+def credentials_for(request: CreateInstanceRequest, secret: bytes) -> Credentials:
+    """Return the superuser of the servers that equal requests share."""
+    password = derive_password(secret, request.seed)
+    return Credentials(request.database_type.user, password)
+
+
+def container_spec(
+    request: CreateInstanceRequest, image: Image, credentials: Credentials, identity: UUID
+) -> ContainerSpec:
+    """Return the container that answers the request."""
+    kind = request.database_type
+    values = values_inside(kind, credentials)
+    environment = {name: render(text, values) for name, text in kind.credential_environment.items()}
+    return ContainerSpec(
+        name=request.container,
+        image=request.image,
+        command=tuple(render(argument, values) for argument in request.arguments),
+        environment={**environment, **kind.environment},
+        labels=labels_for(request, identity),
+        port=kind.port,
+        bind=request.bind,
+        host_port=request.host_port,
+        volumes=volumes_for(request.volume, image.volumes),
+        memory_volumes=image.volumes if request.in_memory else (),
+        data_mib=kind.data_mib,
+        memory_mib=kind.memory_mib,
+        shm_mib=kind.shm_mib,
+        auto_remove=request.shared and not request.kept,
+        files={f"{kind.init_directory}/{p.name}": p.read_bytes() for p in kind.init_scripts},
+    )
+
+
+def volumes_for(volume: str, paths: Sequence[str]) -> dict[str, str]:
+    """Return the name of the volume for each path that data is at."""
+    if not volume or len(paths) == 1:
+        return dict.fromkeys(paths if volume else (), volume)
+    return {path: f"{volume}{path.replace('/', '-')}" for path in paths}
+
+
+def values_inside(kind: DatabaseType, credentials: Credentials) -> dict[str, str]:
+    """Return what the placeholders of templates mean inside the container."""
+    return {
+        "user": credentials.user,
+        "password": str(credentials.password),
+        "host": INSIDE,
+        "port": str(kind.port),
+        "database": kind.initial_database,
+        "template": kind.initial_database,
+    }
+
+
+def client_environment(kind: DatabaseType, credentials: Credentials) -> dict[str, str]:
+    """Return what the clients beside a server find in their environment, to log in."""
+    values = values_inside(kind, credentials)
+    return {name: render(text, values) for name, text in kind.client_environment.items()}
+
+
+def instance_of(container: Container, secret: bytes) -> Instance:
+    """Return the instance that a container of ours is."""
+    ours = Ownership.of(container)
+    return Instance(
+        id=ours.id,
+        name=ours.name,
+        database_type=ours.type,
+        image=ours.image,
+        credentials=Credentials(
+            ours.facts["user"], derive_password(secret, seed_of(ours.volume, ours.fingerprint))
+        ),
+        created_at=ours.created_at,
+        address=container.address,
+        status=InstanceStatus.of(container.state, container.exit_code),
+    )
+
+
+def not_found(name: str) -> InstanceNotFound:
+    """Return the error for a name that no server of ours has."""
+    return InstanceNotFound(
+        name,
+        "there is no such server of pytest-ldb",
+        remedy="Lifecycle.list(), or `pytest-ldb list`, names those there are.",
+    )

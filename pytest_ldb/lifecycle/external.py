@@ -1,0 +1,115 @@
+"""A server that exists already: nothing is started, only our own databases come and go there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
+from urllib.parse import SplitResult, unquote, urlsplit
+from uuid import NAMESPACE_URL, uuid5
+
+from ..model.database_type import DatabaseType, render
+from ..model.errors import CommandFailed, InvalidRequest
+from ..model.instance import Address, Credentials, Instance, InstanceStatus, Secret
+from ..shell.shell import Shell
+from .lease import Lease
+
+
+def external_lease(
+    kind: DatabaseType, url: str, open_shell: Callable[[str, Mapping[str, str]], Shell]
+) -> Lease:
+    """Return a lease on the server at ``url``.
+
+    Args:
+        kind: What runs there.
+        url: Where it is and who may enter; its database is not touched.
+        open_shell: Opens a shell on this machine, given a name and an environment.
+
+    Raises:
+        InvalidRequest: The URL cannot be understood.
+    """
+    parts = _split(kind, url)
+    instance = _instance(kind, parts)
+    values = {
+        "user": instance.credentials.user,
+        "password": str(instance.credentials.password),
+        "host": parts.hostname or "",
+        "port": str(parts.port or kind.port),
+        "database": kind.initial_database,
+        "template": kind.initial_database,
+    }
+    templates = {**kind.variables, **kind.client_environment}
+    environment = {name: render(text, values) for name, text in templates.items()}
+    shell = open_shell(instance.name, environment)
+    _check_client(kind, shell)
+    return Lease(
+        instance=instance,
+        database_type=replace(kind, url=_template(kind, parts)),
+        shell=shell,
+        values=values,
+        outlives_run=True,
+        origin="external",
+        fingerprint=str(instance.id),
+    )
+
+
+def _check_client(kind: DatabaseType, shell: Shell) -> None:
+    """Databases are dropped when nobody listens any more, so look before the first is created."""
+    program = kind.client[:1] if isinstance(kind.drop, str) else kind.drop[:1]
+    if not program:
+        return
+    try:
+        shell.run(["command", "-v", *program])
+    except CommandFailed:
+        shell.close()
+        raise InvalidRequest(
+            f"LDB_{kind.name.upper()}_URL",
+            f"databases on an existing server are made with `{program[0]}`, which is not here",
+            remedy=f"Install the client programs of {kind.name} on this machine.",
+        ) from None
+
+
+def _split(kind: DatabaseType, url: str) -> SplitResult:
+    variable = f"LDB_{kind.name.upper()}_URL"
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or not parts.scheme:
+        raise InvalidRequest(
+            variable,
+            f"{Secret(url)!r} is not the address of a server",
+            remedy=f"Write it like {kind.url.format_map(_Example())}",
+        )
+    return parts
+
+
+def _instance(kind: DatabaseType, parts: SplitResult) -> Instance:
+    host, port = parts.hostname or "", parts.port or kind.port
+    return Instance(
+        id=uuid5(NAMESPACE_URL, f"{kind.name}://{host}:{port}"),
+        name=f"{kind.name} at {host}:{port}",
+        database_type=kind.name,
+        image="",
+        credentials=Credentials(
+            unquote(parts.username or "") or kind.user, unquote(parts.password or "")
+        ),
+        created_at=datetime.now(timezone.utc),
+        address=Address(host, port),
+        status=InstanceStatus.RUNNING,
+    )
+
+
+def _template(kind: DatabaseType, parts: SplitResult) -> str:
+    """Return the type's URL with the scheme, the query and the absence of credentials as given."""
+    declared = urlsplit(kind.url.replace("{", "").replace("}", ""))
+    query = parts.query or (declared.query if parts.password else "")
+    login = "{user}:{password}@" if parts.password else "{user}@" if parts.username else ""
+    address = f"{parts.scheme}://{login}{{host}}:{{port}}/{{database}}"
+    return f"{address}?{query}" if query else address
+
+
+class _Example(dict[str, str]):
+    def __missing__(self, name: str) -> str:
+        return name.upper()

@@ -1,0 +1,134 @@
+"""Waiting for a server to answer, and explaining why it was in vain."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Callable, Iterable
+
+from ..engines.protocol import Exit, Watch
+from ..model.database_type import Exchange
+from ..model.errors import DiskFull, InstanceDied, NotReady, OutOfMemory, StartFailed, hidden
+from ..model.instance import Address
+
+__tracebackhide__ = hidden
+
+FIRST_PAUSE_S = 0.005
+LONGEST_PAUSE_S = 0.05
+EXCHANGE_TIMEOUT_S = 1.0
+LOG_LINES = 20
+KILLED = 128 + 9
+
+
+def ask(address: Address, exchange: Exchange, timeout_s: float = EXCHANGE_TIMEOUT_S) -> bytes:
+    """Return what the server answers, empty if nothing; stops as soon as it proves readiness.
+
+    Being accepted proves nothing: the engine's proxy accepts before anything listens behind it.
+    """
+    answer = b""
+    try:
+        with socket.create_connection((address.host, address.port), timeout_s) as connection:
+            connection.sendall(exchange.send)
+            while not exchange.proves(answer):
+                chunk = connection.recv(4096)
+                if not chunk:
+                    break
+                answer += chunk
+    except OSError:
+        pass
+    return answer
+
+
+def wait_until_ready(  # noqa: PLR0913 - the clock and the secrets are for tests and logs
+    subject: str,
+    address: Address | None,
+    exchange: Exchange,
+    watch: Watch,
+    *,
+    timeout_s: float,
+    secrets: Iterable[str] = (),
+    look: Callable[[], None] = lambda: None,
+    now: Callable[[], float] = time.monotonic,
+) -> None:
+    """Return when the server is ready.
+
+    Args:
+        subject: What to call the server in messages.
+        address: Where to ask; None if it ended before it had a port.
+        exchange: What to ask.
+        watch: Tells at once when the container has ended.
+        timeout_s: The most time to wait.
+        secrets: Strings to mask in the server's log.
+        look: Called again and again while it is not ready.
+        now: The clock.
+
+    Raises:
+        InstanceDied: The server ended by itself; OutOfMemory and DiskFull where that was why.
+        NotReady: The time was up.
+    """
+    began, answer, pause = now(), b"", FIRST_PAUSE_S
+    while True:
+        if address is not None:
+            answer = ask(address, exchange)
+            if exchange.proves(answer):
+                return
+        ended = watch.ended(pause)
+        if ended is not None:
+            raise died(subject, ended, _masked(watch.log(LOG_LINES), secrets))
+        if now() - began > timeout_s:
+            log = _masked(watch.log(LOG_LINES), secrets)
+            raise _not_ready(subject, address, timeout_s, answer, log)
+        look()
+        pause = min(pause * 1.3, LONGEST_PAUSE_S)
+
+
+def died(subject: str, ended: Exit, log: str) -> StartFailed:
+    """Return the error for a server that ended by itself, named after its cause."""
+    evidence = log or "(it wrote nothing to its log)"
+    if re.search(r"no space left on device|disk (is )?full", log, re.IGNORECASE):
+        return DiskFull(
+            subject,
+            f"the server ended with exit code {ended.code}, its disk is full",
+            evidence=evidence,
+            remedy="Data in memory: raise data_mib of the DatabaseType. Data on disk "
+            "(--ldb-durable): free space on the engine, `docker system df` shows what takes it.",
+        )
+    if ended.out_of_memory or _ran_out_of_memory(log):
+        return OutOfMemory(
+            subject,
+            f"the server ended with exit code {ended.code}, out of memory",
+            evidence=evidence,
+            remedy="Raise memory_mib of the DatabaseType (data in memory counts), "
+            "or give the engine more memory.",
+        )
+    hint = " (killed; perhaps out of memory)" if ended.code == KILLED else ""
+    return InstanceDied(
+        subject,
+        f"the server ended with exit code {ended.code}{hint}",
+        evidence=evidence,
+        remedy="Its last log lines, above, say why; check the image, its command and environment.",
+    )
+
+
+def _ran_out_of_memory(log: str) -> bool:
+    return bool(re.search(r"out of memory|cannot allocate memory", log, re.IGNORECASE))
+
+
+def _not_ready(
+    subject: str, address: Address | None, timeout_s: float, answer: bytes, log: str
+) -> NotReady:
+    heard = f"its last answer was {answer[:80]!r}" if answer else "it answered nothing"
+    where = f"{address.host}:{address.port}" if address else "a port that it never opened"
+    return NotReady(
+        subject,
+        f"the server runs, but was not ready after {timeout_s:g} s: on {where} {heard}",
+        evidence=log or "(it wrote nothing to its log)",
+        remedy="Raise --ldb-timeout if the machine is slow; its log, above, says what it is doing.",
+    )
+
+
+def _masked(text: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "********") if secret else text
+    return text

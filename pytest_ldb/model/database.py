@@ -1,0 +1,202 @@
+"""What a test receives: a database, and its address in the words of the usual drivers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import quote
+from uuid import UUID
+
+from .database_type import DatabaseType, render
+from .errors import InvalidRequest, NotRunning, hidden
+from .instance import Address, Instance, Secret
+
+__tracebackhide__ = hidden
+
+
+class Keeper(Protocol):
+    """Copies databases on one server."""
+
+    def snapshot(self, database: Database) -> str:
+        """Copy a database and return the name of the copy."""
+
+    def restore(self, database: Database, snapshot: str) -> None:
+        """Make a database equal to a copy."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a database held at one moment; it is gone with that database.
+
+    Args:
+        instance: The id of the server.
+        name: The name of the copy on that server.
+    """
+
+    instance: UUID
+    name: str
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database on a real server. It holds data, never connections.
+
+    Args:
+        instance: The server.
+        database: The name of the database; for Redis its number.
+        database_type: What is known about its kind.
+    """
+
+    instance: Instance
+    database: str
+    database_type: DatabaseType
+    _keeper: Keeper | None = field(default=None, compare=False, repr=False)
+
+    def snapshot(self) -> Snapshot:
+        """Remember what the database holds now. The server ends all connections to it.
+
+        Raises:
+            InvalidRequest: This object came from another process, or from the fixture ``ldb``.
+            CommandFailed: The server refused.
+        """
+        return Snapshot(self.instance.id, self._kept_by.snapshot(self))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Make the database hold what it, or another one on this server, held at the snapshot.
+
+        The server ends all connections to it; the address stays the same. A snapshot can be
+        restored any number of times.
+
+        Raises:
+            InvalidRequest: The snapshot is of another server, or as above.
+            CommandFailed: The server refused.
+        """
+        if snapshot.instance != self.instance.id:
+            raise InvalidRequest(repr(self), f"{snapshot} is of another server")
+        self._kept_by.restore(self, snapshot.name)
+
+    @property
+    def _kept_by(self) -> Keeper:
+        if self._keeper is None:
+            raise InvalidRequest(
+                repr(self),
+                "snapshots are made by the process that made the database",
+                remedy="Use the object that the fixture returned, in its own process.",
+            )
+        return self._keeper
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Other processes get the address; the connection to the server stays here."""
+        return {**self.__dict__, "_keeper": None}
+
+    def __repr__(self) -> str:
+        if self.instance.address is None:
+            return f"<Database {self.database!r} on {self.instance.name!r}, which does not run>"
+        return f"<Database {self.url!r}>"
+
+    @property
+    def address(self) -> Address:
+        """Where the server listens."""
+        if self.instance.address is None:
+            raise NotRunning(
+                self.instance.name, "it does not run, so it has no address", remedy="Start it."
+            )
+        return self.instance.address
+
+    @property
+    def host(self) -> str:
+        """The server's host, usually 127.0.0.1."""
+        return self.address.host
+
+    @property
+    def port(self) -> int:
+        """The server's port on that host."""
+        return self.address.port
+
+    @property
+    def user(self) -> str:
+        """A user who may do everything on the server."""
+        return self.instance.credentials.user
+
+    @property
+    def password(self) -> str:
+        """That user's password; its repr is a mask."""
+        return self.instance.credentials.password
+
+    @property
+    def url(self) -> str:
+        """The address with everything needed to connect; its repr hides the password."""
+        return self._url(self.database_type.url)
+
+    def sqlalchemy_url(self, driver: str) -> str:
+        """Return the address for ``sqlalchemy.create_engine`` with the driver that you name.
+
+        Args:
+            driver: As SQLAlchemy spells it, for example ``psycopg``, ``asyncpg``, ``pymysql``.
+
+        Raises:
+            InvalidRequest: SQLAlchemy does not support this database.
+        """
+        if not self.database_type.dialect:
+            raise self._unsupported("SQLAlchemy")
+        _, _, rest = self.database_type.url.partition("://")
+        return self._url(f"{self.database_type.dialect}+{driver}://{rest}")
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """Keyword arguments for the usual drivers: ``asyncpg.connect(**database.keywords)``."""
+        return self._arguments(self.database_type.driver_keywords)
+
+    @property
+    def libpq(self) -> dict[str, Any]:
+        """Keywords of libpq: ``psycopg.connect(**database.libpq)``.
+
+        Raises:
+            InvalidRequest: The database does not speak PostgreSQL's protocol.
+        """
+        if not self.database_type.libpq_keywords:
+            raise self._unsupported("libpq")
+        return self._arguments(self.database_type.libpq_keywords)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment variables for other programs (``PGHOST``, …), to pass to ``subprocess``."""
+        return self._filled(self.database_type.variables)
+
+    def _filled(self, templates: Mapping[str, str]) -> dict[str, str]:
+        return {name: self._fill(template) for name, template in templates.items()}
+
+    def _fill(self, template: str) -> str:
+        if "://" in template:
+            return self._url(template)
+        text = render(template, self._values)
+        return Secret(text) if "{password}" in template else text
+
+    def _arguments(self, templates: Mapping[str, str]) -> dict[str, Any]:
+        numbers = ["{port}", "{database}" if self.database_type.numbered_databases else ""]
+        filled = self._filled(templates)
+        return {name: int(v) if templates[name] in numbers else v for name, v in filled.items()}
+
+    def _url(self, template: str) -> Secret:
+        values = {name: quote(value, safe="") for name, value in self._values.items()}
+        values["host"] = f"[{self.host}]" if ":" in self.host else self.host
+        return Secret(render(template, values), render(template, {**values, "password": "***"}))
+
+    @property
+    def _values(self) -> dict[str, str]:
+        return {
+            "user": self.user,
+            "password": str(self.password),
+            "host": self.host,
+            "port": str(self.port),
+            "database": self.database,
+            "template": self.database_type.initial_database,
+        }
+
+    def _unsupported(self, what: str) -> InvalidRequest:
+        return InvalidRequest(
+            self.database_type.name,
+            f"{what} does not know this kind of database",
+            remedy="Use .url, or .keywords for its own driver.",
+        )

@@ -1,0 +1,192 @@
+"""One server, fully decided, before anything is started."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .credentials import user_mark
+from .database_type import DatabaseType
+from .errors import InvalidRequest
+
+LABEL = "pytest-ldb."
+"""The prefix of the labels that make a container ours."""
+
+SCHEMA = "1"
+"""Raised whenever a container made by an older version must not be used by this one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """Whose server it is: the user's and the checkout's, and the run's.
+
+    Args:
+        project: ``<slug>-<8 hex>`` of the project's root directory and of the user's secret: the
+            same path may be another project elsewhere, and passwords derive from the secret.
+        run: The id of the run, 8 hex digits.
+        user: Tells the user's things on an engine from those of others.
+    """
+
+    project: str
+    run: str
+    user: str = ""
+
+    @classmethod
+    def of(cls, root: Path, run: str, secret: bytes) -> Scope:
+        """Return the scope of a run of the user with this secret in the checkout at ``root``."""
+        slug = "".join(c if c.isascii() and c.isalnum() else "-" for c in root.name.lower())
+        slug = slug.strip("-")[:24].strip("-") or "project"
+        digest = hmac.new(secret, str(root.resolve()).encode(), hashlib.sha256).hexdigest()[:8]
+        return cls(project=f"{slug}-{digest}", run=run, user=user_mark(secret))
+
+    @classmethod
+    def free(cls, secret: bytes) -> Scope:
+        """Return the scope of servers that belong to the user with this secret, and no project."""
+        return cls(project="", run="", user=user_mark(secret))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateInstanceRequest:
+    """One server, fully decided: equal requests share a server.
+
+    Args:
+        database_type: What to run.
+        image: The reference to run, prefix and overrides applied.
+        image_id: The id that the reference had on the engine.
+        scope: Whose it is.
+        kept: Whether it outlives the run.
+        shared: Whether other processes of the run use it too. One that is not survives being
+            stopped; unless kept, it is removed when the process that made it ends.
+        durable: Whether data must survive a crash; otherwise it is held in memory.
+        bind: The address of the engine's host that the port is published on.
+        suffix: Tells servers of one type in one run apart.
+        own_name: Its name, where somebody has given it one.
+        host_port: The port to publish it on; None: one that the engine chooses.
+        volume: The name of the volume that holds its data, which outlives it; empty: none does.
+    """
+
+    database_type: DatabaseType
+    image: str
+    image_id: str
+    scope: Scope
+    kept: bool = False
+    shared: bool = True
+    durable: bool = False
+    bind: str = "127.0.0.1"
+    suffix: str = ""
+    own_name: str = ""
+    host_port: int | None = None
+    volume: str = ""
+
+    @property
+    def family(self) -> str:
+        """The part of the name that all servers of this type in this checkout share."""
+        return f"{self.scope.project}-{self.database_type.name}"
+
+    @property
+    def name(self) -> str:
+        """Unique per request and, unless kept, per run."""
+        if self.own_name:
+            return self.own_name
+        ending = self.fingerprint[:8] if self.kept else self.scope.run
+        return "-".join(filter(None, (self.family, ending, self.suffix)))
+
+    @property
+    def container(self) -> str:
+        """The name of the container."""
+        return f"ldb-{self.name}"
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the data lives in memory: not if it must survive a crash or a stop."""
+        return self.shared and not self.durable
+
+    @property
+    def snapshots(self) -> bool:
+        """Whether the initialised server is worth being remembered, and can be put into memory."""
+        return self.database_type.snapshots and self.in_memory
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What follows the image's entrypoint (template)."""
+        kind = self.database_type
+        ours = (*kind.arguments, *(kind.tuning if self.in_memory else ()))
+        if not ours:
+            return kind.command
+        if kind.command and not kind.command[0].startswith("-"):
+            return (kind.command[0], *ours, *kind.command[1:])
+        return (*filter(None, (kind.program,)), *ours, *kind.command)
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """Everything that changes how the server behaves, by name; holds no secret of ours."""
+        kind = self.database_type
+        return {
+            "schema": SCHEMA,
+            "type": kind.name,
+            "image": self.image,
+            "image id": self.image_id,
+            "command": list(self.arguments),
+            "environment": {**kind.credential_environment, **kind.environment},
+            "init scripts": {
+                f"{kind.init_directory}/{path.name}": _digest(path) for path in kind.init_scripts
+            },
+            "durable": self.durable,
+            "in memory": self.in_memory,
+            "data": list(kind.data_paths),
+            "bind": self.bind,
+            "port": kind.port,
+            "user": kind.user,
+            "initial database": kind.initial_database,
+            "limits": [kind.data_mib, kind.memory_mib, kind.shm_mib],
+        }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of :attr:`facts`, 64 hex digits."""
+        return hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def seed(self) -> str:
+        """What the password derives from: data that outlives its server knows the password."""
+        return seed_of(self.volume, self.fingerprint)
+
+    def difference(self, other_facts: Mapping[str, Any]) -> str:
+        """Say in one line what differs from the facts that another server was made from."""
+        changed = [
+            _change(name, other_facts.get(name), fact)
+            for name, fact in self.facts.items()
+            if other_facts.get(name) != fact
+        ]
+        return re.sub(r"sha256:([0-9a-f]{12})[0-9a-f]+", r"\1", "; ".join(changed))
+
+
+def seed_of(volume: str, fingerprint: str) -> str:
+    """Return what a server's password derives from."""
+    return f"volume {volume}" if volume else fingerprint
+
+
+def _change(name: str, before: Any, now: Any) -> str:
+    """Say what changed; of lists only what is new and what is gone."""
+    if not isinstance(before, list) or not isinstance(now, list):
+        return f"{name} was {before}, is {now}"
+    lost = [part for part in before if part not in now]
+    gained = [part for part in now if part not in before]
+    parts = ("lost", lost), ("gained", gained)
+    return f"{name} " + ", ".join(f"{word} {some}" for word, some in parts if some)
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise InvalidRequest(
+            str(path), "this init script cannot be read", evidence=str(error)
+        ) from error

@@ -1,0 +1,239 @@
+"""Addresses in the environment, before conftest files and a project's settings are imported.
+
+A fixture comes too late for what is decided at import.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+
+from ..databases import all_types
+from ..model.database import Database
+from ..model.database_type import DatabaseType
+from ..model.errors import EngineUnavailable, LdbError
+from ..model.instance import Address, Credentials, Instance, type_named
+from ..model.settings import Settings
+from .options import RUNS_NO_TEST, read_environment, read_options
+from .xdist import announce_place
+
+if TYPE_CHECKING:
+    from .session import Session
+
+ATTRIBUTES = ("url", "host", "port", "user", "password", "database")
+CALLED = "sqlalchemy_url"
+"""The one that takes a driver."""
+
+TELLS_ONLY = ("help", "version", "markers", "cacheshow")
+"""pytest's options with which nothing is even collected."""
+
+NOT_STARTED = "not-started"
+NOBODY = Address("127.0.0.1", 1)
+"""No database listens there."""
+
+_BRACES = re.compile(r"\{(.*?)\}")
+_PART = re.compile(r"(\w+)\.(\w+)(?:\((\w+)\))?")
+
+_RUNTIMES = pytest.StashKey[int]()
+
+
+class _Early:
+    """pytest's configuration before conftest files have added theirs."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def getoption(self, name: str) -> Any:
+        return getattr(self._config.known_args_namespace, name, None)
+
+    def getini(self, name: str) -> Any:
+        return self._config.getini(name)
+
+
+def fill(
+    config: pytest.Config,
+    added: Iterable[DatabaseType],
+    begin: Callable[[dict[str, Any]], Session],
+) -> None:
+    """Set the variables that are asked for, for the run.
+
+    Args:
+        config: pytest's; nothing but what :class:`_Early` reads is there yet.
+        added: Types of plugins.
+        begin: Makes the session, from what the user decided.
+
+    Raises:
+        pytest.UsageError: An expression is wrong, or a server cannot be had.
+    """
+    early, types = _Early(config), all_types(added)
+    runs = not any(early.getoption(option) for option in (*TELLS_ONLY, *RUNS_NO_TEST))
+    expressions = read_environment(early)
+    kinds = types_in(expressions, types)
+    if runs:
+        announce_place(config)
+        config.stash[_RUNTIMES] = _runtimes(config)
+        session = begin(read_options(early, [kind.name for kind in types], all_are_known=False))
+        databases_by_type = _obtained(session, kinds)
+    else:
+        databases_by_type = {kind.name: absent(kind) for kind in kinds}
+    try:
+        values = {n: valued(text, databases_by_type, types) for n, text in expressions.items()}
+    except LdbError as error:
+        raise pytest.UsageError(f"--ldb-env: {error}") from None
+    _set(config, values)
+
+
+def adopt(
+    config: pytest.Config,
+    session: Session,
+    decided: Mapping[str, Any],
+    added: Iterable[DatabaseType],
+) -> None:
+    """Tell a session that was begun early what conftest files have added.
+
+    Raises:
+        pytest.UsageError: It contradicts what was begun.
+    """
+    types = all_types(added)
+    for name, lease in session.leases.items():
+        if lease.database_type not in types:
+            raise pytest.UsageError(
+                f"--ldb-env: a conftest.py has another {name!r}, and is imported after a server of "
+                "it has been started. Declare the type in a plugin, or give it another name."
+            )
+    if _runtimes(config) != config.stash[_RUNTIMES]:
+        raise pytest.UsageError(
+            "--ldb-env: the pytest_ldb_runtime of a conftest.py comes too late. Put it in a plugin."
+        )
+    session.adopt(Settings(**decided), types)
+
+
+def types_in(
+    expressions: Mapping[str, str], types: Sequence[DatabaseType]
+) -> Sequence[DatabaseType]:
+    """Return the types that expressions name.
+
+    Raises:
+        pytest.UsageError: One is wrong; the message lists what there is.
+    """
+    named = {}
+    for variable, text in expressions.items():
+        parts = _BRACES.findall(_template(text))
+        for part in parts:
+            kind = _type_in(part, f"--ldb-env: {variable}={text}", types)
+            named[kind.name] = kind
+    return list(named.values())
+
+
+def valued(text: str, by_type: Mapping[str, Database], types: Sequence[DatabaseType]) -> str:
+    """Return the value of an expression that has been checked."""
+
+    def value(match: re.Match[str]) -> str:
+        name, attribute, driver = _PART.fullmatch(match[1]).groups()  # type: ignore[union-attr]
+        database = by_type[type_named(name, types).name]
+        if attribute == CALLED:
+            return database.sqlalchemy_url(driver)
+        return str(getattr(database, attribute))
+
+    return _BRACES.sub(value, _template(text))
+
+
+def absent(kind: DatabaseType) -> Database:
+    """Return the address of a server that does not run, for runs that run no test."""
+    instance = Instance(
+        id=UUID(int=0),
+        name=NOT_STARTED,
+        database_type=kind.name,
+        image=kind.image,
+        credentials=Credentials(kind.user, NOT_STARTED),
+        created_at=datetime.now(timezone.utc),
+        address=NOBODY,
+    )
+    return Database(instance, kind.initial_database, kind)
+
+
+def beside(database: str, suffixes: Iterable[str]) -> list[str]:
+    """Return what test runners call the databases that they make beside one.
+
+    Django puts a word before the name, and pytest-django suffixes behind it.
+    """
+    names = [f"test_{database}"]
+    for suffix in filter(None, suffixes):
+        names += [f"{name}_{suffix}" for name in names]
+    return names
+
+
+def _template(text: str) -> str:
+    return text if "{" in text else f"{{{text}}}"
+
+
+def _type_in(part: str, subject: str, types: Sequence[DatabaseType]) -> DatabaseType:
+    match = _PART.fullmatch(part)
+    if match is None:
+        raise pytest.UsageError(
+            f"{subject}: it takes TYPE.ATTRIBUTE, for example postgres.url, or a text with such in "
+            "braces."
+        )
+    name, attribute, driver = match.groups()
+    kind = next((kind for kind in types if kind.answers_to(name)), None)
+    if kind is None:
+        raise pytest.UsageError(
+            f"{subject}: there is no database type {name!r}. There are: "
+            f"{', '.join(kind.name for kind in types)}. Types of a conftest.py are not known yet."
+        )
+    if attribute not in (ATTRIBUTES if driver is None else [CALLED]):
+        raise pytest.UsageError(
+            f"{subject}: there is no attribute {part.partition('.')[2]!r}. There are: "
+            f"{', '.join(ATTRIBUTES)}, {CALLED}(DRIVER)."
+        )
+    return kind
+
+
+def _obtained(session: Session, kinds: Sequence[DatabaseType]) -> dict[str, Database]:
+    try:
+        session.begin(kind.name for kind in kinds)
+        return {kind.name: _named(session, kind) for kind in kinds}
+    except LdbError as error:
+        if not isinstance(error, EngineUnavailable) or session.settings.missing != "skip":
+            raise pytest.UsageError(str(error)) from None
+        if not session.worker:
+            session.say(f"--ldb-env: no server is started. {error}")
+        return {kind.name: absent(kind) for kind in kinds}
+
+
+def _named(session: Session, kind: DatabaseType) -> Database:
+    """Take the database that is this process's, and see that nothing beside it stays."""
+    lease = session.lease(kind.name)
+    database = session.database(kind.name)
+    others: list[str] = []
+    if not kind.numbered_databases:
+        suffixes = (os.environ.get("TOX_PARALLEL_ENV", ""), session.worker)
+        others = beside(database.database, suffixes)
+    session.early[kind.name], session.beside[kind.name] = database, others
+    for name in others if lease.outlives_run else ():
+        lease.hands.later(kind.drop, name)
+    return database
+
+
+def _set(config: pytest.Config, values: Mapping[str, str]) -> None:
+    before = {name: os.environ.get(name) for name in values}
+
+    def put_back() -> None:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+    config.add_cleanup(put_back)
+    os.environ.update(values)
+
+
+def _runtimes(config: pytest.Config) -> int:
+    """Return how many say where containers live."""
+    return len(config.hook.pytest_ldb_runtime.get_hookimpls())

@@ -1,0 +1,194 @@
+"""What servers wrote while a test ran, for the report of that test if it failed."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ..engines.protocol import Watch
+from ..model.database_type import DatabaseType
+from ..model.errors import LdbError
+from ..model.instance import Instance
+from .fixtures import BEGAN, databases_of
+
+if TYPE_CHECKING:
+    from .session import Session
+
+LINES_READ = 2000
+"""Reading a long log from its beginning would take an engine long."""
+
+MOST_LINES = 50
+SETTLES_S = 0.05
+"""How long the engine may take to have a line that a server has written."""
+
+PATIENCE_S = 2.0
+"""The most time that all failing tests of a process together wait for that."""
+
+READING_S = 10.0
+
+_WAITED_S = pytest.StashKey[float]()
+
+
+@dataclass(frozen=True)
+class _Server:
+    """A server whose log is to be shown.
+
+    Args:
+        title: Of the section.
+        kind: Its kind, if it is one that there is.
+        container: Its name or id.
+        since: When what matters began, in seconds since 1970.
+        databases: Those that matter; None: all.
+        watch: Evidence where its log is gone.
+    """
+
+    title: str
+    kind: DatabaseType | None
+    container: str
+    since: float
+    databases: Collection[str] | None = None
+    watch: Watch | None = None
+
+
+def show_logs(item: pytest.Item, report: pytest.TestReport, session: Session) -> None:
+    """Add what the servers of a failing test wrote since its setup began to its report.
+
+    The moment is of this machine's clock. An engine on another machine has its own: if that is
+    ahead, lines from before the test come along, and if it is behind, some are missing.
+    """
+    servers = _servers_of(item, session)
+    if servers:
+        _let_settle(item.config)
+    for server in servers:
+        text = _text(server, session)
+        if text:
+            report.sections.append((f"{server.title} log", text))
+
+
+def relevant(
+    lines: Sequence[str],
+    kind: DatabaseType | None,
+    databases: Collection[str] | None = None,
+    since: float = 0.0,
+) -> list[str]:
+    """Return the lines of entries that are about these databases, or about none.
+
+    Args:
+        lines: Of a log.
+        kind: Says what an entry is; None: nobody knows.
+        databases: Their names; None: all.
+        since: Earlier entries are left out; in seconds since 1970.
+    """
+    if kind is None:
+        return list(lines)
+    begins, noise = re.compile(kind.log_entry), re.compile(kind.log_noise or "(?!)")
+    # Otherwise the first lines are the rest of an entry from before.
+    keep = not any(map(begins.match, lines))
+    kept = []
+    for line in lines:
+        entry = begins.match(line)
+        if entry:
+            said = entry.groupdict()
+            keep = _is_about(said.get("database"), databases) and not noise.match(line)
+            keep = keep and _is_later(said.get("time"), since)
+        if keep:
+            kept.append(line)
+    return kept
+
+
+def _is_about(database: str | None, databases: Collection[str] | None) -> bool:
+    return databases is None or database is None or database in databases
+
+
+def _is_later(time: str | None, since: float) -> bool:
+    """Whether this is no earlier than a moment, in milliseconds, as servers have them."""
+    try:
+        moment = datetime.fromisoformat(time or "").replace(tzinfo=timezone.utc)
+    except ValueError:  # Another program of the image had not ended its line.
+        return True
+    return moment >= datetime.fromtimestamp(int(since * 1000) / 1000, timezone.utc)
+
+
+def shortened(lines: Sequence[str]) -> list[str]:
+    """Return the last lines, and before them how many there were."""
+    left_out = len(lines) - MOST_LINES
+    return [f"({left_out} lines before)", *lines[left_out:]] if left_out > 0 else list(lines)
+
+
+def _servers_of(item: pytest.Item, session: Session) -> list[_Server]:
+    began = item.stash.get(BEGAN, 0.0)
+    names: dict[str, set[str]] = {}
+    for database in databases_of(item, session.early.values()):
+        names.setdefault(database.instance.name, set()).add(database.database)
+        if database in session.early.values():
+            beside = session.beside[database.database_type.name]
+            names[database.instance.name].update(beside)
+    shared = [
+        _Server(
+            lease.database_type.name,
+            lease.database_type,
+            lease.container,
+            max(began, lease.since),
+            names[lease.instance.name],
+            lease.watch,
+        )
+        for lease in session.leases.values()
+        if lease.container and lease.instance.name in names
+    ]
+    return shared + _private_servers(item, session, began, names)
+
+
+def _private_servers(
+    item: pytest.Item, session: Session, began: float, used: Collection[str]
+) -> list[_Server]:
+    """Return the servers of the fixture `ldb` that the test was given, or has made."""
+    values = [v for v in getattr(item, "funcargs", {}).values() if isinstance(v, Instance)]
+    names = {*used, *(instance.name for instance in values)}
+    kinds = {kind.name: kind for kind in session.types}
+    return [
+        _Server(instance.name, kinds.get(instance.database_type), f"ldb-{instance.name}", began)
+        for instance in session.made
+        if instance.name in names or instance.created_at.timestamp() >= began
+    ]
+
+
+def _let_settle(config: pytest.Config) -> None:
+    waited_s = config.stash.get(_WAITED_S, 0.0)
+    if waited_s < PATIENCE_S:
+        time.sleep(SETTLES_S)
+        config.stash[_WAITED_S] = waited_s + SETTLES_S
+
+
+def _text(server: _Server, session: Session) -> str:
+    watch, end = server.watch, []
+    try:
+        lines = _read(session, server)
+    except LdbError as error:
+        # A container that removes itself takes its log along.
+        ended = watch.ended(READING_S) if watch else None
+        if watch is None or ended is None:
+            return f"There is none. {error}"
+        lines = watch.log(LINES_READ).splitlines()
+        end = [f"The server has ended, with exit code {ended.code}."]
+    except Exception as error:  # noqa: BLE001 - that a report is lost must not come of it
+        return f"It could not be read: {error!r}"
+    shown = shortened(relevant(lines, server.kind, server.databases, server.since))
+    return "\n".join([*shown, *end])
+
+
+def _read(session: Session, server: _Server) -> list[str]:
+    log = session.log(server.container, tail=LINES_READ, since=server.since)
+    # An engine that falls silent must not keep the run.
+    end = threading.Timer(READING_S, log.close)
+    end.start()
+    try:
+        return list(log)
+    finally:
+        end.cancel()

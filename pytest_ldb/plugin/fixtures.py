@@ -1,0 +1,172 @@
+"""A type of database becomes its fixtures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from ..lifecycle.commands import Lifecycle
+    from ..model.database import Database
+    from .session import Session
+
+_MANUAL = """A database on a real {name} server, private to this process.
+
+Return a `pytest_ldb.Database`: `.url`, `.host`, `.port`, `.user`, `.password`, `.database`,
+`.instance`, and for drivers `.keywords`, `.sqlalchemy_url(driver)`, `.environment`.
+One server is shared by the whole run, all xdist workers included; each worker has a database
+of its own on it, which all tests of that worker share. Users, roles and settings belong to the
+server and so to everybody. It starts when collection ends, on first use at the latest, and is gone
+when the run ends, however the run ends; with --ldb-keep the server stays for the next run.
+"""
+
+_FRESH_MANUAL = """A database on a real {name} server for this test alone.
+
+Return the same kind of object as `ldb_{name}`, which it is on the same server as. It holds what
+`ldb_{name}_setup` has filled it with, and nothing of any other test. After the test it is
+dropped, open connections and all; where that is faster it is put back instead, and read to prove
+it. After a test that failed it stays until the end of the run, unless space gets short.
+Users, roles and settings belong to the server and so to everybody.
+"""
+
+_SETUP_MANUAL = """What fills the databases of `ldb_{name}` and `ldb_{name}_db`; override it.
+
+Return a callable that takes a `pytest_ldb.Database`, or a list of files, or a `pytest_ldb.Setup`.
+It runs once for all workers of a run, on a database that is copied from then on.
+"""
+
+FAILED = pytest.StashKey[bool]()
+"""Whether a phase of this test has failed."""
+
+BEGAN = pytest.StashKey[float]()
+"""When the setup of this test began, in seconds since 1970."""
+
+HANDED_OUT: pytest.StashKey[dict[str, Database]] = pytest.StashKey()
+"""The databases of this test, or of the session's fixtures, by the name of the fixture."""
+
+
+def fixture_module(names: Iterable[str], session: Callable[[], Session]) -> ModuleType:
+    """Return a plugin with a fixture for each type of database, and `ldb`."""
+    module = ModuleType(f"{__name__}.of_this_run")
+    for name in names:
+        setattr(module, f"ldb_{name}", _database_fixture(name, session))
+        setattr(module, f"ldb_{name}_db", _fresh_fixture(name, session))
+        setattr(module, f"ldb_{name}_setup", _setup_fixture(name))
+    module.ldb = _lifecycle_fixture(session)  # type: ignore[attr-defined]
+    return module
+
+
+def _database_fixture(name: str, session: Callable[[], Session]) -> object:
+    def database(request: pytest.FixtureRequest) -> Database:
+        __tracebackhide__ = True
+        setup = request.getfixturevalue(f"ldb_{name}_setup")
+        with failing_in_a_sentence(session()):
+            database = session().database(name, setup)
+        return _handed_out(request, database)
+
+    database.__doc__ = _MANUAL.format(name=name)
+    return pytest.fixture(scope="session", name=f"ldb_{name}")(database)
+
+
+def _fresh_fixture(name: str, session: Callable[[], Session]) -> object:
+    def fresh(request: pytest.FixtureRequest) -> Iterator[Database]:
+        __tracebackhide__ = True
+        setup = request.getfixturevalue(f"ldb_{name}_setup")
+        with failing_in_a_sentence(session()):
+            pool = session().fresh(name, setup, lambda: _users(request, f"ldb_{name}_db"))
+            database = _handed_out(request, pool.take())
+        yield database
+        (pool.keep if request.node.stash.get(FAILED, False) else pool.give_back)(database)
+
+    fresh.__doc__ = _FRESH_MANUAL.format(name=name)
+    return pytest.fixture(name=f"ldb_{name}_db")(fresh)
+
+
+def databases_of(item: pytest.Item, early: Iterable[Database]) -> list[Database]:
+    """Return the databases that this test has, also if a fixture that uses them has failed.
+
+    Args:
+        item: The test.
+        early: Those whose addresses are in the environment: any test may use them.
+    """
+    from ..model.database import Database
+
+    fixtures = getattr(item, "fixturenames", ())
+    nothing: dict[str, Database] = {}
+    values: list[object] = [
+        database
+        for node in (item.session, item)
+        for fixture, database in node.stash.get(HANDED_OUT, nothing).items()
+        if fixture in fixtures
+    ]
+    values += [*getattr(item, "funcargs", {}).values(), *early]
+    databases = [value for value in values if isinstance(value, Database)]
+    return list({repr(database): database for database in databases}.values())
+
+
+def _handed_out(request: pytest.FixtureRequest, database: Database) -> Database:
+    fixture = str(request.fixturename)
+    request.node.stash.setdefault(HANDED_OUT, {})[fixture] = database
+    return database
+
+
+def used_types(items: Iterable[pytest.Item], names: Iterable[str]) -> list[str]:
+    """Return the types whose fixtures these tests use, those that will be skipped left out."""
+    fixtures = {f"ldb_{name}{suffix}": name for name in names for suffix in ("", "_db")}
+    used = {
+        fixtures[fixture]: None
+        for item in items
+        if not (item.get_closest_marker("skip") or item.get_closest_marker("skipif"))
+        for fixture in getattr(item, "fixturenames", ())
+        if fixture in fixtures
+    }
+    return list(used)
+
+
+def _users(request: pytest.FixtureRequest, fixture: str) -> int:
+    """Return how many tests use a fixture; any may if none says so (`getfixturevalue`)."""
+    items = request.session.items
+    return sum(fixture in getattr(item, "fixturenames", ()) for item in items) or len(items)
+
+
+def _setup_fixture(name: str) -> object:
+    def setup() -> None:
+        return None
+
+    setup.__doc__ = _SETUP_MANUAL.format(name=name)
+    return pytest.fixture(scope="session", name=f"ldb_{name}_setup")(setup)
+
+
+def _lifecycle_fixture(session: Callable[[], Session]) -> object:
+    def ldb() -> Lifecycle:
+        """Servers that a test has to itself, to stop, restart and break.
+
+        Return a `pytest_ldb.Lifecycle`: `create(type)`, `start`, `stop`, `restart`, `delete`,
+        `list`, `status`. What it creates is deleted at the end of the run, however the run ends.
+        """
+        with failing_in_a_sentence(session()):
+            return session().lifecycle
+
+    return pytest.fixture(scope="session")(ldb)
+
+
+class failing_in_a_sentence:  # noqa: N801 - reads as one
+    """Turn our errors into a failure without a traceback, or into a skip where that was asked."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Translate."""
+        from ..model.errors import EngineUnavailable, LdbError
+
+        if isinstance(error, EngineUnavailable) and self._session.settings.missing == "skip":
+            raise pytest.skip.Exception(str(error)) from None
+        if isinstance(error, LdbError):
+            raise pytest.fail.Exception(str(error), pytrace=False) from None

@@ -1,0 +1,295 @@
+"""Every option: its name, its kind, where its value comes from.
+
+Command line, then environment, then ini: the first value that is given wins, even if it is `0`
+or empty.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import pytest
+
+from ..util.env import by_type, images_in
+
+
+class Given(Protocol):
+    """Where options are read from."""
+
+    def getoption(self, name: str) -> Any:
+        """Return what the command line says; None if nothing."""
+
+    def getini(self, name: str) -> Any:
+        """Return what the configuration file says; None or an empty list if nothing."""
+
+
+class _Wrong(ValueError):
+    """A value that an option does not take; the message says what it does take."""
+
+
+class Option:
+    """One option. Not a dataclass: making one takes longer than all else here, in every run.
+
+    Args:
+        name: ``keep`` for ``--ldb-keep``, ini ``ldb_keep`` and ``LDB_KEEP``.
+        parse: From a text to a value.
+        text: Its help.
+        metavar: What its value is; empty for a switch.
+    """
+
+    __slots__ = ("help", "metavar", "name", "parse")
+
+    def __init__(
+        self, name: str, parse: Callable[[str], Any], text: str, metavar: str = ""
+    ) -> None:
+        self.name = name
+        self.parse = parse
+        self.help = text
+        self.metavar = metavar
+
+    @property
+    def flag(self) -> str:
+        """As on the command line."""
+        return f"--ldb-{self.name.replace('_', '-')}"
+
+    @property
+    def ini(self) -> str:
+        """As in pytest's configuration file."""
+        return f"ldb_{self.name}"
+
+    @property
+    def variable(self) -> str:
+        """As in the environment."""
+        return f"LDB_{self.name.upper()}"
+
+
+def _switch(text: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True}
+    words |= {"0": False, "false": False, "no": False, "off": False, "": False}
+    if text.lower() not in words:
+        raise _Wrong("it takes true or false")
+    return words[text.lower()]
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise _Wrong(f"it takes one of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise _Wrong("it takes a number of seconds greater than 0")
+    return value
+
+
+def _images(text: str) -> dict[str, str]:
+    try:
+        return images_in(text)
+    except ValueError as error:
+        raise _Wrong(str(error)) from None
+
+
+def _variables(text: str) -> dict[str, str]:
+    # A comma may be part of an address.
+    pairs = [part.partition("=") for part in re.split(r"\n|,(?=\s*\w+\s*=)", text) if part.strip()]
+    given = {name.strip(): expression.strip() for name, _, expression in pairs}
+    if not all(re.fullmatch(r"\w+", name) and expression for name, expression in given.items()):
+        raise _Wrong("it takes NAME=EXPRESSION, for example DATABASE_URL=postgres.url")
+    return given
+
+
+def _address(text: str) -> str:
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:  # Empty above all: engines take that for all addresses.
+        raise _Wrong("it takes an address, for example 0.0.0.0 for all that there are") from None
+    return text
+
+
+def _text(text: str) -> str:
+    return text
+
+
+SEVERAL = (_images, _variables)
+"""Values of these can be given more than once."""
+
+OPTIONS = (
+    Option("keep", _switch, "Keep the servers after the run; the next run attaches to them."),
+    Option(
+        "keep_failed",
+        _switch,
+        "Keep the servers that failed tests used, with the databases of those tests.",
+    ),
+    Option("recreate", _switch, "Replace kept servers by new ones."),
+    Option(
+        "image",
+        _images,
+        "Run this image for a type of database, for example postgres=postgres:17 (repeatable).",
+        "NAME=REFERENCE",
+    ),
+    Option(
+        "image_prefix",
+        _text,
+        "Pull from this registry what is named without one, for example mirror.example.com/hub.",
+        "PREFIX",
+    ),
+    Option(
+        "pull",
+        _one_of("missing", "always", "never"),
+        "When to pull images: missing (default), always, never.",
+        "WHEN",
+    ),
+    Option(
+        "timeout",
+        _seconds,
+        "The most time that a server may take to become ready (default: 60).",
+        "SECONDS",
+    ),
+    Option(
+        "missing",
+        _one_of("error", "skip"),
+        "What tests do when no container engine answers: error (default), skip.",
+        "WHAT",
+    ),
+    Option(
+        "snapshots",
+        _one_of("auto", "always", "never"),
+        "Remember initialised servers: auto (default), always, never.",
+        "WHEN",
+    ),
+    Option("durable", _switch, "Keep data on disk, safe against crashes; slower."),
+    Option(
+        "env",
+        _variables,
+        "Set an environment variable before conftest files and settings are imported, for example "
+        "DATABASE_URL=postgres.url (repeatable).",
+        "NAME=EXPRESSION",
+    ),
+    Option(
+        "bind",
+        _address,
+        "Publish databases on this address of the engine's host (default: its loopback).",
+        "ADDRESS",
+    ),
+    Option("report", _text, "Write which servers the run used to this file, as JSON.", "FILE"),
+)
+
+
+RUNS_NO_TEST = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
+"""pytest's options with which tests are collected and not run."""
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare all options; their defaults are None, so that "not given" can be told."""
+    group = parser.getgroup(
+        "ldb",
+        "pytest-ldb: real databases (LDB_<NAME>_IMAGE chooses the image of one type, "
+        "LDB_<NAME>_URL a server that exists already)",
+    )
+    for option in OPTIONS:
+        also = f" Environment: {option.variable}, ini: {option.ini}."
+        if option.metavar:
+            action = "append" if option.parse in SEVERAL else "store"
+            group.addoption(
+                option.flag, action=action, metavar=option.metavar, help=option.help + also
+            )
+        else:
+            group.addoption(
+                option.flag, action=argparse.BooleanOptionalAction, help=option.help + also
+            )
+        kind = "linelist" if option.parse in SEVERAL else "string"
+        parser.addini(option.ini, help=option.help, type=kind, default=None)  # type: ignore[arg-type]
+
+
+def read_options(
+    config: Given, types: Iterable[str], *, all_are_known: bool = True
+) -> dict[str, Any]:
+    """Return what the user decided, as the arguments of ``Settings``.
+
+    Args:
+        config: pytest's, or what is known of it early.
+        types: The names of the types that there are.
+        all_are_known: Whether there can be no others.
+
+    Raises:
+        pytest.UsageError: A value is wrong; the message says where it was given.
+    """
+    given = {option.name: _given(config, option) for option in OPTIONS}
+    values = {name: found[0] for name, found in given.items() if found}
+    values.pop("image", None)
+    values.pop("env", None)
+    if "timeout" in values:
+        values["timeout_s"] = values.pop("timeout")
+    names = list(types)
+    on_command_line = 1 if config.getoption("ldb_image") else 0
+    given["image"].insert(on_command_line, by_type("IMAGE", names, os.environ))
+    images = _merged(given["image"])
+    if all_are_known:
+        _check_names(images, names)
+    return {**values, "images": images, "urls": by_type("URL", names, os.environ)}
+
+
+def environment_is_wanted(config: pytest.Config) -> bool:
+    """Whether environment variables are asked for, as far as is known early."""
+    asked = getattr(config.known_args_namespace, "ldb_env", None)
+    return bool(asked or os.environ.get("LDB_ENV") or config.getini("ldb_env"))
+
+
+def read_environment(config: Given) -> dict[str, str]:
+    """Return the environment variables that are asked for, and the expressions for them.
+
+    Raises:
+        pytest.UsageError: As above.
+    """
+    option = next(option for option in OPTIONS if option.name == "env")
+    return _merged(_given(config, option))
+
+
+def _given(config: Given, option: Option) -> list[Any]:
+    """Return all values that were given, parsed, the one that wins first."""
+    sources = {
+        option.flag: config.getoption(f"ldb_{option.name}"),
+        option.variable: os.environ.get(option.variable),
+        f"ini {option.ini}": config.getini(option.ini),
+    }
+    return [_parsed(option, source, v) for source, v in sources.items() if v not in (None, [])]
+
+
+def _parsed(option: Option, source: str, value: Any) -> Any:
+    if isinstance(value, bool):
+        return value
+    text = "\n".join(value) if isinstance(value, list) else str(value)
+    try:
+        return option.parse(text)
+    except _Wrong as error:
+        raise pytest.UsageError(f"{source}: {text!r} is wrong, {error}.") from None
+
+
+def _merged(given: Iterable[dict[str, str]]) -> dict[str, str]:
+    """Merge by name, the first one that names it wins."""
+    merged: dict[str, str] = {}
+    for some in given:
+        merged = {**some, **merged}
+    return merged
+
+
+def _check_names(images: Iterable[str], names: list[str]) -> None:
+    for name in images:
+        if name not in names:
+            raise pytest.UsageError(
+                f"--ldb-image: there is no database type {name!r}. There are: {', '.join(names)}."
+            )

@@ -1,0 +1,129 @@
+"""What a run tells about its servers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .fixtures import databases_of
+
+if TYPE_CHECKING:
+    from .session import Session
+    from .usage import Use
+
+SHORTEST_TOLD_S = 0.001
+
+
+def header(given: Mapping[str, Any], *, chosen_engine: bool) -> str:
+    """Return a line about what the user decided, and which engine that concerns.
+
+    Args:
+        given: The arguments of ``Settings`` that were given.
+        chosen_engine: Whether a hook of the project chooses the engine.
+    """
+    from ..engines.docker.transport.contexts import engine_address
+
+    engine = "chosen by pytest_ldb_runtime" if chosen_engine else engine_address() or "unknown"
+    decided = [_decision(name, value) for name, value in given.items()]
+    return f"ldb: {', '.join([*decided, f'engine {engine}'])}"
+
+
+def _decision(name: str, value: Any) -> str:
+    words = name.replace("_", "-")
+    if isinstance(value, bool):
+        return words if value else f"no {words}"
+    if name == "urls":  # They hold passwords.
+        return f"existing servers for {' '.join(value)}"
+    if name == "images":
+        return f"images {' '.join(f'{kind}={image}' for kind, image in value.items())}"
+    return f"timeout {value:g} s" if name == "timeout_s" else f"{words} {value}"
+
+
+def printer(config: pytest.Config) -> Callable[[str], None]:
+    """Return a function that shows a line at once, past pytest's capturing, from workers too."""
+
+    def say(line: str) -> None:
+        capture = config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            sys.stderr.write(f"\nldb: {line}\n")
+            sys.stderr.flush()
+
+    return say
+
+
+def show_databases(item: pytest.Item, report: pytest.TestReport, session: Session) -> None:
+    """Name the databases of a failing test in its report, and keep them if that was asked for."""
+    from ..model.errors import LdbError
+
+    databases = databases_of(item, session.early.values())
+    lines = [repr(database) for database in databases]
+    try:
+        for database in databases:
+            session.keep_failed(database)
+    except LdbError as error:
+        lines.append(f"They could not be kept. {error}")
+    if lines:
+        report.sections.append(("databases", "\n".join(lines)))
+
+
+def show_summary(reporter: pytest.TerminalReporter) -> None:
+    """Write a section about the servers of the whole run, if there were any."""
+    from .xdist import told_by_all
+
+    told = told_by_all(reporter.config)
+    if told:
+        from .usage import added_up
+
+        reporter.write_sep("=", "ldb")
+        for line in (line for use in added_up(told) for line in summary_lines(use)):
+            reporter.write_line(line)
+
+
+def summary_lines(use: Use) -> Iterator[str]:
+    """Yield a line about a server, and more only where there is something to say."""
+    if use.origin == "existing":
+        yield f"{use.type}: existing server, {use.name}"
+    else:
+        took = f"{use.start_s + (use.ready_s or 0.0):.2f} s"
+        yield f"{use.type}: {use.image} {use.origin} in {took}{_parts(use)}{_sharers(use)}"
+    if work := ", ".join(_work(use)):
+        yield f"  {work}"
+    if use.ended_by:
+        reason = "" if use.kept else " for the tests that failed"
+        yield f"  kept{reason} as {use.container}, `{use.ended_by}` ends it"
+
+
+def _parts(use: Use) -> str:
+    if use.origin == "attached":
+        return ""
+    if use.ready_s is None:
+        return ", not ready by the end of the run"
+    return f" (start {use.start_s:.2f} s, ready {use.ready_s:.2f} s)"
+
+
+def _sharers(use: Use) -> str:
+    return f" for {use.processes} workers" if use.processes > 1 else ""
+
+
+def _work(use: Use) -> Iterator[str]:
+    if use.pull_s is not None:
+        yield f"image pulled in {use.pull_s:.2f} s"
+    if use.templates_s:
+        yield f"{_counted(len(use.templates_s), 'template')} in {sum(use.templates_s):.2f} s"
+    if use.median_wait_s is not None:
+        databases = _counted(use.fresh_databases, "fresh database")
+        yield f"{databases}, median wait {_wait(use.median_wait_s)}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _wait(seconds: float) -> str:
+    if seconds < SHORTEST_TOLD_S:
+        return "under 1 ms"
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"

@@ -1,1 +1,0 @@
-"""Places where containers live."""

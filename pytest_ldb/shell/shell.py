@@ -1,0 +1,282 @@
+"""A shell inside a container, held open: it runs commands, and it is the lease on the server.
+
+The kernel closes the connection of a process however that process ends. What happens then is
+decided inside the container, by the script in `scripts`: commands left for that moment are run, and
+if no other shell is open the server is switched off. Nobody has to know who is last.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import shlex
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..model.errors import CommandFailed, EngineFailed, LdbError, ShellLost, hidden
+from .scripts import PROLOGUE
+
+__tracebackhide__ = hidden
+
+CHUNK_BYTES = 65536
+
+NOT_FOUND = 127
+"""The status of a command that there is not (POSIX, "Exit Status for Commands")."""
+
+CLIENT_ENDED = 69
+"""With this status the script says that the client which is kept open has ended."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """A program that takes statements from its standard input.
+
+    Args:
+        argv: How it is started.
+        marking: The statement that makes it write a line that is ``{mark}``.
+    """
+
+    argv: tuple[str, ...]
+    marking: str
+
+
+class Stream(Protocol):
+    """Bytes to and from the script."""
+
+    def send(self, data: bytes) -> None:
+        """Send all of it; raises OSError when the other side is gone."""
+
+    def receive(self, timeout_s: float) -> bytes:
+        """Return what came, at the latest after the timeout (TimeoutError); empty at the end."""
+
+    def close(self) -> None:
+        """Close this process's side."""
+
+
+class Shell:
+    """A shell that is open. Safe to use from several threads; commands run one after another.
+
+    Args:
+        stream: Connected to the script.
+        subject: Whose shell it is, for messages.
+
+    Attributes:
+        others: How many other processes had a shell on this server when this one was opened.
+        was_ready: Whether somebody had found the server ready since it was started.
+
+    Raises:
+        ShellLost: The connection ended, or the server is ending.
+        EngineFailed: There is no `sh`.
+    """
+
+    def __init__(self, stream: Stream, subject: str) -> None:
+        self._stream = stream
+        self.subject = subject
+        self._lock = threading.Lock()
+        self._token = secrets.token_hex(8)
+        self._client_comes_later = False
+        _close_in_children(stream)
+        try:
+            self._send("go\n")
+            closing, ready, self.others = self._greeting()
+            self.was_ready = bool(ready)
+            if closing:
+                raise ShellLost(subject, "its last user has just left, it is being switched off")
+            self._send(f"LDB_TOKEN={self._token}\n{PROLOGUE}\n")
+        except BaseException:
+            stream.close()
+            raise
+
+    def run(self, argv: Sequence[str], *, timeout_s: float = 60.0) -> str:
+        """Run a command and return what it wrote, both streams together.
+
+        Raises:
+            CommandFailed: It ended with another status than 0, or not in time.
+            ShellLost: The connection ended; the server is probably gone.
+        """
+        return self._run(argv, argv[0], timeout_s)
+
+    def feed(self, client: Client, statements: str, *, timeout_s: float = 60.0) -> str:
+        """Give statements to a client that is kept open, and return what it wrote.
+
+        Raises:
+            CommandFailed: It did not answer in time, or, with the status ``CLIENT_ENDED``, it is
+                not there, could not log in, or lost its connection.
+            ShellLost: The connection ended; the server is probably gone.
+        """
+        mark = f"{self._token}-done"
+        request = ["feed", statements, client.marking.replace("{mark}", mark), mark, *client.argv]
+        return self._run(request, client.argv[0], timeout_s)
+
+    def later(self, argv: Sequence[str]) -> None:
+        """Have a command run when this shell ends, in whatever way; the last one comes first."""
+        self.run(["later", _line(argv)])
+
+    def feed_later(self, client: Client, statements: str) -> None:
+        """Have statements given to a client, one started for that, when this shell ends."""
+        if not self._client_comes_later:
+            self.run(["later", f'{shlex.join(client.argv)} <"$home/farewell/$me.client"'])
+            self._client_comes_later = True
+        self.run(["later", statements, ".client"])
+
+    def forget(self, argv: Sequence[str]) -> None:
+        """Do not run a command that was left for the end."""
+        self.run(["forget", _line(argv)])
+
+    def forget_to_feed(self, statements: str) -> None:
+        """Do not give a client statements that were left for the end."""
+        self.run(["forget", statements, ".client"])
+
+    def take_number(self, count: int, *, keep: bool = False) -> int | None:
+        """Return a number below ``count`` that no other shell of the server has, if any is left.
+
+        Args:
+            count: How many there are.
+            keep: Whether it stays taken when this shell ends.
+        """
+        try:
+            return int(self.run(["take_number", str(count), "keep" if keep else ""]))
+        except CommandFailed:
+            return None
+
+    def take_initial(self, put_back: Sequence[str] = ()) -> bool:
+        """Take the database that the server has from the beginning, unless another shell has it.
+
+        Args:
+            put_back: The command that makes it what it was, to be run when this shell ends.
+        """
+        return self.run(["take_initial", _line(put_back) if put_back else ""]).strip() == "taken"
+
+    def mark_ready(self) -> None:
+        """Tell those who come later that the server has been ready."""
+        self.run(["mark_ready"])
+
+    def is_first(self, occasion: str) -> bool:
+        """Whether no shell of the server has asked this about an occasion before."""
+        return self.run(["be_first", occasion]).strip() == "first"
+
+    def keep(self) -> None:
+        """Do not switch the server off when the last shell leaves."""
+        self.run(["keep"])
+
+    def put(self, name: str, content: bytes) -> str:
+        """Place a file where commands can read it, and return its path there."""
+        path = self.run(["file_for", name]).strip()
+        for start in range(0, len(content), CHUNK_BYTES):
+            chunk = content[start : start + CHUNK_BYTES]
+            self.run(["put", path, base64.b64encode(chunk).decode()])
+        return path
+
+    def close(self) -> None:
+        """End the lease. Returns at once; the rest happens in the container."""
+        self._stream.close()
+
+    def _greeting(self) -> tuple[int, int, int]:
+        """Read the first line. Whatever else comes first is the engine saying why it cannot."""
+        text = b""
+        deadline = time.monotonic() + 30.0
+        while b"\n" not in text:
+            try:
+                chunk = self._receive(deadline)
+            except TimeoutError:
+                chunk = b""
+            if not chunk:
+                raise self._refused(text)
+            text += chunk
+        word, *numbers = text.decode(errors="replace").split() or ("",)
+        if word != "ldb-shell":
+            raise self._refused(text)
+        closing, ready, others = map(int, numbers[:3])
+        return closing, ready, others
+
+    def _refused(self, text: bytes) -> LdbError:
+        """Tell an image without `sh` from a container that ends at this very moment."""
+        fact, evidence = "no shell could be opened beside the server", text.decode(errors="replace")
+        if b"executable file" in text:
+            remedy = "pytest-ldb holds servers through `sh`: the image must have it."
+            return EngineFailed(self.subject, fact, evidence=evidence, remedy=remedy)
+        return ShellLost(self.subject, fact, evidence=evidence)
+
+    def _run(self, argv: Sequence[str], name: str, timeout_s: float) -> str:
+        with self._lock:
+            try:
+                self._send(f"run {shlex.join(argv)}\n")
+                output, status = self._answer(name, time.monotonic() + timeout_s)
+            except BaseException:
+                # Its answer may still come, and must not be taken for the next command's.
+                self.close()
+                raise
+        if status:
+            raise CommandFailed(
+                self.subject,
+                f"`{name}` ended with status {status}",
+                evidence=output,
+                remedy=f"Install `{name}` there." if status == NOT_FOUND else "",
+                status=status,
+            )
+        return output
+
+    def _answer(self, name: str, deadline: float) -> tuple[str, int]:
+        mark = f"\n{self._token} ".encode()
+        text = b""
+        while mark not in text or not text.endswith(b"\n"):
+            try:
+                chunk = self._receive(deadline)
+            except TimeoutError:
+                raise CommandFailed(
+                    self.subject,
+                    f"`{name}` did not end in time",
+                    evidence=text.decode(errors="replace"),
+                ) from None
+            if not chunk:
+                raise ShellLost(
+                    self.subject,
+                    f"the server's container ended while `{name}` ran",
+                    evidence=text.decode(errors="replace"),
+                )
+            text += chunk
+        output, _, status = text.rpartition(mark)
+        return output.decode(errors="replace"), int(status)
+
+    def _send(self, text: str) -> None:
+        try:
+            self._stream.send(text.encode())
+        except OSError as error:
+            raise ShellLost(
+                self.subject, "the connection into its container ended", evidence=str(error)
+            ) from error
+
+    def _receive(self, deadline: float) -> bytes:
+        try:
+            return self._stream.receive(max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            raise
+        except OSError:
+            return b""
+
+
+def _line(argv: Sequence[str]) -> str:
+    """Return a command in one line, so that lists of commands can be searched line by line."""
+    command = shlex.join(argv)
+    if "\n" not in command:
+        return command
+    escaped = command.replace("\\", "\\\\").replace("\n", "\\n")
+    return f'eval "$(printf %b {shlex.quote(escaped)})"'
+
+
+def _close_in_children(stream: Stream) -> None:
+    """Close the stream in forked children: they must not keep their parent's lease alive."""
+    if hasattr(os, "register_at_fork"):
+        reference = weakref.ref(stream)
+
+        def close() -> None:
+            inherited = reference()
+            if inherited is not None:
+                inherited.close()
+
+        os.register_at_fork(after_in_child=close)

@@ -1,0 +1,126 @@
+"""The pure parts of the command pytest-ldb: what it writes, and what it makes of answers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pytest_ldb.cli import doctor
+from pytest_ldb.cli.output import age, size
+from pytest_ldb.engines.docker.errors import translated
+from pytest_ldb.engines.docker.info import About, about
+from pytest_ldb.engines.docker.transport.endpoint import Endpoint
+from pytest_ldb.model.errors import EngineFailed, InvalidRequest, PortTaken
+
+GB = 10**9
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(-5, "0 s"), (0, "0 s"), (59, "59 s"), (60, "1 min"), (7199, "1 h"), (200000, "2 d")],
+)
+def test_an_age_is_told_in_the_largest_unit_that_fits(seconds: int, said: str) -> None:
+    assert age(datetime.now(timezone.utc) - timedelta(seconds=seconds)) == said
+
+
+@pytest.mark.parametrize(("count", "said"), [(None, "-"), (999, "999 bytes"), (4096, "4 kB")])
+def test_a_size_is_told_for_people(count: int | None, said: str) -> None:
+    assert size(count) == said
+
+
+class Refusal(Exception):
+    """As the SDK raises it."""
+
+    status_code = 500
+
+    def __init__(self, explanation: str) -> None:
+        super().__init__(explanation)
+        self.explanation = explanation
+
+
+@pytest.mark.parametrize(
+    ("words", "port"),
+    [
+        ("driver failed: Bind for 127.0.0.1:5432 failed: port is already allocated", 5432),
+        ("listen tcp4 127.0.0.1:5432: bind: address already in use", 5432),
+        ("for 0.0.0.0:5432:172.17.0.2:80: listen 0.0.0.0:5432: address already in use", 5432),
+        ("port is already allocated", 0),
+    ],
+)
+def test_a_port_that_is_taken_is_known_by_the_words_of_engines(words: str, port: int) -> None:
+    error = translated("mine", Refusal(words))
+    assert isinstance(error, PortTaken)
+    assert (error.subject, error.port, error.evidence) == ("mine", port, words)
+    assert (f"port {port}" in error.fact) == bool(port)
+
+
+def test_another_refusal_is_not_about_ports() -> None:
+    assert type(translated("mine", Refusal("no such exec: 80"))) is EngineFailed
+
+
+DOCKER = {"Version": "28.2.2", "ApiVersion": "1.50", "Os": "linux", "Arch": "amd64"}
+INFO = {"OperatingSystem": "Debian", "Driver": "overlay2", "NCPU": 2, "MemTotal": 4 * GB}
+
+
+def told(*, url: str = "unix:///var/run/docker.sock", components: Any = None, **info: Any) -> About:
+    return about(Endpoint(url), {**DOCKER, "Components": components}, {**INFO, **info})
+
+
+def test_an_engine_tells_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+    engine = told(components=[{"Name": "Engine"}])
+    assert (engine.product, engine.version, engine.api) == ("Docker", "28.2.2", "1.50")
+    assert (engine.rootless, engine.local, engine.cpus, engine.memory_bytes) == (
+        *(False, True),
+        *(2, 4 * GB),
+    )
+    assert engine.system == "Debian, linux/amd64"
+    assert engine.chosen_by == "the current Docker context"
+    assert told(components=[{"Name": "Podman Engine"}]).product == "Podman"
+    assert told(SecurityOptions=["name=seccomp", "name=rootless"]).rootless
+    assert not told(url="tcp://10.0.0.5:2375").local
+    assert about(Endpoint("unix:///x"), {}, {}).product == "Docker"
+    monkeypatch.setenv("DOCKER_CONTEXT", "far")
+    assert told().chosen_by == "DOCKER_CONTEXT, far"
+    monkeypatch.setenv("DOCKER_HOST", "unix:///x")
+    assert told().chosen_by == "DOCKER_HOST"
+
+
+def findings(engine: About, bind: Any = None) -> dict[str, Any]:
+    runtime = SimpleNamespace(about=lambda: engine, bind=bind or (lambda _: "127.0.0.1"))
+    found = doctor._engine(SimpleNamespace(runtime=runtime))  # type: ignore[arg-type]
+    return {finding.topic: finding for finding in found}
+
+
+def test_the_doctor_likes_an_engine_with_enough() -> None:
+    assert {one.level for one in findings(told()).values()} == {"ok"}
+    assert findings(told())["ports"].fact == "are published on 127.0.0.1"
+
+
+def test_the_doctor_notes_little_memory() -> None:
+    memory = findings(told(MemTotal=GB))["memory"]
+    assert (memory.level, memory.fact) == ("note", "2 processors, 1.0 GB of memory")
+    assert "--ldb-durable" in memory.remedy
+
+
+def test_the_doctor_notes_an_engine_elsewhere() -> None:
+    def bind(_: Any) -> str:
+        raise InvalidRequest("the engine", "it is far away", remedy="Say where.")
+
+    found = findings(told(url="tcp://10.0.0.5:2375"), bind)
+    assert "on another machine" in found["engine"].fact
+    assert (found["ports"].level, found["ports"].remedy) == ("note", "Say where.")
+
+
+def test_the_plugin_never_imports_what_only_the_command_needs() -> None:
+    modules = (
+        "pytest_ldb.plugin.session, pytest_ldb.plugin.hooks, pytest_ldb.engines.docker.sdk_engine"
+    )
+    code = f"import sys, {modules}; print({{'click', 'rich', 'psutil'}} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"

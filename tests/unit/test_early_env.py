@@ -1,0 +1,142 @@
+"""What may be put into the environment, and what it becomes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pytest_ldb import POSTGRES, REDIS
+from pytest_ldb.databases import BUILTIN
+from pytest_ldb.model.database import Database
+from pytest_ldb.plugin.early_env import absent, beside, types_in, valued
+from pytest_ldb.plugin.options import read_environment
+from pytest_ldb.plugin.xdist import ANNOUNCED, place_of
+
+BY_TYPE = {"postgres": absent(POSTGRES), "redis": absent(REDIS)}
+
+
+@pytest.fixture(autouse=True)
+def nothing_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LDB_ENV", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("postgres.url", "postgresql://postgres:not-started@127.0.0.1:1/ldb"),
+        ("pg.url", "postgresql://postgres:not-started@127.0.0.1:1/ldb"),
+        ("postgres.host", "127.0.0.1"),
+        ("postgres.port", "1"),
+        ("postgres.user", "postgres"),
+        ("postgres.password", "not-started"),
+        ("postgres.database", "ldb"),
+        (
+            "postgres.sqlalchemy_url(psycopg)",
+            "postgresql+psycopg://postgres:not-started@127.0.0.1:1/ldb",
+        ),
+        (
+            "{postgres.host}:{postgres.port} and {redis.url}",
+            "127.0.0.1:1 and redis://default:not-started@127.0.0.1:1/0",
+        ),
+    ],
+)
+def test_an_expression_becomes_a_value(expression: str, value: str) -> None:
+    assert types_in({"X": expression}, BUILTIN)
+    assert valued(expression, BY_TYPE, BUILTIN) == value
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("postgres", "it takes TYPE.ATTRIBUTE"),
+        ("postgres.url.x", "it takes TYPE.ATTRIBUTE"),
+        ("postgresql://{host}", "it takes TYPE.ATTRIBUTE"),
+        ("{postgres.__class__.x}", "it takes TYPE.ATTRIBUTE"),
+        ("oracle.url", "There are: postgres, mysql, mongodb, redis. Types of a conftest.py"),
+        ("postgres.uri", "There are: url, host, port, user, password, database, sqlalchemy_url"),
+        ("postgres.snapshot", "there is no attribute 'snapshot'"),
+        ("postgres.__class__", "there is no attribute '__class__'"),
+        ("postgres.sqlalchemy_url", "there is no attribute 'sqlalchemy_url'"),
+        ("postgres.sqlalchemy_url()", "it takes TYPE.ATTRIBUTE"),
+        ("postgres.url(psycopg)", r"there is no attribute 'url\(psycopg\)'"),
+    ],
+)
+def test_what_is_wrong_is_said_with_what_there_is(expression: str, said: str) -> None:
+    with pytest.raises(pytest.UsageError, match=said) as caught:
+        types_in({"DATABASE_URL": expression}, BUILTIN)
+    assert f"--ldb-env: DATABASE_URL={expression}" in str(caught.value)
+
+
+def test_each_type_is_wanted_once() -> None:
+    expressions = {"A": "pg.url", "B": "postgres.port", "C": "{redis.host}{pg.host}"}
+    assert list(types_in(expressions, BUILTIN)) == [POSTGRES, REDIS]
+    assert types_in({"A": "a {} text".replace("{}", "{redis.url}")}, BUILTIN) == [REDIS]
+
+
+def test_the_address_of_no_server_is_like_that_of_one() -> None:
+    kind = replace(POSTGRES, name="other", initial_database="first")
+    database: Database = absent(kind)
+    assert (database.database, database.user) == ("first", "postgres")
+
+
+def test_what_django_calls_its_databases() -> None:
+    assert beside("shop", ("", "")) == ["test_shop"]
+    assert beside("shop", ("", "gw0")) == ["test_shop", "test_shop_gw0"]
+    names = ["test_shop", "test_shop_py312", "test_shop_gw0", "test_shop_py312_gw0"]
+    assert beside("shop", ("py312", "gw0")) == names
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ldb_env =\n A = postgres.url\n B=redis.url",
+        "ldb_env = A=postgres.url, B = redis.url",
+    ],
+)
+def test_variables_are_read_from_the_file(pytester: pytest.Pytester, text: str) -> None:
+    pytester.makeini(f"[pytest]\n{text}")
+    given = read_environment(pytester.parseconfig("--collect-only"))
+    assert given == {"A": "postgres.url", "B": "redis.url"}
+
+
+def config(**command_line: Any) -> Any:
+    class Config:
+        def getoption(self, name: str) -> Any:
+            return command_line.get(name)
+
+        def getini(self, name: str) -> Any:
+            return ["A = redis.url", "B = redis.host"]
+
+    return Config()
+
+
+def test_for_each_variable_the_first_place_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LDB_ENV", "B=postgres.host,C=mysql://x,y/{mysql.user}")
+    given = read_environment(config(ldb_env=["C=mongodb.url"]))
+    assert given == {"A": "redis.url", "B": "postgres.host", "C": "mongodb.url"}
+    given = read_environment(config())
+    assert given["C"] == "mysql://x,y/{mysql.user}"
+
+
+@pytest.mark.parametrize("text", ["A", "=postgres.url", "A=", "A B=postgres.url"])
+def test_a_variable_needs_a_name_and_an_expression(text: str) -> None:
+    with pytest.raises(pytest.UsageError, match="it takes NAME=EXPRESSION"):
+        read_environment(config(ldb_env=[text]))
+
+
+@pytest.mark.parametrize(("is_child", "worker"), [(True, "gw1"), (False, "")])
+def test_a_worker_knows_its_run_before_xdist_says_so(
+    monkeypatch: pytest.MonkeyPatch, is_child: bool, worker: str
+) -> None:
+    class Config:
+        stash = pytest.Stash()
+
+    controller = os.getppid() if is_child else os.getppid() + 1
+    monkeypatch.setenv(ANNOUNCED, f"0123abcd:{controller}")
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw1")
+    place = place_of(Config())  # type: ignore[arg-type]
+    assert place.worker == worker
+    assert (place.run == "0123abcd") == is_child

@@ -1,0 +1,107 @@
+"""Which lines of a log a failing test is shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timezone
+
+import pytest
+
+from pytest_ldb import MONGODB, MYSQL, POSTGRES, REDIS, DatabaseType
+from pytest_ldb.plugin.failure_logs import MOST_LINES, relevant, shortened
+
+NOW = "2026-11-23 14:59:22.380 UTC"
+OURS = [
+    f'{NOW} [79] [ours] ERROR:  relation "a" does not exist at character 16',
+    f"{NOW} [79] [ours] STATEMENT:  SELECT *",
+    "\t FROM a",
+]
+OTHERS = [
+    f'{NOW} [81] [ours_2] ERROR:  relation "b" does not exist at character 16',
+    f"{NOW} [81] [ours_2] STATEMENT:  SELECT '",
+    f"\t{NOW} [79] [ours] ERROR:  quoted' FROM b",
+]
+SERVER = [f"{NOW} [1] LOG:  server process (PID 71) was terminated by signal 9: Killed"]
+NOISE = [
+    f"{NOW} [30] LOG:  checkpoint starting: immediate force wait",
+    f"{NOW} [30] LOG:  checkpoint complete: wrote 3 buffers (0.0%)",
+]
+SLOW = (
+    '{"t":{"$date":"2026-11-23T14:54:31.153+00:00"},"s":"I",  "c":"COMMAND",  "id":51803,   '
+    '"ctx":"conn2","msg":"Slow query","attr":{"type":"command","ns":"%s.a","command":{"find":"a",'
+    '"$db":"x"},"durationMillis":223}}'
+)
+DROPPED = (
+    '{"t":{"$date":"2026-11-23T14:54:31.153+00:00"},"s":"I",  "c":"COMMAND",  "id":20337,   '
+    '"ctx":"conn2","msg":"dropDatabase - starting","attr":{"db":"%s"}}'
+)
+CAME = (
+    '{"t":{"$date":"2026-11-23T14:54:31.153+00:00"},"s":"I",  "c":"NETWORK",  "id":22943,   '
+    '"ctx":"listener","msg":"Connection accepted","attr":{"remote":"127.0.0.1:49938"}}'
+)
+GONE = (
+    '{"t":{"$date":"2026-11-23T15:36:37.630+00:00"},"s":"I",  "c":"-",        "id":20883,   '
+    '"ctx":"conn5","msg":"Interrupted operation as its client disconnected","attr":{"opId":92}}'
+)
+REFUSED = (
+    '{"t":{"$date":"2026-11-23T14:54:31.153+00:00"},"s":"I",  "c":"ACCESS",   "id":5286307, '
+    '"ctx":"conn3","msg":"Failed to authenticate","attr":{"user":"root","db":"ours"}}'
+)
+ABORTED = (
+    "2026-11-23T14:54:09.349369Z 9 [Note] [MY-010914] [Server] Aborted connection 9 to db: '%s' "
+    "user: 'root' host: '172.17.0.1' (Got an error reading communication packets)."
+)
+STARTED = "2026-11-23T14:54:09.349369Z 0 [System] [MY-010931] [Server] mysqld: ready for more."
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept", "left_out"),
+    [
+        (POSTGRES, OURS, OTHERS),
+        (POSTGRES, SERVER, OTHERS + NOISE),
+        (POSTGRES, SERVER + OURS, ["\tthe rest of an entry from before"]),
+        (MONGODB, [SLOW % "ours", REFUSED], [SLOW % "ours_2", DROPPED % "other", CAME, GONE]),
+        (MYSQL, [STARTED, ABORTED % "ours"], [ABORTED % "other"]),
+        (REDIS, ["1:M 23 Nov 2026 14:54:04.691 # Error"], []),
+    ],
+)
+def test_what_is_about_another_database_is_left_out(
+    kind: DatabaseType, kept: list[str], left_out: list[str]
+) -> None:
+    assert relevant(left_out + kept + left_out[:0], kind, {"ours"}) == kept
+    if not left_out or not left_out[0].startswith("\t"):
+        assert relevant(kept + left_out, kind, {"ours"}) == kept
+
+
+def test_what_is_older_is_left_out_even_if_the_engine_heard_of_it_later() -> None:
+    moment = datetime(2026, 11, 23, 14, 59, 22, 380_999, timezone.utc).timestamp()
+    assert relevant(OURS, POSTGRES, {"ours"}, moment) == OURS
+    assert relevant(OURS, POSTGRES, {"ours"}, moment + 0.001) == []
+    moment = datetime(2026, 11, 23, 14, 54, 31, 153_000, timezone.utc).timestamp()
+    assert relevant([SLOW % "ours"], MONGODB, None, moment) == [SLOW % "ours"]
+    assert relevant([SLOW % "ours"], MONGODB, None, moment + 0.01) == []
+    assert relevant([STARTED], MYSQL, None, moment) == []
+
+
+def test_a_line_that_another_program_has_begun_is_shown() -> None:
+    mixed = [f"ok .{line}" for line in SERVER] + [f".{line}" for line in SERVER]
+    assert relevant([*OTHERS, *mixed], POSTGRES, {"ours"}, 1.0) == mixed[1:]
+
+
+def test_a_log_of_another_form_is_shown_as_it_is() -> None:
+    lines = ["one", "two"]
+    assert relevant(lines, POSTGRES, {"ours"}) == lines
+    assert relevant(lines, None, {"ours"}) == lines
+    default = [f"{NOW} [79] ERROR:  somebody replaced the arguments", "\tall of them"]
+    assert relevant(default, replace(POSTGRES, arguments=()), {"ours"}) == default
+
+
+def test_a_server_of_ones_own_shows_all_databases() -> None:
+    assert relevant(OTHERS + NOISE + OURS, POSTGRES, None) == OTHERS + OURS
+
+
+def test_a_long_log_is_shortened_to_its_end() -> None:
+    lines = [str(n) for n in range(MOST_LINES + 2)]
+    assert shortened(lines) == ["(2 lines before)", *lines[2:]]
+    assert shortened(lines[2:]) == lines[2:]
+    assert shortened([]) == []

@@ -1,0 +1,197 @@
+"""The nouns: secrets, statuses, instances."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from datetime import timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_ldb.databases import BUILTIN
+from pytest_ldb.model.errors import InvalidRequest
+from pytest_ldb.model.instance import (
+    Address,
+    Credentials,
+    Instance,
+    InstanceStatus,
+    Secret,
+    type_named,
+)
+
+from .conftest import instance
+
+NAMES = [kind.name for kind in BUILTIN]
+
+
+def test_a_secret_is_its_text_for_everybody_but_repr() -> None:
+    secret = Secret("hunter2")
+    assert secret == "hunter2"
+    assert str(secret) == f"{secret}" == secret[:] == "hunter2"
+    assert secret + "!" == "hunter2!"
+    assert (repr(secret), f"{secret!r}", repr([secret])) == (
+        "'********'",
+        "'********'",
+        "['********']",
+    )
+
+
+@pytest.mark.parametrize(
+    "twin", [copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))]
+)
+def test_a_copied_secret_stays_one(twin: object) -> None:
+    assert callable(twin)
+    secret = twin(Secret("hunter2", "redis://***"))
+    assert (secret, repr(secret)) == ("hunter2", "'redis://***'")
+
+
+def test_credentials_hide_the_password() -> None:
+    credentials = Credentials("me", "hunter2")
+    assert "hunter2" not in repr(credentials)
+    assert "hunter2" not in repr(credentials.password)
+    assert credentials.password == "hunter2"
+
+
+def test_an_instance_hides_the_password() -> None:
+    shown = repr(instance(credentials=Credentials("me", "hunter2")))
+    assert "hunter2" not in shown
+    assert "shop-12345678-postgres-deadbeef" in shown
+
+
+@pytest.mark.parametrize(
+    ("state", "exit_code", "status"),
+    [
+        ("created", None, "creating"),
+        ("running", None, "running"),
+        ("running", 0, "running"),
+        ("running", 1, "running"),
+        ("paused", None, "stopped"),
+        ("restarting", 0, "creating"),
+        ("restarting", None, "creating"),
+        ("restarting", 1, "error"),
+        ("removing", None, "stopped"),
+        ("removing", 1, "stopped"),
+        ("exited", 0, "stopped"),
+        ("exited", 130, "stopped"),
+        ("exited", 143, "stopped"),
+        ("exited", 1, "error"),
+        ("exited", 137, "error"),
+        ("dead", 0, "error"),
+        ("dead", None, "error"),
+        ("something new", None, "stopped"),
+    ],
+)
+def test_status_derives_from_state_and_exit_code(
+    state: str, exit_code: int | None, status: str
+) -> None:
+    assert InstanceStatus.of(state, exit_code) is InstanceStatus(status)
+
+
+def test_stopped_is_the_default_status() -> None:
+    data = json.loads(instance().to_json())
+    del data["status"]
+    assert Instance.from_json(json.dumps(data), BUILTIN).status is InstanceStatus.STOPPED
+
+
+@given(
+    password=st.text(),
+    status=st.sampled_from(InstanceStatus),
+    address=st.none() | st.builds(Address, st.text(), st.integers(1, 65535)),
+    created_at=st.datetimes(timezones=st.just(timezone.utc)),
+)
+def test_an_instance_survives_json(
+    password: str, status: InstanceStatus, address: Address | None, created_at: object
+) -> None:
+    one = instance(
+        credentials=Credentials("me", password),
+        status=status,
+        address=address,
+        created_at=created_at,
+    )
+    again = Instance.from_json(one.to_json(), BUILTIN)
+    assert again == one
+    assert "********" in repr(again.credentials.password)
+
+
+def test_json_is_made_of_the_promised_names() -> None:
+    assert json.loads(instance().to_json()) == {
+        "id": "6a7e1f6e-7f0b-4f6c-8c0e-0d4cb62e5b0a",
+        "name": "shop-12345678-postgres-deadbeef",
+        "database_type": "postgres",
+        "image": "postgres:18",
+        "status": "running",
+        "address": {"host": "127.0.0.1", "port": 32768},
+        "credentials": {"user": "postgres", "password": "s3cr't"},
+        "created_at": "2026-11-23T12:00:00+00:00",
+    }
+
+
+@pytest.mark.parametrize("alias", ["postgres", "postgresql", "PG", "PostgreSQL"])
+def test_json_may_name_the_type_by_an_alias(alias: str) -> None:
+    data = json.loads(instance().to_json()) | {"database_type": alias, "status": "RUNNING"}
+    assert Instance.from_json(json.dumps(data), BUILTIN) == instance()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "null",
+        "[]",
+        '"text"',
+        "{}",
+        *(
+            json.dumps(json.loads(instance().to_json()) | change)
+            for change in (
+                {"id": "not a uuid"},
+                {"id": 5},
+                {"database_type": "oracle"},
+                {"database_type": None},
+                {"status": "sleeping"},
+                {"status": 5},
+                {"address": {"host": "127.0.0.1"}},
+                {"address": "127.0.0.1:5432"},
+                {"credentials": {"user": "me"}},
+                {"credentials": {"user": "me", "password": "x", "more": 1}},
+                {"credentials": None},
+                {"created_at": "yesterday"},
+                {"created_at": 5},
+            )
+        ),
+    ],
+)
+def test_wrong_json_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        Instance.from_json(text, BUILTIN)
+    assert caught.value.fact
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("missing", ["id", "name", "image", "credentials", "created_at"])
+def test_json_without_a_value_says_which(missing: str) -> None:
+    data = json.loads(instance().to_json())
+    del data[missing]
+    with pytest.raises(InvalidRequest, match=f"KeyError: '{missing}'"):
+        Instance.from_json(json.dumps(data), BUILTIN)
+
+
+@pytest.mark.parametrize("name", [*NAMES, "pg", "mongo", "MySQL"])
+def test_types_have_aliases_in_any_case(name: str) -> None:
+    assert type_named(name, BUILTIN).answers_to(name)
+
+
+def test_an_unknown_type_is_an_error_that_lists_the_known() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        type_named("oracle", BUILTIN)
+    assert str(caught.value) == (
+        "'oracle': no database type has this name.\nThere are: postgres, mysql, mongodb, redis."
+    )
+
+
+def test_no_two_types_share_a_name_or_alias() -> None:
+    names = [name for kind in BUILTIN for name in (kind.name, *kind.aliases)]
+    assert len(names) == len(set(names))

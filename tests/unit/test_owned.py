@@ -1,0 +1,65 @@
+"""What becomes of servers whose making does not end well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from pytest_ldb.lifecycle.owned import Maker
+from pytest_ldb.model.errors import EngineFailed, InstanceNotFound
+from pytest_ldb.model.request import CreateInstanceRequest, Scope
+from pytest_ldb.testing.fake.engine import FakeRuntime
+
+from .conftest import FAKE
+
+
+class Guard:
+    """A guard that remembers whether it has been released."""
+
+    released = False
+
+    def release(self) -> None:
+        self.released = True
+
+
+class Failing(FakeRuntime):
+    """A runtime that creates nothing, at least not by now."""
+
+    def __init__(self, directory: Path, error: BaseException) -> None:
+        super().__init__(directory)
+        self.error, self.guards = error, list[Guard]()
+
+    def create(self, spec: Any) -> str:
+        raise self.error
+
+    def guard(self, identity: str) -> Any:
+        self.guards.append(Guard())
+        return self.guards[-1]
+
+
+@pytest.mark.parametrize(
+    ("error", "released"), [(EngineFailed("mine", "no"), True), (KeyboardInterrupt(), False)]
+)
+def test_only_the_guard_waits_for_what_was_interrupted(
+    tmp_path: Path, error: BaseException, released: bool
+) -> None:
+    """The engine may go on creating it when nobody listens to its answer any more."""
+    runtime = Failing(tmp_path, error)
+    image = runtime.image(FAKE.image, pull="missing", say=print)
+    request = CreateInstanceRequest(
+        database_type=FAKE, image=FAKE.image, image_id=image.id, scope=Scope.free(bytes(32))
+    )
+    maker = Maker(runtime, bytes(32), 1.0)
+    with pytest.raises(type(error)):
+        maker.make(request, image, uuid4())
+    maker.close()
+    assert [guard.released for guard in runtime.guards] == [released]
+
+
+def test_a_server_that_has_gone_is_told_by_its_whole_name(tmp_path: Path) -> None:
+    maker = Maker(FakeRuntime(tmp_path), b"secret", 1.0)
+    with pytest.raises(InstanceNotFound, match=r"^ldb-shop-redis-1234: there is no such server"):
+        maker.existing("ldb-shop-redis-1234")

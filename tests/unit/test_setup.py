@@ -1,0 +1,100 @@
+"""What fills a database, and what the result depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pytest_ldb.model.database import Database
+from pytest_ldb.model.errors import InvalidRequest
+from pytest_ldb.model.setup import Setup
+
+
+def fill(database: Database) -> None:
+    """Fill it."""
+
+
+def fill_differently(database: Database) -> None:
+    """Fill it in another way."""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "fill.sql"
+    path.write_text("CREATE TABLE t ()")
+    return path
+
+
+def test_a_fixture_may_return_several_things(script: Path) -> None:
+    setup = Setup(run=fill, files=[script])
+    assert Setup.of(None) is None
+    assert Setup.of(setup) is setup
+    assert Setup.of(fill) == Setup(run=fill)
+    assert Setup.of([str(script)]) == Setup.of((script,)) == Setup(files=[script])
+
+
+@pytest.mark.parametrize("given", ["fill.sql", b"fill.sql", 5, True], ids=repr)
+def test_anything_else_is_an_error(given: object) -> None:
+    with pytest.raises(InvalidRequest, match="cannot fill a database") as caught:
+        Setup.of(given)
+    assert "a callable that takes a Database" in caught.value.remedy
+
+
+@pytest.mark.parametrize("field", ["files", "depends_on"])
+def test_a_file_that_is_not_there_is_an_error(tmp_path: Path, field: str) -> None:
+    missing = tmp_path / "missing.sql"
+    with pytest.raises(InvalidRequest, match=r"missing\.sql: this file cannot be read"):
+        Setup.of(Setup(**{field: [missing]}))  # type: ignore[arg-type]
+
+
+def test_the_same_is_the_same(script: Path) -> None:
+    one, other = (Setup(run=fill, files=[script], depends_on=[script.parent]) for _ in range(2))
+    assert one.digest() == other.digest()
+
+
+def _another_line(script: Path) -> None:
+    with script.open("a") as file:
+        file.write("-- another line")
+
+
+def _another_migration(script: Path) -> None:
+    (script.parent / "migrations" / "deep").mkdir(parents=True)
+    (script.parent / "migrations" / "deep" / "0002.py").write_text("more")
+
+
+@pytest.mark.parametrize("change", [_another_line, _another_migration])
+def test_files_that_change_make_it_another(script: Path, change: Callable[[Path], None]) -> None:
+    setup = Setup(files=[script], depends_on=[script.parent])
+    before = setup.digest()
+    change(script)
+    assert setup.digest() != before
+
+
+def test_compiled_files_change_nothing(script: Path) -> None:
+    setup = Setup(depends_on=[script.parent])
+    before = setup.digest()
+    script.with_suffix(".pyc").touch()
+    assert setup.digest() == before
+
+
+def test_another_function_makes_it_another(script: Path) -> None:
+    setups = [Setup(), Setup(run=fill), Setup(run=fill_differently), Setup(files=[script])]
+    assert len({setup.digest() for setup in setups}) == len(setups)
+
+
+def test_the_order_of_files_counts(script: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.sql"
+    other.write_text("INSERT")
+    orders = [Setup(files=[script, other]), Setup(files=[other, script])]
+    assert orders[0].digest() != orders[1].digest()
+
+
+def test_a_function_without_source_is_known_by_its_name() -> None:
+    exec_made: dict[str, Callable[[Database], None]] = {}
+    exec("def one(database): pass\ndef other(database): pass", exec_made)
+    digests = {Setup(run=exec_made[name]).digest() for name in ("one", "other")}
+    assert len(digests) == 2
+    assert Setup(run=partial(fill)).digest() == Setup(run=partial(fill)).digest()

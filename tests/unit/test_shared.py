@@ -1,0 +1,626 @@
+"""Find a server or create it, on the fake runtime."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+from unittest.mock import ANY
+from uuid import uuid4
+
+import pytest
+
+from pytest_ldb.cli.inventory import run_beside
+from pytest_ldb.engines.protocol import Container, ContainerSpec, Image
+from pytest_ldb.lifecycle import shared as sharing
+from pytest_ldb.lifecycle.cache import Snapshots
+from pytest_ldb.lifecycle.container_spec import container_spec, credentials_for
+from pytest_ldb.lifecycle.lease import Lease
+from pytest_ldb.lifecycle.readiness import ask
+from pytest_ldb.lifecycle.shared import Sharing
+from pytest_ldb.lifecycle.starter import Begun
+from pytest_ldb.model.database_type import DatabaseType
+from pytest_ldb.model.errors import (
+    CommandFailed,
+    EngineFailed,
+    ForeignContainer,
+    InstanceDied,
+    InvalidRequest,
+    NotReady,
+    ShellLost,
+)
+from pytest_ldb.model.instance import InstanceStatus
+from pytest_ldb.model.request import LABEL, CreateInstanceRequest, Scope
+from pytest_ldb.testing.fake.engine import FakeRuntime
+from pytest_ldb.testing.processes import wait_until
+
+from .conftest import FAKE
+
+SECRET = bytes(32)
+GONE_WITHIN_S = 2.0
+
+
+def running(script: str, **changes: Any) -> DatabaseType:
+    """Return a type whose container runs a script."""
+    return replace(FAKE, command=("sh", "-c", script), **changes)
+
+
+@dataclass
+class Run:
+    """A run of pytest, as far as sharing is concerned."""
+
+    fake: FakeRuntime
+    directory: Path
+    id: str = field(default_factory=lambda: uuid4().hex[:8])
+    recreate: bool = False
+    timeout_s: float = 10.0
+    said: list[str] = field(default_factory=list)
+    leases: list[Lease] = field(default_factory=list)
+
+    def request(self, kind: DatabaseType = FAKE, **changes: Any) -> CreateInstanceRequest:
+        values: dict[str, Any] = {"image": kind.image, "image_id": f"id of {kind.image}", **changes}
+        scope = Scope(project="shop-12345678", run=self.id)
+        return CreateInstanceRequest(database_type=kind, scope=scope, **values)
+
+    def obtain(self, kind: DatabaseType = FAKE, **changes: Any) -> Lease:
+        request = self.request(kind, **changes)
+        image = self.image(request.image)
+        self.said.clear()
+        lease = self.sharing.obtain(request, image)
+        self.leases.append(lease)
+        return lease
+
+    def image(self, reference: str) -> Image:
+        return self.fake.image(reference, pull="missing", say=self.said.append)
+
+    @property
+    def snapshots(self) -> Snapshots:
+        return Snapshots(self.directory / "snapshots", SECRET, self.fake.engine, "never")
+
+    @property
+    def sharing(self) -> Sharing:
+        return Sharing(
+            runtime=self.fake,
+            secret=SECRET,
+            snapshots=self.snapshots,
+            directory=self.directory,
+            timeout_s=self.timeout_s,
+            recreate=self.recreate,
+            say=self.said.append,
+        )
+
+    def create(self, request: CreateInstanceRequest, **changes: Any) -> str:
+        """Create a container for a request, and leave it at that."""
+        image = self.fake.image(request.image, pull="missing", say=self.said.append)
+        spec = container_spec(request, image, credentials_for(request, SECRET), uuid4())
+        return self.fake.create(replace(spec, **changes))
+
+    def end(self) -> None:
+        for lease in self.leases:
+            lease.shell.close()
+        self.leases.clear()
+
+
+@pytest.fixture
+def make_run(fake: FakeRuntime, tmp_path: Path) -> Iterator[Callable[..., Run]]:
+    runs: list[Run] = []
+
+    def make(**changes: Any) -> Run:
+        runs.append(Run(fake, **{"directory": tmp_path / "locks", **changes}))
+        return runs[-1]
+
+    yield make
+    for run in runs:
+        run.end()
+
+
+@pytest.fixture
+def run(make_run: Callable[..., Run]) -> Run:
+    return make_run()
+
+
+def only(fake: FakeRuntime) -> Container:
+    (container,) = fake.containers({})
+    return container
+
+
+def test_the_first_creates_and_the_others_attach(run: Run) -> None:
+    first, second = run.obtain(), run.obtain()
+    assert (first.origin, second.origin) == ("created", "attached")
+    assert first.instance == second.instance
+    assert first.instance.status is InstanceStatus.RUNNING
+    assert first.instance.name == f"shop-12345678-fake-{run.id}"
+    assert (first.shell.others, second.shell.others) == (0, 1)
+    assert not first.outlives_run
+    assert first.start_s > 0
+    assert run.said == []
+    assert only(run.fake).state == "running"
+
+
+def test_the_server_says_whose_and_what_it_is(run: Run) -> None:
+    instance = run.obtain().instance
+    labels = only(run.fake).labels
+    assert labels[f"{LABEL}id"] == str(instance.id)
+    assert instance.id.version == 4
+    assert labels[f"{LABEL}project"] == "shop-12345678"
+    assert labels[f"{LABEL}run"] == run.id
+    assert labels[f"{LABEL}kept"] == "false"
+    assert str(instance.credentials.password) not in str(labels)
+
+
+def test_two_runs_do_not_meet(make_run: Callable[..., Run]) -> None:
+    one, other = make_run().obtain(), make_run().obtain()
+    assert one.instance.id != other.instance.id
+
+
+def test_the_last_one_who_leaves_ends_the_server(run: Run) -> None:
+    first, second = run.obtain(), run.obtain()
+    name = only(run.fake).name
+    first.shell.close()
+    assert second.shell.run(["echo", "still here"]) == "still here\n"
+    second.shell.close()
+    wait_until(lambda: run.fake.find(name) is None, GONE_WITHIN_S, "it is still there")
+
+
+def test_a_kept_server_is_attached_to_by_the_next_run(make_run: Callable[..., Run]) -> None:
+    before, after = make_run(), make_run()
+    first = before.obtain(kept=True)
+    assert first.outlives_run
+    before.end()
+    second = after.obtain(kept=True)
+    assert second.origin == "attached"
+    assert second.instance == first.instance
+    assert before.said == after.said == []
+
+
+def is_free(fake: FakeRuntime, lease: Lease) -> bool:
+    return run_beside(fake, lease.container, ["sh", "-c", 'ls "$LDB_HOME/leases"']) == ""
+
+
+def test_another_image_is_another_kept_server_and_a_line_says_so(
+    make_run: Callable[..., Run],
+) -> None:
+    before, after = make_run(), make_run()
+    first = before.obtain(kept=True)
+    before.end()
+    wait_until(lambda: is_free(after.fake, first), 5.0, "somebody uses it still")
+    second = after.obtain(kept=True, image="fake:2")
+    assert second.origin == "created"
+    assert second.instance.id != first.instance.id
+    assert after.said == ["fake: the kept server is replaced: image was fake:1, is fake:2"]
+    assert only(after.fake).name == f"ldb-{second.instance.name}"
+
+
+def test_a_kept_server_that_another_run_uses_is_not_replaced(
+    make_run: Callable[..., Run],
+) -> None:
+    first = make_run().obtain(kept=True)
+    after = make_run()
+    after.obtain(kept=True, image="fake:2")
+    assert after.said == []
+    assert len(after.fake.containers({})) == 2
+    assert first.shell.run(["echo", "usable"]) == "usable\n"
+
+
+@pytest.mark.parametrize("state", ["exited", "paused"])
+def test_a_predecessor_that_does_not_run_is_replaced(
+    make_run: Callable[..., Run], state: str
+) -> None:
+    before, after = make_run(), make_run()
+    before.obtain(kept=True)
+    before.end()
+    {"exited": before.fake.stop, "paused": before.fake.pause}[state](only(before.fake).id)
+    after.obtain(kept=True, image="fake:2")
+    assert len(after.fake.containers({})) == 1
+
+
+def test_a_kept_server_of_another_schema_is_left_alone(make_run: Callable[..., Run]) -> None:
+    before, after = make_run(), make_run()
+    request = before.request(kept=True, image="fake:0")
+    labels = {f"{LABEL}schema": "0", f"{LABEL}project": "shop-12345678"}
+    before.create(request, labels={**labels, f"{LABEL}type": "fake", f"{LABEL}kept": "true"})
+    after.obtain(kept=True)
+    assert len(after.fake.containers({})) == 2
+
+
+def test_recreate_replaces_the_servers_of_earlier_runs_only(make_run: Callable[..., Run]) -> None:
+    before, after = make_run(), make_run(recreate=True)
+    first = before.obtain(kept=True)
+    before.end()
+    second, third = after.obtain(kept=True), after.obtain(kept=True)
+    assert second.instance.id != first.instance.id
+    assert second.instance.id == third.instance.id
+    assert (second.origin, third.origin) == ("created", "attached")
+
+
+def test_recreate_says_so(make_run: Callable[..., Run]) -> None:
+    before, after = make_run(), make_run(recreate=True)
+    before.obtain(kept=True)
+    before.end()
+    after.obtain(kept=True)
+    assert after.said == ["fake: the kept server is replaced, as --ldb-recreate asks"]
+
+
+def test_recreate_takes_nothing_from_a_run_that_goes_on(
+    make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "ABANDONED_AFTER_S", 0.1)
+    first = make_run().obtain(kept=True)
+    with pytest.raises(InvalidRequest, match="is in use by another run"):
+        make_run(recreate=True).obtain(kept=True)
+    assert first.shell.run(["echo", "usable"]) == "usable\n"
+
+
+def test_a_paused_server_goes_on(make_run: Callable[..., Run]) -> None:
+    before, after = make_run(), make_run()
+    first = before.obtain(kept=True)
+    before.end()
+    after.fake.pause(only(after.fake).id)
+    second = after.obtain(kept=True)
+    assert second.origin == "attached"
+    assert second.instance == first.instance
+    assert second.instance.status is InstanceStatus.RUNNING
+
+
+def test_a_kept_server_that_was_stopped_lost_its_data_and_is_replaced(
+    make_run: Callable[..., Run],
+) -> None:
+    before, after = make_run(), make_run()
+    before.obtain(kept=True)
+    before.end()
+    before.fake.stop(only(before.fake).id)
+    assert after.obtain(kept=True).origin == "created"
+    assert after.said == ["fake: the kept server was exited, so it is replaced"]
+    assert only(after.fake).state == "running"
+
+
+def test_a_durable_kept_server_is_started_again(make_run: Callable[..., Run]) -> None:
+    before, after = make_run(), make_run()
+    first = before.obtain(kept=True, durable=True)
+    before.end()
+    before.fake.stop(only(before.fake).id)
+    second = after.obtain(kept=True, durable=True)
+    assert second.origin == "restarted"
+    assert second.instance.id == first.instance.id
+    assert second.instance.status is InstanceStatus.RUNNING
+    assert after.said == ["fake: the kept server had ended, so it is started again"]
+
+
+def test_a_server_of_this_run_that_has_just_ended_is_replaced(run: Run) -> None:
+    request = run.request(running("exit 0"), durable=True)
+    identity = run.create(request, auto_remove=False)
+    assert run.fake.start(identity).ended(5.0)
+    assert run.obtain(durable=True).origin == "created"
+    assert only(run.fake).id != identity
+
+
+DEAF = running("redis-server & echo $! >pid; wait; exec sleep 60")
+"""Its server can be killed; then the port is open and nobody answers."""
+
+
+def test_a_kept_server_that_does_not_answer_any_more_is_replaced(
+    make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "DEAF_AFTER_S", 0.1)
+    before, after = make_run(), make_run()
+    first = before.obtain(DEAF, kept=True)
+    first.shell.run(["sh", "-c", "kill $(cat pid)"])
+    before.end()
+    second = after.obtain(DEAF, kept=True)
+    assert (second.origin, second.instance.id == first.instance.id) == ("created", False)
+    assert after.said == ["fake: the server runs but does not answer, so it is replaced"]
+    assert only(after.fake).name == f"ldb-{second.instance.name}"
+
+
+@pytest.mark.parametrize("labels", [{}, {f"{LABEL}schema": "0"}], ids=["nobody's", "older"])
+def test_a_container_that_is_not_ours_is_never_touched(run: Run, labels: dict[str, str]) -> None:
+    identity = run.create(run.request(), labels=labels)
+    with pytest.raises(ForeignContainer) as caught:
+        run.obtain()
+    assert f"docker rm --force --volumes ldb-shop-12345678-fake-{run.id}" in str(caught.value)
+    assert only(run.fake).id == identity
+
+
+def test_a_container_that_was_created_and_abandoned_is_replaced(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "ABANDONED_AFTER_S", 0.1)
+    identity = run.create(run.request())
+    assert run.obtain().origin == "created"
+    assert only(run.fake).id != identity
+
+
+def test_a_container_that_somebody_is_about_to_start_is_waited_for(run: Run) -> None:
+    identity = run.create(run.request())
+    with ThreadPoolExecutor(1) as pool:
+        obtaining = pool.submit(run.obtain)
+        time.sleep(0.05)  # It is not important whether it has looked yet.
+        run.fake.start(identity)
+        lease = obtaining.result(10.0)
+    assert lease.origin == "attached"
+    assert only(run.fake).id == identity
+
+
+@pytest.mark.parametrize("hosts", [1, 4])
+def test_of_many_at_once_one_creates(
+    make_run: Callable[..., Run], tmp_path: Path, hosts: int
+) -> None:
+    """Those on one host share the lock; those on several share the engine only."""
+    slow = running("sleep 0.3; exec redis-server")
+    runs = [make_run(id="cafe0123", directory=tmp_path / f"host {n % hosts}") for n in range(4)]
+    gate = Barrier(len(runs))
+
+    def obtain(run: Run) -> Lease:
+        gate.wait()
+        lease = run.obtain(slow)
+        assert lease.instance.address
+        assert slow.ready.proves(ask(lease.instance.address, slow.ready))
+        return lease
+
+    with ThreadPoolExecutor(len(runs)) as pool:
+        leases = list(pool.map(obtain, runs))
+    assert sorted(lease.origin for lease in leases) == ["attached"] * 3 + ["created"]
+    assert len({lease.instance.id for lease in leases}) == 1
+    assert only(runs[0].fake).state == "running"
+
+
+def test_whoever_attaches_to_a_server_that_was_ready_does_not_wait(run: Run) -> None:
+    first, second = run.obtain(running("sleep 0.3; exec redis-server")), None
+    second = run.obtain(running("sleep 0.3; exec redis-server"))
+    assert first.ready_s > 0.2
+    assert second.ready_s < 0.1
+
+
+@pytest.mark.parametrize(("snapshots", "what"), [(False, "starting"), (True, "initialising")])
+def test_of_all_who_wait_for_long_one_says_so(
+    make_run: Callable[..., Run],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    snapshots: bool,
+    what: str,
+) -> None:
+    monkeypatch.setattr("pytest_ldb.util.progress.FIRST_S", 0.2)
+    gate = tmp_path / "gate"
+    slow = running(
+        f"until [ -e {gate} ]; do sleep 0.05; done; exec redis-server", snapshots=snapshots
+    )
+    runs = [make_run(id="cafe0123") for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        leases = [pool.submit(run.obtain, slow) for run in runs]
+        wait_until(lambda: any(what in "".join(run.said) for run in runs), 10.0, "nobody says it")
+        time.sleep(0.5)
+        gate.touch()
+    assert len({lease.result().container for lease in leases}) == 1
+    (line,) = [line for run in runs for line in run.said]
+    assert line.startswith(f"fake: {what}, ")
+
+
+def test_nobody_says_that_it_takes_long_if_nobody_sees_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_ldb.util.progress.FIRST_S", 0.1)
+    kind = running("sleep 0.5; exec redis-server")
+    image = run.image(kind.image)
+    run.said.clear()
+    sharing = replace(run.sharing, is_awaited=lambda: False)
+    run.leases.append(sharing.obtain(run.request(kind), image))
+    assert run.said == []
+
+
+def test_what_was_begun_is_known_before_it_is_ready_and_forgotten_if_it_fails(
+    run: Run, tmp_path: Path
+) -> None:
+    gate, ours = tmp_path / "gate", run.sharing
+    wait_for_gate = f"until [ -e {gate} ]; do sleep 0.05; done;"
+    good, bad = running(f"{wait_for_gate} exec redis-server"), running(f"{wait_for_gate} exit 3")
+    bad = replace(bad, name="bad")
+    with ThreadPoolExecutor(2) as pool:
+        kinds = [(run.request(kind), run.image(kind.image)) for kind in (good, bad)]
+        work = [pool.submit(ours.obtain, *kind) for kind in kinds]
+        wait_until(lambda: set(ours.begun) == {"fake", "bad"}, 10.0, "nothing has begun")
+        begun = ours.begun["fake"]
+        gate.touch()
+    run.leases.append(work[0].result())
+    assert (begun.instance, begun.origin) == (run.leases[0].instance, "created")
+    assert isinstance(work[1].exception(), InstanceDied)
+    assert ours.begun == {"fake": begun}
+    another = run.sharing
+    run.leases.append(another.obtain(run.request(good), run.image(good.image)))
+    assert another.begun == {"fake": Begun(begun.instance, "attached", ANY)}
+
+
+SECRETIVE = {"credential_environment": {"SECRET": "{password}"}}
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("delay", ["", "sleep 0.3;"])
+def test_a_server_that_dies_says_why_and_leaves_nothing(run: Run, kept: bool, delay: str) -> None:
+    kind = running(f'{delay} echo "no luck with $SECRET"; exit 3', **SECRETIVE)
+    with pytest.raises(InstanceDied) as caught:
+        run.obtain(kind, kept=kept)
+    assert caught.value.fact == "the server ended with exit code 3"
+    assert caught.value.evidence == "no luck with ********"
+    wait_until(lambda: not run.fake.containers({}), GONE_WITHIN_S, "something is left")
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_server_that_does_not_become_ready_says_so_and_leaves_nothing(
+    make_run: Callable[..., Run], kept: bool
+) -> None:
+    run = make_run(timeout_s=0.2)
+    with pytest.raises(NotReady) as caught:
+        run.obtain(running('echo "waiting with $SECRET"; exec sleep 60', **SECRETIVE), kept=kept)
+    assert "fake: the server runs, but was not ready after 0.2 s" in str(caught.value)
+    assert caught.value.evidence == "waiting with ********"
+    wait_until(lambda: not run.fake.containers({}), GONE_WITHIN_S, "something is left")
+
+
+def test_everybody_who_waits_learns_of_a_death(make_run: Callable[..., Run]) -> None:
+    dying = running("sleep 0.5; exit 3")
+    runs = [make_run(id="cafe0123") for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        futures = [pool.submit(run.obtain, dying) for run in runs]
+        for future in futures:
+            assert isinstance(future.exception(10.0), InstanceDied)
+
+
+def test_a_command_that_does_not_exist_is_an_error_and_leaves_nothing(run: Run) -> None:
+    with pytest.raises(EngineFailed, match="its command cannot be run"):
+        run.obtain(replace(FAKE, command=("absent",)))
+    assert run.fake.containers({}) == []
+
+
+def test_a_server_that_vanishes_while_it_is_started_says_so(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended between the shell and the next look at it."""
+    open_shell = run.fake.shell
+
+    def vanishing(container: str, **options: Any) -> object:
+        shell = open_shell(container, **options)
+        run.fake.remove(container)
+        return shell
+
+    monkeypatch.setattr(run.fake, "shell", vanishing)
+    with pytest.raises(InstanceDied, match="exit code 137"):
+        run.obtain()
+    assert run.fake.containers({}) == []
+
+
+def test_no_shell_in_a_server_that_goes_on_is_an_error_of_the_shell(
+    make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(container: str, **_: object) -> None:
+        raise ShellLost(container, "no shell")
+
+    run = make_run(timeout_s=0.1)
+    monkeypatch.setattr(run.fake, "shell", refused)
+    with pytest.raises(ShellLost, match="no shell"):
+        run.obtain()
+    assert run.fake.containers({}) == []
+
+
+def test_a_predecessor_that_is_ending_is_in_nobodys_use(
+    make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = make_run(), make_run()
+    first = before.obtain(kept=True)
+    shell = before.fake.shell
+
+    def ending(container: str, **options: Any) -> object:
+        if container == only_id:
+            raise ShellLost(container, "it is ending")
+        return shell(container, **options)
+
+    only_id = only(before.fake).id
+    monkeypatch.setattr(after.fake, "shell", ending)
+    assert after.obtain(kept=True, image="fake:2").instance.id != first.instance.id
+    assert len(after.fake.containers({})) == 1
+
+
+def test_an_interrupted_creation_leaves_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = run.fake.create
+
+    def interrupted(spec: ContainerSpec) -> str:
+        create(spec)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run.fake, "create", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run.obtain()
+    assert run.fake.containers({}) == []
+
+
+def test_an_interrupted_start_leaves_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sharing, "wait_until_ready", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run.obtain()
+    wait_until(lambda: not run.fake.containers({}), GONE_WITHIN_S, "something is left")
+
+
+def test_locks_are_per_project_and_type(run: Run) -> None:
+    run.obtain()
+    assert [path.name for path in run.directory.iterdir()] == ["shop-12345678-fake.lock"]
+    assert run.directory.stat().st_mode & 0o077 == 0
+
+
+def test_a_process_that_holds_no_server_any_more_can_obtain_again(run: Run) -> None:
+    first = run.obtain()
+    run.end()
+    name = f"ldb-{first.instance.name}"
+    wait_until(lambda: run.fake.find(name) is None, GONE_WITHIN_S, "it is still there")
+    assert run.obtain().origin == "created"
+
+
+def test_each_takes_a_number_and_gives_it_back(run: Run) -> None:
+    one, other = run.obtain(), run.obtain()
+    assert [one.create_database("any").database, other.create_database("any").database] == [
+        "0",
+        "1",
+    ]
+    one.shell.close()
+    wait_until(lambda: other.shell.take_number(2) == 0, 5.0, "the number is still taken")
+
+
+def test_a_number_with_things_in_it_is_nobodys(run: Run) -> None:
+    lease = run.obtain()
+    lease.shell.run(["mkdir", "-p", "db/1/mine"])
+    numbers = [lease.create_database("any").database for _ in range(2)]
+    assert numbers == ["0", "2"]
+
+
+def test_numbers_run_out(run: Run) -> None:
+    lease = run.obtain(replace(FAKE, numbered_databases=2))
+    lease.shell.run(["mkdir", "-p", "db/1/mine"])
+    lease.create_database("any")
+    with pytest.raises(InvalidRequest) as caught:
+        lease.create_database("any")
+    assert "none of its 2 databases is free" in caught.value.fact
+    assert "database 1 holds 1 keys of somebody" in caught.value.evidence
+    with pytest.raises(InvalidRequest, match="all are in use by processes of pytest-ldb"):
+        lease.create_database("any")
+
+
+def test_a_client_that_is_missing_is_not_a_full_server(run: Run) -> None:
+    lease = run.obtain(replace(FAKE, create=("absent-cli",)))
+    with pytest.raises(CommandFailed, match="Install `absent-cli` there"):
+        lease.create_database("any")
+
+
+def test_databases_of_a_kept_server_are_dropped_with_their_process(run: Run) -> None:
+    named = replace(
+        *(FAKE,),
+        numbered_databases=0,
+        create=("mkdir", "{database}"),
+        drop=("rmdir", "{database}"),
+        longest_database_name=10,
+    )
+    staying, leaving = run.obtain(named, kept=True), run.obtain(named, kept=True)
+    leaving.create_database("shop")
+    assert staying.shell.run(["ls"]) == "shop\n"
+    leaving.shell.close()
+    wait_until(lambda: staying.shell.run(["ls"]) == "", GONE_WITHIN_S, "it is still there")
+    with pytest.raises(InvalidRequest, match="it has 11 bytes, and fake takes 10"):
+        staying.create_database("elevenbytes")
+
+
+def test_init_scripts_are_there_and_databases_are_clones(run: Run, tmp_path: Path) -> None:
+    script = tmp_path / "fill.sh"
+    script.write_text("fill")
+    kind = replace(
+        FAKE,
+        numbered_databases=0,
+        init_scripts=(script,),
+        init_directory="/init",
+        clone=("cp", "init/fill.sh", "{database}-of-{template}"),
+    )
+    lease = run.obtain(kind)
+    lease.create_database("copy")
+    assert lease.shell.run(["cat", "copy-of-0"]) == "fill"

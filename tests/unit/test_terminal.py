@@ -1,0 +1,93 @@
+"""What a run tells: the lines that people read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_ldb.plugin.terminal import header, summary_lines
+from pytest_ldb.plugin.usage import Use
+
+from .test_usage import use
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({}, "ldb: engine tcp://there:2375"),
+        (
+            {"keep": True, "keep_failed": False},
+            "ldb: keep, no keep-failed, engine tcp://there:2375",
+        ),
+        ({"timeout_s": 2.5, "pull": "never"}, "ldb: timeout 2.5 s, pull never, engine tcp://*"),
+        (
+            {"images": {"postgres": "postgres:17", "redis": "redis:7"}},
+            "ldb: images postgres=postgres:17 redis=redis:7, engine tcp://*",
+        ),
+        ({"urls": {"mysql": "mysql://me:pw@db/x"}}, "ldb: existing servers for mysql, engine tcp*"),
+    ],
+)
+def test_the_header_says_what_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], line: str
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://there:2375")
+    pytest.LineMatcher([header(given, chosen_engine=False)]).fnmatch_lines([line])
+
+
+def test_the_header_does_not_guess_an_engine_that_a_hook_chooses() -> None:
+    assert header({}, chosen_engine=True) == "ldb: engine chosen by pytest_ldb_runtime"
+
+
+def test_the_header_admits_that_the_engine_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setenv("DOCKER_CONTEXT", "nobody-made-this-one")
+    assert header({}, chosen_engine=False) == "ldb: engine unknown"
+
+
+KEPT_AS = "as ldb-shop-1-fake-2, `docker rm -fv ldb-shop-1-fake-2` ends it"
+
+
+@pytest.mark.parametrize(
+    ("told", "lines"),
+    [
+        (use(), ["fake: fake:1 created in 2.00 s (start 0.50 s, ready 1.50 s)"]),
+        (use(ready_s=None), ["fake: fake:1 created in 0.50 s, not ready by the end of the run"]),
+        (use(origin="attached", ready_s=0.0), ["fake: fake:1 attached in 0.50 s"]),
+        (
+            use(origin="attached", processes=3, ready_s=0.0),
+            ["fake: fake:1 attached in 0.50 s for 3 workers"],
+        ),
+        (
+            use(origin="restored", pull_s=8.0, waits={2.0: 3}),
+            [
+                "fake: fake:1 restored in 2.00 s (start 0.50 s, ready 1.50 s)",
+                "  image pulled in 8.00 s, 3 fresh databases, median wait 2.00 s",
+            ],
+        ),
+        (
+            use(origin="existing", image="", waits={0.00001: 1}, templates_s=[0.4, 0.6]),
+            [
+                "fake: existing server, shop-1-fake-2",
+                "  2 templates in 1.00 s, 1 fresh database, median wait under 1 ms",
+            ],
+        ),
+        (
+            use(origin="attached", ready_s=0.0, waits={1.25: 2}, kept=True, kept_failed=True),
+            [
+                "fake: fake:1 attached in 0.50 s",
+                "  2 fresh databases, median wait 1.25 s",
+                f"  kept {KEPT_AS}",
+            ],
+        ),
+        (
+            use(origin="attached", ready_s=0.0, kept_failed=True),
+            ["fake: fake:1 attached in 0.50 s", f"  kept for the tests that failed {KEPT_AS}"],
+        ),
+    ],
+)
+def test_the_summary_says_of_a_server_what_there_is_to_say(
+    monkeypatch: pytest.MonkeyPatch, told: Use, lines: list[str]
+) -> None:
+    monkeypatch.setattr("pytest_ldb.plugin.usage.find_spec", lambda _: None)
+    assert list(summary_lines(told)) == lines

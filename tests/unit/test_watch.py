@@ -1,0 +1,90 @@
+"""Evidence of how a container ran, collected as it happens."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_ldb.engines.docker.watch import LINES_KEPT, LogWatch
+from pytest_ldb.engines.protocol import Exit
+
+
+class Log:
+    """A stream of chunks that ends when it is closed."""
+
+    def __init__(self) -> None:
+        self.chunks: queue.Queue[bytes | Exception | None] = queue.Queue()
+
+    def __iter__(self) -> Iterator[bytes]:
+        while (chunk := self.chunks.get(timeout=10)) is not None:
+            if isinstance(chunk, Exception):
+                raise chunk
+            yield chunk
+
+    def close(self) -> None:
+        self.chunks.put(None)
+
+
+def ended_with(log: Log, code: int = 1, *chunks: bytes | Exception) -> LogWatch:
+    for chunk in (*chunks, None):
+        log.chunks.put(chunk)
+    return LogWatch(log, lambda: code, lambda: False)
+
+
+def test_lines_are_put_together_from_chunks() -> None:
+    watch = ended_with(Log(), 1, b"one\ntw", b"o\r\nthr", b"ee\n\nfo\xffur")
+    assert watch.ended(5.0) == Exit(code=1, out_of_memory=False)
+    assert watch.log(10) == "one\ntwo\nthree\n\nfo\ufffdur"
+    assert watch.log(2) == "\nfo\ufffdur"
+
+
+def test_only_the_last_lines_are_kept() -> None:
+    lines = [b"line %d\n" % number for number in range(LINES_KEPT + 5)]
+    watch = ended_with(Log(), 1, *lines)
+    assert watch.ended(5.0)
+    assert watch.log(10_000).splitlines()[0] == "line 5"
+
+
+def test_while_it_runs_nothing_has_ended() -> None:
+    log, running = Log(), threading.Event()
+
+    def wait() -> int:
+        running.wait(10)
+        return 0
+
+    watch = LogWatch(log, wait, lambda: False)
+    log.chunks.put(b"up\n")
+    assert watch.ended(0.01) is None
+    running.set()
+    assert watch.ended(5.0) == Exit(code=0, out_of_memory=False)
+    watch.close()
+
+
+def test_a_log_that_breaks_off_is_kept_so_far() -> None:
+    watch = ended_with(Log(), 1, b"one\ntwo", ConnectionResetError("engine gone"))
+    assert watch.ended(5.0)
+    assert watch.log(10) == "one\ntwo"
+
+
+def _raises() -> bool:
+    raise ConnectionResetError
+
+
+@pytest.mark.parametrize(
+    ("asked", "known"), [(lambda: True, True), (lambda: False, False), (_raises, False)]
+)
+def test_out_of_memory_is_asked_for_and_may_be_unknown(asked: object, known: bool) -> None:
+    log = Log()
+    log.close()
+    assert callable(asked)
+    watch = LogWatch(log, lambda: 137, asked)
+    assert watch.ended(5.0) == Exit(code=137, out_of_memory=known)
+
+
+def test_an_engine_that_goes_away_leaves_nothing_known() -> None:
+    watch = LogWatch([b"one\n"], lambda: 1 // 0, lambda: False)
+    assert watch.ended(0.05) is None
+    watch.close()
