@@ -10,8 +10,8 @@ import os
 
 import pytest
 
-# Only the tests of snapshots make some, and remove them.
-os.environ["LDB_SNAPSHOTS"] = "never"
+# Only the tests of cache make some, and remove them.
+os.environ["LDB_CACHE"] = "never"
 
 pytest_plugins = ("pytester",)
 pytest.register_assert_rewrite("pytest_ldb.testing")

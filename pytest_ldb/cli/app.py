@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from ..model.errors import InvalidRequest, LdbError
-from .context import Here, settings_from
+from .context import Context, settings_from
 from .doctor import doctor
 from .inspect import list_servers, logs, shell, status, url
-from .maintain import completion, prune, pull, snapshots
+from .maintain import cache, completion, prune, pull
 from .manage import create, delete, restart, start, stop
 from .output import say, show_error
 
@@ -66,13 +66,13 @@ class _Commands(click.Group):
 @click.pass_context
 def cli(context: click.Context, /, **given: Any) -> None:
     """Real database servers in containers: those that test runs keep, and your own."""
-    context.obj = here = Here(settings_from(**given))
+    context.obj = here = Context(settings_from(**given))
     context.call_on_close(lambda: _close(here))
 
 
 for command in (create, start, stop, restart, delete, list_servers, status):
     cli.add_command(command)
-for command in (logs, url, shell, pull, snapshots, prune, doctor, completion):
+for command in (logs, url, shell, pull, cache, prune, doctor, completion):
     cli.add_command(command)
 
 
@@ -91,7 +91,7 @@ def run() -> int:
         return USAGE if isinstance(error, InvalidRequest) else FAILED
 
 
-def _close(here: Here) -> None:
+def _close(here: Context) -> None:
     """Remove what was not finished."""
-    if "maker" in vars(here):
-        here.maker.close()
+    if "owned" in vars(here):
+        here.owned.close()

@@ -7,14 +7,18 @@ from click.shell_completion import CompletionItem
 
 from ..databases import BUILTIN
 from ..model.errors import LdbError
-from .context import Here, settings_from
+from .context import Context, settings_from
 
 
 def complete_type(
     _context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Offer the types of databases."""
-    return [CompletionItem(kind.name) for kind in BUILTIN if kind.name.startswith(incomplete)]
+    return [
+        CompletionItem(database_type.name)
+        for database_type in BUILTIN
+        if database_type.name.startswith(incomplete)
+    ]
 
 
 def complete_server(
@@ -22,7 +26,7 @@ def complete_server(
 ) -> list[CompletionItem]:
     """Offer the servers; nothing if no engine answers, as nobody could read why."""
     try:
-        names = Here(settings_from()).inventory.names()
+        names = Context(settings_from()).inventory.names()
     except LdbError:
         return []
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]

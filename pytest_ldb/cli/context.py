@@ -9,10 +9,10 @@ from functools import cached_property
 import click
 
 from ..databases import BUILTIN
-from ..engines.docker.sdk_engine import DockerRuntime
-from ..lifecycle.cache import Snapshots
+from ..engines.docker.sdk_engine import SdkEngine
+from ..lifecycle.cache import ServerCache
 from ..lifecycle.commands import Lifecycle
-from ..lifecycle.owned import Maker
+from ..lifecycle.owned import OwnedServers
 from ..lifecycle.planner import Planner
 from ..model.credentials import state_directory, user_mark, user_secret
 from ..model.database import Database
@@ -24,10 +24,10 @@ from ..model.settings import Settings
 from ..util.env import by_type, images_in
 from .inventory import Inventory, Server
 from .output import say
-from .standalone import FreeStanding
+from .standalone import StandaloneServers
 
 
-class Here:
+class Context:
     """Everything that a command may need, made when it is needed.
 
     Args:
@@ -39,9 +39,9 @@ class Here:
         self.state = state_directory()
 
     @cached_property
-    def runtime(self) -> DockerRuntime:
+    def engine(self) -> SdkEngine:
         """The engine."""
-        return DockerRuntime()
+        return SdkEngine()
 
     @cached_property
     def secret(self) -> bytes:
@@ -51,33 +51,33 @@ class Here:
     @cached_property
     def inventory(self) -> Inventory:
         """Which servers there are."""
-        return Inventory(self.runtime, self.secret, user_mark(self.secret))
+        return Inventory(self.engine, self.secret, user_mark(self.secret))
 
     @cached_property
     def lifecycle(self) -> Lifecycle:
         """The seven commands."""
         whose = {f"{LABEL}user": user_mark(self.secret)}
-        return Lifecycle(self.runtime, self.planner, BUILTIN, self.secret, whose)
+        return Lifecycle(self.engine, self.planner, BUILTIN, self.secret, whose)
 
     @cached_property
     def planner(self) -> Planner:
         """Decides what is started."""
-        return Planner(self.runtime, self.settings, Scope.free(self.secret), say)
+        return Planner(self.engine, self.settings, Scope.free(self.secret), say)
 
     @cached_property
-    def maker(self) -> Maker:
+    def owned(self) -> OwnedServers:
         """Holds what is being created."""
-        return Maker(self.runtime, self.secret, self.settings.timeout_s)
+        return OwnedServers(self.engine, self.secret, self.settings.timeout_s)
 
     @property
-    def free_standing(self) -> FreeStanding:
+    def standalone(self) -> StandaloneServers:
         """Creates servers that stay."""
-        return FreeStanding(self.runtime, self.planner, self.maker)
+        return StandaloneServers(self.engine, self.planner, self.owned)
 
     @cached_property
-    def snapshots(self) -> Snapshots:
-        """The snapshots of initialised servers."""
-        return Snapshots(self.state / "snapshots", self.secret, self.runtime.engine)
+    def cache(self) -> ServerCache:
+        """The cache of initialised servers."""
+        return ServerCache(self.state / "cache", self.secret, self.engine.url)
 
     def servers(self, names: Iterable[str]) -> list[Server]:
         """Return the servers with these names, each once."""
@@ -86,10 +86,10 @@ class Here:
 
     def database(self, server: Server, name: str = "") -> Database:
         """Return a database of a server; the one that it has from the beginning by default."""
-        kind = self.kind(server)
-        return Database(server.instance, name or kind.initial_database, kind)
+        database_type = self.database_type(server)
+        return Database(server.instance, name or database_type.initial_database, database_type)
 
-    def kind(self, server: Server) -> DatabaseType:
+    def database_type(self, server: Server) -> DatabaseType:
         """Return the type of a server."""
         try:
             return type_named(server.instance.database_type, BUILTIN)
@@ -104,7 +104,7 @@ class Here:
 
 def settings_from(**given: object) -> Settings:
     """Return the settings from what was given on the command line, and from the environment."""
-    names = [kind.name for kind in BUILTIN]
+    names = [database_type.name for database_type in BUILTIN]
     try:
         images = images_in(os.environ.get("LDB_IMAGE", ""))
     except ValueError as error:
@@ -113,4 +113,4 @@ def settings_from(**given: object) -> Settings:
     return Settings(images=images, **{n: v for n, v in given.items() if v is not None})  # type: ignore[arg-type]
 
 
-pass_here = click.make_pass_decorator(Here)
+pass_context = click.make_pass_decorator(Context)

@@ -14,10 +14,10 @@ from ..databases import BUILTIN
 from ..model.database_type import DatabaseType
 from ..model.errors import ImageUnavailable, InvalidRequest, LdbError
 from ..model.request import LABEL
-from .context import Here, pass_here
+from .context import Context, pass_context
 from .output import json_option, say, write_json, write_table
-from .selftest import NOTE, OK, PROBLEM, Finding, Trial
-from .stale import Leftovers
+from .selftest import NOTE, OK, PROBLEM, Finding, SelfTest
+from .stale import StaleResources
 
 PACKAGES = ("pytest-ldb", "pytest", "pytest-xdist", "docker", "filelock")
 LITTLE_MEMORY_BYTES = 2 << 30
@@ -26,8 +26,8 @@ CHEAPEST_FIRST = ("redis", "postgres", "mongodb", "mysql")
 
 @click.command(short_help="Look for what is wrong, and tell what to do.")
 @json_option
-@pass_here
-def doctor(here: Here, *, as_json: bool) -> None:
+@pass_context
+def doctor(here: Context, *, as_json: bool) -> None:
     """Look at everything that servers need, try it with one, and tell what to do.
 
     The exit code is 1 if there is a problem.
@@ -48,14 +48,14 @@ def _sentence(finding: Finding) -> str:
     return f"{finding.fact}. {finding.remedy}" if finding.remedy else finding.fact
 
 
-def _findings(here: Here) -> Iterator[Finding]:
+def _findings(here: Context) -> Iterator[Finding]:
     yield Finding("versions", OK, ", ".join(map(_version, PACKAGES)))
     yield Finding("python", OK, f"{platform.python_version()}, {platform.platform()}")
     yield from _variables()
     try:
         _ = here.secret  # made, or read
         yield Finding("state", OK, str(here.state))
-        for look in (_engine, _images, _snapshots, _servers):
+        for look in (_engine, _images, _cache, _servers):
             yield from look(here)
     except LdbError as error:
         yield Finding.of("engine", error)
@@ -76,8 +76,8 @@ def _variables() -> Iterator[Finding]:
         yield Finding("variables", OK, ", ".join(told))
 
 
-def _engine(here: Here) -> Iterator[Finding]:
-    about = here.runtime.about()
+def _engine(here: Context) -> Iterator[Finding]:
+    about = here.engine.about()
     who = "rootless" if about.rootless else "as root"
     place = "on this machine" if about.local else "on another machine"
     fact = f"{about.product} {about.version}, API {about.api}, {who}, {place}, {about.system}"
@@ -90,56 +90,58 @@ def _engine(here: Here) -> Iterator[Finding]:
     else:
         yield Finding("memory", OK, memory)
     try:
-        yield Finding("ports", OK, f"are published on {here.runtime.bind(None)}")
+        yield Finding("ports", OK, f"are published on {here.engine.bind(None)}")
     except InvalidRequest as error:
         yield Finding("ports", NOTE, error.fact, error.remedy)
 
 
-def _images(here: Here) -> Iterator[Finding]:
+def _images(here: Context) -> Iterator[Finding]:
     present: list[DatabaseType] = []
-    for kind in BUILTIN:
-        reference = here.settings.image_for(kind.name, kind.image)
+    for database_type in BUILTIN:
+        reference = here.settings.image_for(database_type.name, database_type.image)
         try:
-            image = here.runtime.image(reference, pull="never", say=say)
+            image = here.engine.image(reference, pull="never", say=say)
         except ImageUnavailable:
-            remedy = f"The first run pulls it, or `pytest-ldb pull {kind.name}`."
+            remedy = f"The first run pulls it, or `pytest-ldb pull {database_type.name}`."
             yield Finding("image", NOTE, f"{reference} is not here", remedy)
         else:
-            present.append(kind)
+            present.append(database_type)
             fact = f"{reference}, {image.id[7:19]}, {image.size_bytes / 1e6:.0f} MB"
             yield Finding("image", OK, fact)
     yield from _trial(here, present)
 
 
-def _trial(here: Here, kinds: list[DatabaseType]) -> Iterator[Finding]:
-    if not kinds:
+def _trial(here: Context, database_types: list[DatabaseType]) -> Iterator[Finding]:
+    if not database_types:
         remedy = "Pull one (`pytest-ldb pull redis`), and ask again."
         yield Finding("server", NOTE, "none was tried, as no image is here", remedy)
         return
-    cheapest = min(kinds, key=lambda kind: CHEAPEST_FIRST.index(kind.name))
-    yield from Trial(here.runtime, here.planner, here.secret).findings(cheapest)
+    cheapest = min(
+        database_types, key=lambda database_type: CHEAPEST_FIRST.index(database_type.name)
+    )
+    yield from SelfTest(here.engine, here.planner, here.secret).findings(cheapest)
 
 
-def _snapshots(here: Here) -> Iterator[Finding]:
-    known = [snapshot for snapshot, _ in here.snapshots.known()]
-    usable = [snapshot for snapshot in known if snapshot.image]
-    yield Finding("snapshots", OK, f"{len(usable)}; `pytest-ldb snapshots` lists them")
-    for snapshot in known:
-        if snapshot.failure:
-            reason = snapshot.failure.partition("\n")[0]
-            remedy = "It is tried again after a day, or after `pytest-ldb snapshots --delete`."
-            yield Finding("snapshots", NOTE, f"of {snapshot.base}: {reason}", remedy)
+def _cache(here: Context) -> Iterator[Finding]:
+    known = [cached for cached, _ in here.cache.known()]
+    usable = [cached for cached in known if cached.image]
+    yield Finding("cache", OK, f"{len(usable)}; `pytest-ldb cache` lists them")
+    for cached in known:
+        if cached.failure:
+            reason = cached.failure.partition("\n")[0]
+            remedy = "It is tried again after a day, or after `pytest-ldb cache --delete`."
+            yield Finding("cache", NOTE, f"of {cached.base}: {reason}", remedy)
 
 
-def _servers(here: Here) -> Iterator[Finding]:
+def _servers(here: Context) -> Iterator[Finding]:
     servers = here.inventory.servers()
     yield Finding("servers", OK, f"{len(servers)} of yours; `pytest-ldb list` lists them")
-    leftovers = Leftovers(here.runtime, here.inventory, here.snapshots, here.state / "locks")
-    for leftover in leftovers.found(servers, volumes=True):
+    stale = StaleResources(here.engine, here.inventory, here.cache, here.state / "locks")
+    for leftover in stale.found(servers, volumes=True):
         flag = " --volumes" if leftover.what == "volume" else ""
         remedy = f"`pytest-ldb prune{flag}` removes it."
         yield Finding("leftover", NOTE, f"{leftover.what} {leftover.name}: {leftover.why}", remedy)
-    for container in here.runtime.containers({f"{LABEL}schema": ""}):
+    for container in here.engine.containers({f"{LABEL}schema": ""}):
         user = container.labels.get(f"{LABEL}user", "unknown")
         if user != here.inventory.user:
             fact = f"{container.name}, {container.state}, belongs to another user, {user}"

@@ -13,7 +13,7 @@ from ..lifecycle.container_spec import client_environment, values_inside
 from ..model.database_type import render
 from ..model.errors import InvalidRequest
 from .completion import complete_server
-from .context import Here, pass_here
+from .context import Context, pass_context
 from .inventory import Server
 from .output import age, is_terminal, json_option, size, write_facts, write_json, write_table
 from .terminal import is_conversation, relay
@@ -26,8 +26,8 @@ name_argument = click.argument("name", shell_complete=complete_server)
 
 @click.command("list", short_help="List all servers.")
 @json_option
-@pass_here
-def list_servers(here: Here, *, as_json: bool) -> None:
+@pass_context
+def list_servers(here: Context, *, as_json: bool) -> None:
     """List all servers of this user on this engine, oldest first."""
     servers = here.inventory.servers()
     if as_json:
@@ -40,8 +40,8 @@ def list_servers(here: Here, *, as_json: bool) -> None:
 @click.command(short_help="Tell how a server is.")
 @name_argument
 @json_option
-@pass_here
-def status(here: Here, *, name: str, as_json: bool) -> None:
+@pass_context
+def status(here: Context, *, name: str, as_json: bool) -> None:
     """Tell how a server is."""
     server = here.inventory.find(name)
     if as_json:
@@ -73,11 +73,11 @@ def status(here: Here, *, name: str, as_json: bool) -> None:
 @click.option("-f", "--follow", "following", is_flag=True, help="Go on until it ends, or Ctrl-C.")
 @click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
 @click.option("--json", "as_json", is_flag=True, help="Write each line as a JSON object.")
-@pass_here
-def logs(here: Here, *, name: str, following: bool, tail: int | None, as_json: bool) -> None:
+@pass_context
+def logs(here: Context, *, name: str, following: bool, tail: int | None, as_json: bool) -> None:
     """Write what a server has logged."""
     server = here.inventory.find(name)
-    log = here.runtime.log(server.container.id, follow=following, tail=tail)
+    log = here.engine.log(server.container.id, follow=following, tail=tail)
     try:
         for line in log:
             click.echo(json.dumps({"line": line}) if as_json else line)
@@ -102,8 +102,8 @@ def logs(here: Here, *, name: str, following: bool, tail: int | None, as_json: b
     metavar="NAME",
     help="A database (default: the one that it began with).",
 )
-@pass_here
-def url(here: Here, *, name: str, form: str, driver: str, database: str) -> None:
+@pass_context
+def url(here: Context, *, name: str, form: str, driver: str, database: str) -> None:
     """Write where a server is, password included, in the words of the usual programs."""
     found = here.database(here.inventory.find(name), database)
     if form == "url":
@@ -126,22 +126,22 @@ def url(here: Here, *, name: str, form: str, driver: str, database: str) -> None
 )
 @name_argument
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@pass_here
-def shell(here: Here, *, name: str, arguments: Sequence[str]) -> int:
+@pass_context
+def shell(here: Context, *, name: str, arguments: Sequence[str]) -> int:
     """Open the database's own client (psql, mysql, mongosh, redis-cli) on a server.
 
     It runs inside the container. ARGUMENTS are the client's. Its input may come from a pipe.
     """
     server = here.inventory.find(name)
-    kind, credentials = here.kind(server), server.instance.credentials
-    if not kind.terminal:
-        raise InvalidRequest(kind.name, "nobody said which client people use")
+    database_type, credentials = here.database_type(server), server.instance.credentials
+    if not database_type.terminal:
+        raise InvalidRequest(database_type.name, "nobody said which client people use")
     here.database(server).address  # noqa: B018 - raises if it does not run
-    values = values_inside(kind, credentials)
-    execution = here.runtime.execute(
+    values = values_inside(database_type, credentials)
+    execution = here.engine.execute(
         server.container.id,
-        [*(render(part, values) for part in kind.terminal), *arguments],
-        environment=client_environment(kind, credentials),
+        [*(render(part, values) for part in database_type.terminal), *arguments],
+        environment=client_environment(database_type, credentials),
         tty=is_conversation(),
     )
     return relay(execution)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ..engines.protocol import Container, Runtime, Volume
+from ..engines.protocol import Container, Engine, Volume
 from ..lifecycle.container_spec import Ownership, instance_of
 from ..model.errors import AmbiguousName, CommandFailed, EngineFailed, InstanceNotFound, InUse
 from ..model.instance import Instance
@@ -96,12 +96,12 @@ class Inventory:
     """The servers of one user.
 
     Args:
-        runtime: Where they live.
+        engine: Where they live.
         secret: The user's.
         user: The user's mark.
     """
 
-    runtime: Runtime
+    engine: Engine
     secret: bytes
     user: str
 
@@ -141,7 +141,7 @@ class Inventory:
 
     def volumes(self, name: str = "") -> list[Volume]:
         """Return the volumes with data of all servers, or of a server that may be gone."""
-        found = self.runtime.volumes({f"{LABEL}user": self.user})
+        found = self.engine.volumes({f"{LABEL}user": self.user})
         if not name:
             return list(found)
         wanted = {name.removeprefix("ldb-"), name}
@@ -158,10 +158,10 @@ class Inventory:
         return [volume for volume in self.volumes() if volume.name not in used]
 
     def _containers(self) -> Sequence[Container]:
-        return self.runtime.containers({f"{LABEL}schema": SCHEMA, f"{LABEL}user": self.user})
+        return self.engine.containers({f"{LABEL}schema": SCHEMA, f"{LABEL}user": self.user})
 
     def _not_found(self, name: str) -> Exception:
-        foreign = self.runtime.find(f"ldb-{name}")
+        foreign = self.engine.find(f"ldb-{name}")
         if foreign is not None:
             Ownership.of(foreign)
             return InstanceNotFound(
@@ -188,7 +188,7 @@ class Inventory:
             return None, None
         paths = [*container.memory, *container.volumes]
         try:
-            text = run_beside(self.runtime, container.id, ["sh", "-c", _LOOK, "sh", *paths])
+            text = run_beside(self.engine, container.id, ["sh", "-c", _LOOK, "sh", *paths])
         except (CommandFailed, EngineFailed):  # It is just ending.
             return None, None
         held = re.search(r"^held by (\d+)$", text, re.MULTILINE)
@@ -198,14 +198,14 @@ class Inventory:
         return int(held[1]), sum(map(int, sizes)) * 1024 if sizes else None
 
 
-def run_beside(runtime: Runtime, container: str, argv: Sequence[str]) -> str:
+def run_beside(engine: Engine, container: str, argv: Sequence[str]) -> str:
     """Run a command in a container and return what it wrote.
 
     Raises:
         EngineFailed: It could not be begun.
         CommandFailed: It wrote nothing for ten seconds, or the connection broke.
     """
-    execution = runtime.execute(container, argv, environment={}, tty=False)
+    execution = engine.execute(container, argv, environment={}, tty=False)
     try:
         execution.end_input()
         pieces = iter(partial(execution.receive, LOOK_TIMEOUT_S), [])

@@ -1,4 +1,4 @@
-"""The commands that look after what servers are made of: pull, snapshots, prune, completion."""
+"""The commands that look after what servers are made of: pull, cache, prune, completion."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from click.shell_completion import get_completion_class
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from ..databases import BUILTIN
-from ..lifecycle.cache import DAY_S, Snapshot
+from ..lifecycle.cache import DAY_S, CachedServer
 from ..lifecycle.cache_expiry import remove_unnamed_images
 from ..model.errors import InvalidRequest, LdbError
 from ..model.instance import type_named
 from ..model.request import LABEL
 from ..util.locks import alone
 from .completion import complete_type
-from .context import Here, pass_here
+from .context import Context, pass_context
 from .output import ASIDE, json_option, say, show_error, size, write_json, write_table
-from .stale import Leftover, Leftovers
+from .stale import StaleResource, StaleResources
 
 
 @click.command(short_help="Pull images.")
 @click.argument("names", nargs=-1, metavar="[TYPE|IMAGE]...", shell_complete=complete_type)
-@pass_here
-def pull(here: Here, *, names: Sequence[str]) -> None:
+@pass_context
+def pull(here: Context, *, names: Sequence[str]) -> None:
     """Pull the images of types, or images by name, even if they are here; by default all types'.
 
     The images' names are written when they are here.
     """
-    wanted = names or [kind.name for kind in BUILTIN]
+    wanted = names or [database_type.name for database_type in BUILTIN]
     references = list(dict.fromkeys(_reference(here, name) for name in wanted))
     failures: list[LdbError] = []
     with _bars() as bars:
@@ -48,10 +48,10 @@ def pull(here: Here, *, names: Sequence[str]) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _pull(here: Here, reference: str, bars: Progress) -> None:
+def _pull(here: Context, reference: str, bars: Progress) -> None:
     bar = bars.add_task(reference, total=None)
     try:
-        here.runtime.pull(
+        here.engine.pull(
             reference, lambda done, total: bars.update(bar, completed=done, total=total)
         )
     except LdbError:
@@ -70,33 +70,33 @@ def _bars() -> Progress:
     )
 
 
-def _reference(here: Here, name: str) -> str:
+def _reference(here: Context, name: str) -> str:
     """Return the image of a type, or what is one already."""
     try:
-        kind = type_named(name, BUILTIN)
+        database_type = type_named(name, BUILTIN)
     except InvalidRequest:
         if ":" in name or "/" in name:
             return name
         raise
-    return here.settings.image_for(kind.name, kind.image)
+    return here.settings.image_for(database_type.name, database_type.image)
 
 
-@click.command(short_help="List the snapshots that servers start from.")
+@click.command(short_help="List the cache that servers start from.")
 @click.option("--delete", "deleting", is_flag=True, help="Delete them all; runs make them anew.")
 @json_option
-@pass_here
-def snapshots(here: Here, *, deleting: bool, as_json: bool) -> None:
-    """List the snapshots of initialised servers, from which test runs start fast."""
-    known = list(here.snapshots.known())
+@pass_context
+def cache(here: Context, *, deleting: bool, as_json: bool) -> None:
+    """List the cache of initialised servers, from which test runs start fast."""
+    known = list(here.cache.known())
     if deleting:
-        with alone(here.state / "locks", "snapshots"):
-            for snapshot, _ in known:
-                here.snapshots.forget(snapshot.key)
+        with alone(here.state / "locks", "cache"):
+            for cached, _ in known:
+                here.cache.forget(cached.key)
             # What a kept server uses stays; `prune` removes it later.
-            remove_unnamed_images(here.runtime, here.snapshots)
+            remove_unnamed_images(here.engine, here.cache)
         say(f"{len(known)} deleted")
         return
-    images = here.runtime.images({f"{LABEL}user": here.snapshots.user})
+    images = here.engine.images({f"{LABEL}user": here.cache.user})
     sizes = {image.id: image.size_bytes for image in images}
     if as_json:
         write_json([_facts(one, unused_s, sizes.get(one.image)) for one, unused_s in known])
@@ -105,11 +105,11 @@ def snapshots(here: Here, *, deleting: bool, as_json: bool) -> None:
     write_table(("KEY", "TYPE", "IMAGE", "USED", "SIZE", "STATE"), rows)
 
 
-def _facts(one: Snapshot, unused_s: float, size_bytes: int | None) -> dict[str, object]:
+def _facts(one: CachedServer, unused_s: float, size_bytes: int | None) -> dict[str, object]:
     return {**asdict(one), "unused_s": round(unused_s), "size_bytes": size_bytes}
 
 
-def _row(one: Snapshot, unused_s: float, size_bytes: int | None) -> Sequence[str]:
+def _row(one: CachedServer, unused_s: float, size_bytes: int | None) -> Sequence[str]:
     used = f"{unused_s / DAY_S:.0f} d ago" if unused_s > DAY_S else "today"
     failure = one.failure.partition("\n")[0] or "its image is gone"
     state = failure if size_bytes is None else "ok"
@@ -120,14 +120,14 @@ def _row(one: Snapshot, unused_s: float, size_bytes: int | None) -> Sequence[str
 @click.option("--dry-run", is_flag=True, help="Only tell what would be removed.")
 @click.option("--volumes", is_flag=True, help="Also volumes whose server is gone, and their data.")
 @json_option
-@pass_here
-def prune(here: Here, *, dry_run: bool, volumes: bool, as_json: bool) -> None:
-    """Remove what is ours and dead: what runs that were cut off have left, and old snapshots.
+@pass_context
+def prune(here: Context, *, dry_run: bool, volumes: bool, as_json: bool) -> None:
+    """Remove what is ours and dead: what runs that were cut off have left, and old cache.
 
     Kept and free-standing servers stay; `pytest-ldb delete --all` ends those.
     """
-    leftovers = Leftovers(here.runtime, here.inventory, here.snapshots, here.state / "locks")
-    dead = list(leftovers.found(here.inventory.servers(), volumes=volumes))
+    stale = StaleResources(here.engine, here.inventory, here.cache, here.state / "locks")
+    dead = list(stale.found(here.inventory.servers(), volumes=volumes))
     found = dead if dry_run else [leftover for leftover in dead if _is_removed(leftover)]
     if as_json:
         write_json([{"what": one.what, "name": one.name, "why": one.why} for one in found])
@@ -138,7 +138,7 @@ def prune(here: Here, *, dry_run: bool, volumes: bool, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _is_removed(leftover: Leftover) -> bool:
+def _is_removed(leftover: StaleResource) -> bool:
     """Remove something; one that fails does not keep off the others."""
     try:
         leftover.remove()

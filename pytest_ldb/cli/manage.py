@@ -13,7 +13,7 @@ from ..engines.protocol import Volume
 from ..model.errors import InstanceNotFound, LdbError
 from ..model.instance import Instance, type_named
 from .completion import complete_server, complete_type
-from .context import Here, pass_here
+from .context import Context, pass_context
 from .inventory import Server, refuse_if_used
 from .output import say, show_error, waiting
 from .ports import naming_the_listener
@@ -39,9 +39,9 @@ force_option = click.option("--force", is_flag=True, help="Even if processes use
 @click.option(
     "--volume", default="", metavar="NAME", help="The volume for its data (default: ldb-NAME)."
 )
-@pass_here
+@pass_context
 def create(
-    here: Here, *, type_name: str, name: str, image: str | None, port: int | None, volume: str
+    here: Context, *, type_name: str, name: str, image: str | None, port: int | None, volume: str
 ) -> None:
     """Create and start a server that stays until it is deleted, and write its name.
 
@@ -49,9 +49,14 @@ def create(
     A volume that is there already is used again, with what is in it.
     """
     began = time.monotonic()
-    kind = type_named(type_name, BUILTIN)
-    with naming_the_listener(here.runtime, name or kind.name), waiting(f"creating {kind.name}"):
-        instance = here.free_standing.create(kind, image=image, name=name, port=port, volume=volume)
+    database_type = type_named(type_name, BUILTIN)
+    with (
+        naming_the_listener(here.engine, name or database_type.name),
+        waiting(f"creating {database_type.name}"),
+    ):
+        instance = here.standalone.create(
+            database_type, image=image, name=name, port=port, volume=volume
+        )
     click.echo(instance.name)
     took = f"{time.monotonic() - began:.1f} s"
     say(f"created from {instance.image} in {took}; `pytest-ldb url {instance.name}` tells where")
@@ -59,8 +64,8 @@ def create(
 
 @click.command(short_help="Start servers.")
 @names_argument
-@pass_here
-def start(here: Here, *, names: Sequence[str]) -> None:
+@pass_context
+def start(here: Context, *, names: Sequence[str]) -> None:
     """Start servers, wait until they are ready, and write their names.
 
     The port may be another one than before, unless it was chosen when the server was created.
@@ -71,8 +76,8 @@ def start(here: Here, *, names: Sequence[str]) -> None:
 @click.command(short_help="Stop servers; data in volumes stays.")
 @names_argument
 @force_option
-@pass_here
-def stop(here: Here, *, names: Sequence[str], force: bool) -> None:
+@pass_context
+def stop(here: Context, *, names: Sequence[str], force: bool) -> None:
     """Stop servers the way their images ask for, and write their names.
 
     Data in volumes stays. What test runs keep is in memory, and is gone.
@@ -83,8 +88,8 @@ def stop(here: Here, *, names: Sequence[str], force: bool) -> None:
 @click.command(short_help="Stop servers and start them again.")
 @names_argument
 @force_option
-@pass_here
-def restart(here: Here, *, names: Sequence[str], force: bool) -> None:
+@pass_context
+def restart(here: Context, *, names: Sequence[str], force: bool) -> None:
     """Stop servers, start them again, wait until they are ready, and write their names."""
     _each(here, names, lambda server: here.lifecycle.restart(server.instance), force=force)
 
@@ -94,9 +99,9 @@ def restart(here: Here, *, names: Sequence[str], force: bool) -> None:
 @click.option("--all", "everything", is_flag=True, help="All servers of this user.")
 @click.option("--volumes", is_flag=True, help="Their volumes too: then the data is gone.")
 @force_option
-@pass_here
+@pass_context
 def delete(
-    here: Here, *, names: Sequence[str], everything: bool, volumes: bool, force: bool
+    here: Context, *, names: Sequence[str], everything: bool, volumes: bool, force: bool
 ) -> None:
     """Delete servers, running or not, and write their names; volumes stay unless told otherwise.
 
@@ -120,7 +125,9 @@ def delete(
     _act(servers, remove, force=force)
 
 
-def _named(here: Here, names: Sequence[str], *, volumes: bool) -> tuple[list[Server], list[Volume]]:
+def _named(
+    here: Context, names: Sequence[str], *, volumes: bool
+) -> tuple[list[Server], list[Volume]]:
     """Return the servers with these names, and the volumes of those that have left nothing else."""
     servers: dict[UUID, Server] = {}
     orphans: list[Volume] = []
@@ -136,20 +143,20 @@ def _named(here: Here, names: Sequence[str], *, volumes: bool) -> tuple[list[Ser
     return list(servers.values()), orphans
 
 
-def _remove(here: Here, volumes: Iterable[Volume]) -> None:
+def _remove(here: Context, volumes: Iterable[Volume]) -> None:
     for volume in volumes:
-        here.runtime.remove_volume(volume.name)
+        here.engine.remove_volume(volume.name)
         say(f"deleted the volume {volume.name}")
 
 
 def _each(
-    here: Here, names: Sequence[str], act: Callable[[Server], Instance], *, force: bool
+    here: Context, names: Sequence[str], act: Callable[[Server], Instance], *, force: bool
 ) -> None:
     """Do something to each server, once all names are known to be right, and tell how it is."""
 
     def act_and_tell(server: Server) -> None:
         name = server.instance.name
-        with naming_the_listener(here.runtime, name), waiting(name):
+        with naming_the_listener(here.engine, name), waiting(name):
             instance = act(server)
         if instance.address is not None:
             say(f"{instance.name}: ready on {instance.address.host}:{instance.address.port}")

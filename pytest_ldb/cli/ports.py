@@ -7,17 +7,17 @@ from contextlib import contextmanager
 
 import psutil
 
-from ..engines.protocol import Runtime
+from ..engines.protocol import Engine
 from ..model.errors import PortTaken
 
 
 @contextmanager
-def naming_the_listener(runtime: Runtime, subject: str) -> Iterator[None]:
+def naming_the_listener(engine: Engine, subject: str) -> Iterator[None]:
     """Say in the error for a port that is taken who listens there, and whose port it was to be."""
     try:
         yield
     except PortTaken as error:
-        listener = _container_on(runtime, error.port) or _process_on(error.port)
+        listener = _container_on(engine, error.port) or _process_on(error.port)
         if listener is None:
             raise
         fact = f"port {error.port} is taken by {listener}"
@@ -26,8 +26,8 @@ def naming_the_listener(runtime: Runtime, subject: str) -> Iterator[None]:
         ) from error
 
 
-def _container_on(runtime: Runtime, port: int) -> str | None:
-    for container in runtime.containers({}):
+def _container_on(engine: Engine, port: int) -> str | None:
+    for container in engine.containers({}):
         if container.address is not None and container.address.port == port:
             return f"the container {container.name}"
     return None

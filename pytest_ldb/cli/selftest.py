@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
-from ..engines.protocol import Container, Image, Runtime
+from ..engines.protocol import Container, Engine, Image
 from ..lifecycle.container_spec import container_spec, credentials_for
-from ..lifecycle.owned import Maker
+from ..lifecycle.owned import OwnedServers
 from ..lifecycle.planner import Planner
 from ..model.database_type import DatabaseType
 from ..model.errors import LdbError
@@ -45,36 +45,38 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Trial:
+class SelfTest:
     """Starts a server that nobody needs, and tries with it what the others need.
 
     Args:
-        runtime: The engine.
+        engine: The engine.
         planner: Decides what is started.
         secret: The password derives from it.
     """
 
-    runtime: Runtime
+    engine: Engine
     planner: Planner
     secret: bytes
 
-    def findings(self, kind: DatabaseType) -> Iterator[Finding]:
+    def findings(self, database_type: DatabaseType) -> Iterator[Finding]:
         """Try everything with a type whose image is there; nothing of it is left."""
         identity = uuid4()
-        request, image = self.planner.private(kind, suffix="", image=None)
+        request, image = self.planner.private(database_type, suffix="", image=None)
         request = replace(request, own_name=f"doctor-{identity.hex[:8]}")
         spec = container_spec(request, image, credentials_for(request, self.secret), identity)
         spec = replace(spec, memory_volumes=image.volumes)
-        maker = Maker(self.runtime, self.secret, self.planner.settings.timeout_s)
+        owned = OwnedServers(self.engine, self.secret, self.planner.settings.timeout_s)
         try:
-            address = maker.carry_out(spec, kind, identity).address
+            address = owned.carry_out(spec, database_type, identity).address
             assert address
-            yield Finding("publishing", OK, f"{kind.name} answers on {address.host}:{address.port}")
-            yield from self._try_container(maker.existing(spec.name), image)
+            yield Finding(
+                "publishing", OK, f"{database_type.name} answers on {address.host}:{address.port}"
+            )
+            yield from self._try_container(owned.existing(spec.name), image)
         except LdbError as error:
             yield Finding.of("server", error)
         finally:
-            maker.close()
+            owned.close()
 
     def _try_container(self, container: Container, image: Image) -> Iterator[Finding]:
         yield self._try_exec(container)
@@ -83,14 +85,14 @@ class Trial:
         yield self._try_commit(container)
 
     def _try_exec(self, container: Container) -> Finding:
-        said = run_beside(self.runtime, container.id, ["sh", "-c", "echo $((6 * 7))"]).strip()
+        said = run_beside(self.engine, container.id, ["sh", "-c", "echo $((6 * 7))"]).strip()
         if said == "42":
             return Finding("exec", OK, "run beside a server")
         remedy = "Its image must have `sh`, and the engine must allow `exec`."
         return Finding("exec", PROBLEM, f"do not run beside a server: {said}", remedy)
 
     def _try_memory(self, container: Container, image: Image) -> Iterator[Finding]:
-        mounts = run_beside(self.runtime, container.id, ["cat", "/proc/mounts"]).splitlines()
+        mounts = run_beside(self.engine, container.id, ["cat", "/proc/mounts"]).splitlines()
         kinds = {path: kind for _, path, kind, *_ in map(str.split, mounts)}
         for path in image.volumes:
             if kinds.get(path) == "tmpfs":
@@ -100,7 +102,7 @@ class Trial:
                 yield Finding("tmpfs", NOTE, f"{path} is not held in memory", remedy)
 
     def _look_at_disk(self, container: Container) -> Iterator[Finding]:
-        lines = run_beside(self.runtime, container.id, ["df", "-Pk", "/"]).splitlines()
+        lines = run_beside(self.engine, container.id, ["df", "-Pk", "/"]).splitlines()
         with suppress(IndexError, ValueError):
             total, _, free = (int(number) * 1024 for number in lines[1].split()[1:4])
             fact = f"{free / 1e9:.0f} of {total / 1e9:.0f} GB are free where the engine keeps data"
@@ -113,10 +115,10 @@ class Trial:
     def _try_commit(self, container: Container) -> Finding:
         labels = {f"{LABEL}doctor": "true"}
         try:
-            self.runtime.stop(container.id)
-            made = self.runtime.remember(container.id, ["/etc"], labels, "pytest-ldb-doctor:trial")
-            self.runtime.remove_image(made)
+            self.engine.stop(container.id)
+            made = self.engine.remember(container.id, ["/etc"], labels, "pytest-ldb-doctor:trial")
+            self.engine.remove_image(made)
         except LdbError as error:
-            remedy = "Servers are initialised anew in every run (--ldb-snapshots=never)."
+            remedy = "Servers are initialised anew in every run (--ldb-cache=never)."
             return Finding("commit", NOTE, f"images cannot be made: {error.fact}", remedy)
         return Finding("commit", OK, "images can be made of servers")

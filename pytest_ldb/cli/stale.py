@@ -9,9 +9,9 @@ from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
-from ..engines.protocol import Runtime
-from ..lifecycle.cache import Snapshots
-from ..lifecycle.cache_expiry import old_snapshots, unnamed_images
+from ..engines.protocol import Engine
+from ..lifecycle.cache import ServerCache
+from ..lifecycle.cache_expiry import old_cache, unnamed_images
 from ..model.instance import InstanceStatus
 from ..model.request import LABEL
 from ..util.locks import alone
@@ -25,11 +25,11 @@ LONG_STOPPED_S = 3600.0
 
 
 @dataclass(frozen=True)
-class Leftover:
+class StaleResource:
     """Something that can go.
 
     Args:
-        what: ``container``, ``volume``, ``snapshot`` or ``image``.
+        what: ``container``, ``volume``, ``cached`` or ``image``.
         name: Its name on the engine.
         why: Why nobody needs it.
         remove: Removes it.
@@ -42,22 +42,22 @@ class Leftover:
 
 
 @dataclass(frozen=True)
-class Leftovers:
+class StaleResources:
     """What one user has left behind on an engine.
 
     Args:
-        runtime: The engine.
+        engine: The engine.
         inventory: The user's servers.
-        snapshots: The user's snapshots.
+        cache: The user's cache.
         locks: The directory for lock files.
     """
 
-    runtime: Runtime
+    engine: Engine
     inventory: Inventory
-    snapshots: Snapshots
+    cache: ServerCache
     locks: Path
 
-    def found(self, servers: Sequence[Server], *, volumes: bool = False) -> Iterator[Leftover]:
+    def found(self, servers: Sequence[Server], *, volumes: bool = False) -> Iterator[StaleResource]:
         """Yield what is dead.
 
         Args:
@@ -67,32 +67,32 @@ class Leftovers:
         for server in servers:
             why = _why_dead(server)
             if why:
-                remove = partial(self.runtime.remove, server.container.id)
-                yield Leftover("container", server.container.name, why, remove)
+                remove = partial(self.engine.remove, server.container.id)
+                yield StaleResource("container", server.container.name, why, remove)
         for volume in self.inventory.orphans(servers) if volumes else ():
-            remove = partial(self.runtime.remove_volume, volume.name)
-            yield Leftover("volume", volume.name, "its server is gone", remove)
-        # Whoever makes snapshots has containers and images that no file names as yet.
-        with suppress(TimeoutError), alone(self.locks, "snapshots", 0):
-            yield from self._of_snapshots()
+            remove = partial(self.engine.remove_volume, volume.name)
+            yield StaleResource("volume", volume.name, "its server is gone", remove)
+        # Whoever makes cache has containers and images that no file names as yet.
+        with suppress(TimeoutError), alone(self.locks, "cache", 0):
+            yield from self._of_cache()
 
-    def _of_snapshots(self) -> Iterator[Leftover]:
-        makers = {f"{LABEL}user": self.inventory.user, f"{LABEL}snapshot": ""}
-        for container in self.runtime.containers(makers):
-            # Servers made from a snapshot have the labels of its image, and more.
+    def _of_cache(self) -> Iterator[StaleResource]:
+        makers = {f"{LABEL}user": self.inventory.user, f"{LABEL}cached": ""}
+        for container in self.engine.containers(makers):
+            # Servers made from a cached have the labels of its image, and more.
             if f"{LABEL}schema" not in container.labels:
-                remove = partial(self.runtime.remove, container.id)
-                yield Leftover("container", container.name, "nobody makes its snapshot", remove)
-        old = dict(old_snapshots(self.runtime, self.snapshots))
-        for snapshot, why in old.items():
-            forget = partial(self.snapshots.forget, snapshot.key)
-            yield Leftover("snapshot", snapshot.key, why, forget)
-        used = {container.image_id for container in self.runtime.containers({f"{LABEL}schema": ""})}
-        for image in unnamed_images(self.runtime, self.snapshots, old):
+                remove = partial(self.engine.remove, container.id)
+                yield StaleResource("container", container.name, "nobody makes its cached", remove)
+        old = dict(old_cache(self.engine, self.cache))
+        for cached, why in old.items():
+            forget = partial(self.cache.forget, cached.key)
+            yield StaleResource("cached", cached.key, why, forget)
+        used = {container.image_id for container in self.engine.containers({f"{LABEL}schema": ""})}
+        for image in unnamed_images(self.engine, self.cache, old):
             if image.id in used:  # A kept server was made from it.
                 continue
-            remove = partial(self.runtime.remove_image, image.id)
-            yield Leftover("image", image.id[7:19], "no snapshot of this user needs it", remove)
+            remove = partial(self.engine.remove_image, image.id)
+            yield StaleResource("image", image.id[7:19], "no cached of this user needs it", remove)
 
 
 def _why_dead(server: Server) -> str:

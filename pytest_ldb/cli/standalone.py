@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from itertools import count
 from uuid import uuid4
 
-from ..engines.protocol import Image, Runtime, Volume
+from ..engines.protocol import Engine, Image, Volume
 from ..lifecycle.container_spec import Ownership, volumes_for
-from ..lifecycle.owned import Maker
+from ..lifecycle.owned import OwnedServers
 from ..lifecycle.planner import Planner
 from ..model.database_type import DatabaseType
 from ..model.errors import InvalidRequest, NameTaken, VolumeUnusable
@@ -21,22 +21,22 @@ LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
-class FreeStanding:
+class StandaloneServers:
     """Creates servers that stay.
 
     Args:
-        runtime: Where they live.
+        engine: Where they live.
         planner: Decides what is started.
-        maker: Starts it.
+        owned: Starts it.
     """
 
-    runtime: Runtime
+    engine: Engine
     planner: Planner
-    maker: Maker
+    owned: OwnedServers
 
     def create(
         self,
-        kind: DatabaseType,
+        database_type: DatabaseType,
         *,
         image: str | None = None,
         name: str = "",
@@ -46,7 +46,7 @@ class FreeStanding:
         """Create and start a server, and return it when it is ready. If it fails, nothing is left.
 
         Args:
-            kind: What to run.
+            database_type: What to run.
             image: The reference to run; None for the one that the settings or the type name.
             name: Its name; empty: the type's name, with a number if that is in use.
             port: The port to publish it on; None: one that the engine chooses.
@@ -63,12 +63,14 @@ class FreeStanding:
         if name:
             name = _checked(name)
             self._check_name(name)
-        request, found = self.planner.free_standing(kind, image=image, port=port)
+        request, found = self.planner.standalone(database_type, image=image, port=port)
         if volume and not found.volumes:
             raise InvalidRequest(
-                kind.name, "nobody said where its data is", remedy="Set `data_paths` of its type."
+                database_type.name,
+                "nobody said where its data is",
+                remedy="Set `data_paths` of its type.",
             )
-        for own_name in [name] if name else self._free_names(kind, volume, found):
+        for own_name in [name] if name else self._free_names(database_type, volume, found):
             holder = (volume or f"ldb-{own_name}") if found.volumes else ""
             named = replace(request, own_name=own_name, volume=holder)
             try:
@@ -84,21 +86,21 @@ class FreeStanding:
 
     def _create(self, request: CreateInstanceRequest, image: Image) -> Instance:
         self._check_volumes(request, image)
-        instance = self.maker.make(request, image, uuid4())
-        self.maker.let_go(instance.id)
+        instance = self.owned.make(request, image, uuid4())
+        self.owned.let_go(instance.id)
         return instance
 
-    def _free_names(self, kind: DatabaseType, volume: str, image: Image) -> Iterator[str]:
+    def _free_names(self, database_type: DatabaseType, volume: str, image: Image) -> Iterator[str]:
         """Yield names that no server has, and whose volumes hold no data from earlier."""
-        volumes = {there.name for there in self.runtime.volumes({})}
+        volumes = {there.name for there in self.engine.volumes({})}
         for number in count(1):
-            name = kind.name if number == 1 else f"{kind.name}-{number}"
+            name = database_type.name if number == 1 else f"{database_type.name}-{number}"
             own = set() if volume else set(volumes_for(f"ldb-{name}", image.volumes).values())
-            if not own & volumes and self.runtime.find(f"ldb-{name}") is None:
+            if not own & volumes and self.engine.find(f"ldb-{name}") is None:
                 yield name
 
     def _check_name(self, name: str) -> None:
-        container = self.runtime.find(f"ldb-{name}")
+        container = self.engine.find(f"ldb-{name}")
         if container is None:
             return
         Ownership.of(container)
@@ -110,7 +112,7 @@ class FreeStanding:
 
     def _check_volumes(self, request: CreateInstanceRequest, image: Image) -> None:
         wanted = volumes_for(request.volume, image.volumes).values()
-        for volume in self.runtime.volumes({}):
+        for volume in self.engine.volumes({}):
             if volume.name in wanted:
                 self._check_volume(request, volume)
 
@@ -128,7 +130,7 @@ class FreeStanding:
                 f"it holds data of {before}, which {now} cannot read",
                 remedy="Choose another one with --volume.",
             )
-        users = self.runtime.containers({f"{LABEL}volume": request.volume})
+        users = self.engine.containers({f"{LABEL}volume": request.volume})
         if users:
             raise VolumeUnusable(
                 volume.name,

@@ -15,4 +15,6 @@ __all__ = ["BUILTIN", "MONGODB", "MYSQL", "POSTGRES", "REDIS", "all_types"]
 
 def all_types(added: Iterable[DatabaseType]) -> tuple[DatabaseType, ...]:
     """Return ours and those that somebody adds, which replace ours of the same name."""
-    return tuple({kind.name: kind for kind in (*BUILTIN, *added)}.values())
+    return tuple(
+        {database_type.name: database_type for database_type in (*BUILTIN, *added)}.values()
+    )

@@ -114,7 +114,7 @@ MONGODB = DatabaseType(
         "MONGO_INITDB_DATABASE": "{database}",
     },
     init_directory="/docker-entrypoint-initdb.d",
-    snapshots=True,
+    cached=True,
     client_environment={"LDB_USER": "{user}", "LDB_PASSWORD": "{password}"},
     client=(*_SHELL, _CONNECT + _VERBS + _SERVE),
     client_mark="mark {mark}",

@@ -57,7 +57,7 @@ MYSQL = DatabaseType(
     credential_environment={"MYSQL_ROOT_PASSWORD": "{password}", "MYSQL_DATABASE": "{database}"},
     environment={"MYSQL_INITDB_SKIP_TZINFO": "1"},
     init_directory="/docker-entrypoint-initdb.d",
-    snapshots=True,
+    cached=True,
     client_environment={"MYSQL_PWD": "{password}"},
     # From 9.7 on `source` must be allowed; older clients only warn of the option.
     client=(

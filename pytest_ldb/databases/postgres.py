@@ -47,7 +47,7 @@ POSTGRES = DatabaseType(
     },
     environment={"POSTGRES_INITDB_ARGS": "--no-sync"},
     init_directory="/docker-entrypoint-initdb.d",
-    snapshots=True,
+    cached=True,
     # On Debian `psql` and its like are wrappers in Perl that take 35 ms to find the real ones.
     client_profile='d=/usr/lib/postgresql/${PG_MAJOR:-0}/bin; [ -d "$d" ] && PATH=$d:$PATH',
     client_environment={

@@ -181,18 +181,18 @@ class Guard(Protocol):
         """The container has another keeper now, or is gone."""
 
 
-class Runtime(Protocol):
+class Engine(Protocol):
     """A place where containers live. Every verb may be repeated.
 
     All verbs raise :class:`~.errors.EngineUnavailable` when the engine does not answer and
     :class:`~.errors.EngineFailed` for anything that is not named below. Other processes get a
-    runtime of their own by pickling this one.
+    engine of their own by pickling this one.
 
     Attributes:
-        engine: The address of the engine.
+        url: The address of the engine.
     """
 
-    engine: str
+    url: str
 
     def bind(self, chosen: str | None) -> str:
         """Return the address to publish ports on: the one chosen, else this machine's loopback.

@@ -8,11 +8,11 @@ from itertools import count
 
 from ..lifecycle.lease import Lease
 from ..model.database import Database
-from .reset import Resets
+from .reset import DatabaseResetter
 
 
 @dataclass
-class FreshDatabases:
+class DatabaseFactory:
     """Makes databases on one server, and puts them back or drops them.
 
     Args:
@@ -27,31 +27,31 @@ class FreshDatabases:
     _numbers: count[int] = field(default_factory=count)
 
     @cached_property
-    def resets(self) -> Resets | None:
+    def resetter(self) -> DatabaseResetter | None:
         """What puts used databases back, where that is faster than a copy."""
         if self.template is None or not self.lease.database_type.repair:
             return None
-        return Resets(self.lease.hands, self.template)
+        return DatabaseResetter(self.lease.commands, self.template)
 
     @property
     def prefers_used(self) -> bool:
         """Whether using a database, or a number, again is faster than making one."""
-        return self.resets is not None or self.lease.database_type.numbered_databases > 0
+        return self.resetter is not None or self.lease.database_type.numbered_databases > 0
 
     def make(self) -> Database:
         """Return a database that holds what the template holds, and nothing else."""
         name = f"{self.prefix}_{next(self._numbers)}"
         database = self.lease.create_database(name, self.template)
-        if self.resets:
-            self.resets.remember(database)
+        if self.resetter:
+            self.resetter.remember(database)
         return database
 
     def put_back(self, database: Database) -> bool:
         """Make a used database as good as new, or drop it; return whether it can be used again."""
-        if self.resets:
-            if self.resets.put_back(database):
+        if self.resetter:
+            if self.resetter.put_back(database):
                 return True
-            self.resets.forget(database)
+            self.resetter.forget(database)
         self.lease.drop_database(database)
         return False
 

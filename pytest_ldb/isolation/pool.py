@@ -35,7 +35,7 @@ LITTLE, MUCH = 0.25, 0.5
 D = TypeVar("D")
 
 
-class Maker(Protocol[D]):
+class DatabaseSource(Protocol[D]):
     """Makes and drops databases; used from the pool's thread."""
 
     def make(self) -> D:
@@ -53,7 +53,7 @@ class Maker(Protocol[D]):
 
 
 class Pool(Generic[D]):
-    """Hands out databases, and takes them back.
+    """DatabaseCommands out databases, and takes them back.
 
     Args:
         maker: Makes and drops them.
@@ -64,7 +64,7 @@ class Pool(Generic[D]):
         waits: How many tests have waited how many seconds, to two digits, so that this stays small.
     """
 
-    def __init__(self, maker: Maker[D], expected: int, say: Callable[[str], None]) -> None:
+    def __init__(self, maker: DatabaseSource[D], expected: int, say: Callable[[str], None]) -> None:
         self.waits: Counter[float] = Counter()
         self._maker = maker
         self._say = say

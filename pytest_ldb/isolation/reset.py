@@ -11,21 +11,21 @@ from dataclasses import dataclass, field
 
 from ..model.database import Database
 from ..model.errors import CommandFailed, hidden
-from ..shell.client_commands import Hands
+from ..shell.client_commands import DatabaseCommands
 
 __tracebackhide__ = hidden
 
 
 @dataclass
-class Resets:
+class DatabaseResetter:
     """Puts copies of one template back.
 
     Args:
-        hands: What does it.
+        commands: What does it.
         template: What they are copies of.
     """
 
-    hands: Hands
+    commands: DatabaseCommands
     template: str
     _fresh: dict[str, str] = field(default_factory=dict)
     _inspection: str = ""
@@ -38,10 +38,10 @@ class Resets:
         """Make a used copy what it was when it was new; return whether that is so."""
         name = database.database
         try:
-            self.hands.disconnect(name)
+            self.commands.disconnect(name)
             changed = self._changes(name)
             for thing in changed:
-                self.hands.repair(name, thing, self.template)
+                self.commands.repair(name, thing, self.template)
             return not (changed and self._changes(name))
         except CommandFailed:
             # Something is missing, or does not let itself be filled like this.
@@ -57,8 +57,8 @@ class Resets:
 
     def _inspect(self, name: str) -> str:
         if not self._inspection:
-            self._inspection = self.hands.inspection(self.template)
-        return self.hands.inspect(name, self._inspection)
+            self._inspection = self.commands.inspection(self.template)
+        return self.commands.inspect(name, self._inspection)
 
 
 def _by_thing(text: str) -> dict[str, list[str]]:

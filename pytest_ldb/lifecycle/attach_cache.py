@@ -20,7 +20,7 @@ FORGOTTEN_AFTER_S = 30 * 24 * 3600.0
 _PASSWORD = "{password}"  # noqa: S105 - its place
 
 
-class Memory:
+class AttachCache:
     """Which containers a checkout's kept servers are, one file for each type.
 
     Args:
@@ -32,10 +32,10 @@ class Memory:
         self._state = state
         self._name = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
 
-    def environment(self, kind: str) -> tuple[str, dict[str, str]] | None:
+    def environment(self, type_name: str) -> tuple[str, dict[str, str]] | None:
         """Return the container of a type, and what lets its clients log in."""
         try:
-            told = json.loads(self._file(kind).read_text())
+            told = json.loads(self._file(type_name).read_text())
             password = derive_password(user_secret(self._state), told["fingerprint"])
             values: Mapping[str, str] = told["environment"]
             filled = {name: text.replace(_PASSWORD, password) for name, text in values.items()}
@@ -44,13 +44,13 @@ class Memory:
             return None
 
     def keep(
-        self, kind: str, container: str, fingerprint: str, environment: Mapping[str, str]
+        self, type_name: str, container: str, fingerprint: str, environment: Mapping[str, str]
     ) -> None:
         """Remember a server; passwords are left out, as they derive from the fingerprint."""
         password = derive_password(user_secret(self._state), fingerprint)
         masked = {name: text.replace(password, _PASSWORD) for name, text in environment.items()}
         told = {"container": container, "fingerprint": fingerprint, "environment": masked}
-        file, text = self._file(kind), json.dumps(told)
+        file, text = self._file(type_name), json.dumps(told)
         with suppress(OSError):
             if file.exists() and file.read_text() == text:
                 return
@@ -66,5 +66,5 @@ class Memory:
             if time.time() - file.stat().st_mtime > FORGOTTEN_AFTER_S:
                 file.unlink()
 
-    def _file(self, kind: str) -> Path:
-        return self._state / "kept" / f"{self._name}-{kind}.json"
+    def _file(self, type_name: str) -> Path:
+        return self._state / "kept" / f"{self._name}-{type_name}.json"

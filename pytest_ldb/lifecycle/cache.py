@@ -1,4 +1,4 @@
-"""Which snapshots of initialised servers there are: images whose data is put into memory.
+"""Which cache of initialised servers there are: images whose data is put into memory.
 
 An image is used only if a file of this user says so, which is written when the image has been
 made from a server that was stopped cleanly, and when a server made from it has answered.
@@ -24,7 +24,7 @@ from ..model.request import CreateInstanceRequest
 __tracebackhide__ = hidden
 
 SCHEMA = "1"
-"""Raised whenever a snapshot made by an older version must not be used by this one."""
+"""Raised whenever a cached made by an older version must not be used by this one."""
 
 DAY_S = 24 * 3600.0
 
@@ -33,7 +33,7 @@ CI = ("CI", "BUILD_NUMBER", "TF_BUILD")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Snapshot:
+class CachedServer:
     """An initialised server, remembered.
 
     Args:
@@ -56,8 +56,8 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Snapshots:
-    """The snapshots of one user on one engine.
+class ServerCache:
+    """The cache of one user on one engine.
 
     Args:
         directory: Where the user's files about them are.
@@ -75,19 +75,19 @@ class Snapshots:
 
     def find(self, request: CreateInstanceRequest) -> str | None:
         """Return the id of the image to use for a request, if there is one."""
-        if self.mode == "never" or not request.snapshots:
+        if self.mode == "never" or not request.cached:
             return None
-        snapshot = self.read(self.key(request))
-        if snapshot is None or not snapshot.image:
+        cached = self.read(self.key(request))
+        if cached is None or not cached.image:
             return None
         with suppress(OSError):
-            os.utime(self._file(snapshot.key))  # Those that nobody uses are removed some day.
-        return snapshot.image
+            os.utime(self._file(cached.key))  # Those that nobody uses are removed some day.
+        return cached.image
 
     def want(self, request: CreateInstanceRequest, image: Image) -> None:
-        """Have a snapshot made later, if that is worth it here."""
+        """Have a cached made later, if that is worth it here."""
         here = self.mode == "always" or not any(os.environ.get(name) for name in CI)
-        if self.mode == "never" or not here or not request.snapshots or not image.volumes:
+        if self.mode == "never" or not here or not request.cached or not image.volumes:
             return
         if self.read(self.key(request)) is None:
             self.wanted.append((request, image))
@@ -97,7 +97,7 @@ class Snapshots:
         self.wanted[:] = [wanted for wanted in self.wanted if wanted[0] is not request]
 
     def key(self, request: CreateInstanceRequest) -> str:
-        """Return what tells the snapshots of different requests apart, 16 hex digits."""
+        """Return what tells the cache of different requests apart, 16 hex digits."""
         told = json.dumps([SCHEMA, self.engine, request.fingerprint])
         return hmac.new(self.secret, told.encode(), hashlib.sha256).hexdigest()[:16]
 
@@ -106,33 +106,33 @@ class Snapshots:
         """Tells the user's images from those of others on the same engine."""
         return user_mark(self.secret)
 
-    def add(self, snapshot: Snapshot) -> None:
-        """Have a snapshot used from now on."""
+    def add(self, cached: CachedServer) -> None:
+        """Have a cached used from now on."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = self.directory / f"{snapshot.key}.new"
-        draft.write_text(json.dumps(asdict(snapshot)))
-        draft.replace(self._file(snapshot.key))
+        draft = self.directory / f"{cached.key}.new"
+        draft.write_text(json.dumps(asdict(cached)))
+        draft.replace(self._file(cached.key))
 
     def forget(self, key: str) -> None:
-        """Have a snapshot not used any more."""
+        """Have a cached not used any more."""
         with suppress(OSError):
             self._file(key).unlink()
 
-    def read(self, key: str) -> Snapshot | None:
-        """Return what is known of a snapshot; nothing if that cannot be read."""
+    def read(self, key: str) -> CachedServer | None:
+        """Return what is known of a cached; nothing if that cannot be read."""
         try:
             told: Mapping[str, str] = json.loads(self._file(key).read_text())
-            return Snapshot(**told)
+            return CachedServer(**told)
         except (OSError, ValueError, TypeError):
             return None
 
-    def known(self) -> Iterator[tuple[Snapshot, float]]:
-        """Yield the snapshots on this engine, and for how many seconds nobody has used them."""
+    def known(self) -> Iterator[tuple[CachedServer, float]]:
+        """Yield the cache on this engine, and for how many seconds nobody has used them."""
         for file in sorted(self.directory.glob("*.json")):
-            snapshot = self.read(file.stem)
-            if snapshot is not None and snapshot.engine == self.engine:
+            cached = self.read(file.stem)
+            if cached is not None and cached.engine == self.engine:
                 with suppress(OSError):
-                    yield snapshot, time.time() - file.stat().st_mtime
+                    yield cached, time.time() - file.stat().st_mtime
 
     def need_work(self) -> bool:
         """Whether any are wanted, or it is time to look for old ones; asking counts as looking."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID, uuid4
 
-from ..engines.protocol import Container, Runtime
+from ..engines.protocol import Container, Engine
 from ..model.database import Database
 from ..model.database_type import DatabaseType
 from ..model.errors import hidden
 from ..model.instance import Instance, InstanceStatus, type_named
 from ..model.request import LABEL, SCHEMA
 from .container_spec import instance_of, not_found
-from .owned import Maker
+from .owned import OwnedServers
 from .planner import Planner
 
 __tracebackhide__ = hidden
@@ -26,7 +26,7 @@ class Lifecycle:
     is gone are no errors. Servers are named by what ``create`` or ``list`` returned, or by name.
 
     Args:
-        runtime: Where they live.
+        engine: Where they live.
         planner: Decides what is started.
         types: The types that there are.
         secret: Passwords derive from it.
@@ -38,19 +38,19 @@ class Lifecycle:
 
     def __init__(
         self,
-        runtime: Runtime,
+        engine: Engine,
         planner: Planner,
         types: Sequence[DatabaseType],
         secret: bytes,
         whose: Mapping[str, str] | None = None,
     ) -> None:
-        self._runtime = runtime
+        self._engine = engine
         self._planner = planner
         self._types = types
         self._secret = secret
         project = {f"{LABEL}project": planner.scope.project}
         self._ours = {f"{LABEL}schema": SCHEMA, **(project if whose is None else whose)}
-        self._maker = Maker(runtime, secret, planner.settings.timeout_s)
+        self._owned = OwnedServers(engine, secret, planner.settings.timeout_s)
         self.created: list[Instance] = []
 
     def create(self, database_type: str | DatabaseType, *, image: str | None = None) -> Instance:
@@ -66,9 +66,9 @@ class Lifecycle:
             InvalidRequest: There is no such type.
             StartFailed: It did not become ready; nothing of it is left.
         """
-        kind, identity = self._kind(database_type), uuid4()
-        request, found = self._planner.private(kind, suffix=identity.hex[:8], image=image)
-        instance = self._maker.make(request, found, identity)
+        database_type, identity = self._database_type(database_type), uuid4()
+        request, found = self._planner.private(database_type, suffix=identity.hex[:8], image=image)
+        instance = self._owned.make(request, found, identity)
         self.created.append(instance)
         return instance
 
@@ -81,8 +81,8 @@ class Lifecycle:
         """
         container = self._container(instance)
         if container.state == "paused":
-            self._runtime.unpause(container.id)
-        return self._maker.start(container.name, self._kind_of(container))
+            self._engine.unpause(container.id)
+        return self._owned.start(container.name, self._kind_of(container))
 
     def stop(self, instance: Instance | str) -> Instance:
         """Stop a server the way its image asks for; its data stays.
@@ -92,9 +92,9 @@ class Lifecycle:
         """
         container = self._container(instance)
         if container.state == "paused":
-            self._runtime.unpause(container.id)
-        self._runtime.stop(container.id)
-        return instance_of(self._maker.existing(container.name), self._secret)
+            self._engine.unpause(container.id)
+        self._engine.stop(container.id)
+        return instance_of(self._owned.existing(container.name), self._secret)
 
     def restart(self, instance: Instance | str) -> Instance:
         """Stop a server and start it again; its port may be another one than before.
@@ -109,12 +109,12 @@ class Lifecycle:
         """Remove a server and its data, running or not; named volumes stay."""
         container = self._find(instance)
         if container is not None:
-            self._runtime.remove(container.id)
-            self._maker.let_go(_identity(container))
+            self._engine.remove(container.id)
+            self._owned.let_go(_identity(container))
 
     def list(self) -> tuple[Instance, ...]:
         """Return all servers of this project, shared and kept ones too, oldest first."""
-        found = self._runtime.containers(self._ours)
+        found = self._engine.containers(self._ours)
         instances = [instance_of(container, self._secret) for container in found]
         return tuple(sorted(instances, key=lambda instance: instance.created_at))
 
@@ -129,21 +129,21 @@ class Lifecycle:
 
     def database(self, instance: Instance) -> Database:
         """Return the database that a server has from the beginning."""
-        kind = self._kind(instance.database_type)
-        return Database(instance, kind.initial_database, kind)
+        database_type = self._database_type(instance.database_type)
+        return Database(instance, database_type.initial_database, database_type)
 
     def close(self) -> None:
         """Delete everything that :meth:`create` made."""
-        self._maker.close()
+        self._owned.close()
 
-    def _kind(self, database_type: str | DatabaseType) -> DatabaseType:
+    def _database_type(self, database_type: str | DatabaseType) -> DatabaseType:
         if isinstance(database_type, DatabaseType):
             return database_type
         return type_named(database_type, self._types)
 
     def _kind_of(self, container: Container) -> DatabaseType:
-        made = self._maker.kind_of(_identity(container))
-        return made or self._kind(container.labels[f"{LABEL}type"])
+        made = self._owned.kind_of(_identity(container))
+        return made or self._database_type(container.labels[f"{LABEL}type"])
 
     def _container(self, instance: Instance | str) -> Container:
         container = self._find(instance)
@@ -154,9 +154,9 @@ class Lifecycle:
     def _find(self, instance: Instance | str) -> Container | None:
         """Find by id where it is known: a name may have been given to another server since."""
         if isinstance(instance, Instance):
-            found = self._runtime.containers({f"{LABEL}id": str(instance.id)})
+            found = self._engine.containers({f"{LABEL}id": str(instance.id)})
             return found[0] if found else None
-        container = self._runtime.find(f"ldb-{instance.removeprefix('ldb-')}")
+        container = self._engine.find(f"ldb-{instance.removeprefix('ldb-')}")
         if container is None or not self._ours.items() <= container.labels.items():
             return None
         return container

@@ -100,25 +100,30 @@ def container_spec(
     request: CreateInstanceRequest, image: Image, credentials: Credentials, identity: UUID
 ) -> ContainerSpec:
     """Return the container that answers the request."""
-    kind = request.database_type
-    values = values_inside(kind, credentials)
-    environment = {name: render(text, values) for name, text in kind.credential_environment.items()}
+    database_type = request.database_type
+    values = values_inside(database_type, credentials)
+    environment = {
+        name: render(text, values) for name, text in database_type.credential_environment.items()
+    }
     return ContainerSpec(
         name=request.container,
         image=request.image,
         command=tuple(render(argument, values) for argument in request.arguments),
-        environment={**environment, **kind.environment},
+        environment={**environment, **database_type.environment},
         labels=labels_for(request, identity),
-        port=kind.port,
+        port=database_type.port,
         bind=request.bind,
         host_port=request.host_port,
         volumes=volumes_for(request.volume, image.volumes),
         memory_volumes=image.volumes if request.in_memory else (),
-        data_mib=kind.data_mib,
-        memory_mib=kind.memory_mib,
-        shm_mib=kind.shm_mib,
+        data_mib=database_type.data_mib,
+        memory_mib=database_type.memory_mib,
+        shm_mib=database_type.shm_mib,
         auto_remove=request.shared and not request.kept,
-        files={f"{kind.init_directory}/{p.name}": p.read_bytes() for p in kind.init_scripts},
+        files={
+            f"{database_type.init_directory}/{p.name}": p.read_bytes()
+            for p in database_type.init_scripts
+        },
     )
 
 
@@ -129,22 +134,22 @@ def volumes_for(volume: str, paths: Sequence[str]) -> dict[str, str]:
     return {path: f"{volume}{path.replace('/', '-')}" for path in paths}
 
 
-def values_inside(kind: DatabaseType, credentials: Credentials) -> dict[str, str]:
+def values_inside(database_type: DatabaseType, credentials: Credentials) -> dict[str, str]:
     """Return what the placeholders of templates mean inside the container."""
     return {
         "user": credentials.user,
         "password": str(credentials.password),
         "host": INSIDE,
-        "port": str(kind.port),
-        "database": kind.initial_database,
-        "template": kind.initial_database,
+        "port": str(database_type.port),
+        "database": database_type.initial_database,
+        "template": database_type.initial_database,
     }
 
 
-def client_environment(kind: DatabaseType, credentials: Credentials) -> dict[str, str]:
+def client_environment(database_type: DatabaseType, credentials: Credentials) -> dict[str, str]:
     """Return what the clients beside a server find in their environment, to log in."""
-    values = values_inside(kind, credentials)
-    return {name: render(text, values) for name, text in kind.client_environment.items()}
+    values = values_inside(database_type, credentials)
+    return {name: render(text, values) for name, text in database_type.client_environment.items()}
 
 
 def instance_of(container: Container, secret: bytes) -> Instance:

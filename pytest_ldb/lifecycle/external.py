@@ -16,35 +16,35 @@ from .lease import Lease
 
 
 def external_lease(
-    kind: DatabaseType, url: str, open_shell: Callable[[str, Mapping[str, str]], Shell]
+    database_type: DatabaseType, url: str, open_shell: Callable[[str, Mapping[str, str]], Shell]
 ) -> Lease:
     """Return a lease on the server at ``url``.
 
     Args:
-        kind: What runs there.
+        database_type: What runs there.
         url: Where it is and who may enter; its database is not touched.
         open_shell: Opens a shell on this machine, given a name and an environment.
 
     Raises:
         InvalidRequest: The URL cannot be understood.
     """
-    parts = _split(kind, url)
-    instance = _instance(kind, parts)
+    parts = _split(database_type, url)
+    instance = _instance(database_type, parts)
     values = {
         "user": instance.credentials.user,
         "password": str(instance.credentials.password),
         "host": parts.hostname or "",
-        "port": str(parts.port or kind.port),
-        "database": kind.initial_database,
-        "template": kind.initial_database,
+        "port": str(parts.port or database_type.port),
+        "database": database_type.initial_database,
+        "template": database_type.initial_database,
     }
-    templates = {**kind.variables, **kind.client_environment}
+    templates = {**database_type.variables, **database_type.client_environment}
     environment = {name: render(text, values) for name, text in templates.items()}
     shell = open_shell(instance.name, environment)
-    _check_client(kind, shell)
+    _check_client(database_type, shell)
     return Lease(
         instance=instance,
-        database_type=replace(kind, url=_template(kind, parts)),
+        database_type=replace(database_type, url=_template(database_type, parts)),
         shell=shell,
         values=values,
         outlives_run=True,
@@ -53,9 +53,11 @@ def external_lease(
     )
 
 
-def _check_client(kind: DatabaseType, shell: Shell) -> None:
+def _check_client(database_type: DatabaseType, shell: Shell) -> None:
     """Databases are dropped when nobody listens any more, so look before the first is created."""
-    program = kind.client[:1] if isinstance(kind.drop, str) else kind.drop[:1]
+    program = (
+        database_type.client[:1] if isinstance(database_type.drop, str) else database_type.drop[:1]
+    )
     if not program:
         return
     try:
@@ -63,14 +65,14 @@ def _check_client(kind: DatabaseType, shell: Shell) -> None:
     except CommandFailed:
         shell.close()
         raise InvalidRequest(
-            f"LDB_{kind.name.upper()}_URL",
+            f"LDB_{database_type.name.upper()}_URL",
             f"databases on an existing server are made with `{program[0]}`, which is not here",
-            remedy=f"Install the client programs of {kind.name} on this machine.",
+            remedy=f"Install the client programs of {database_type.name} on this machine.",
         ) from None
 
 
-def _split(kind: DatabaseType, url: str) -> SplitResult:
-    variable = f"LDB_{kind.name.upper()}_URL"
+def _split(database_type: DatabaseType, url: str) -> SplitResult:
+    variable = f"LDB_{database_type.name.upper()}_URL"
     try:
         parts = urlsplit(url)
         usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -80,20 +82,20 @@ def _split(kind: DatabaseType, url: str) -> SplitResult:
         raise InvalidRequest(
             variable,
             f"{Secret(url)!r} is not the address of a server",
-            remedy=f"Write it like {kind.url.format_map(_Example())}",
+            remedy=f"Write it like {database_type.url.format_map(_Example())}",
         )
     return parts
 
 
-def _instance(kind: DatabaseType, parts: SplitResult) -> Instance:
-    host, port = parts.hostname or "", parts.port or kind.port
+def _instance(database_type: DatabaseType, parts: SplitResult) -> Instance:
+    host, port = parts.hostname or "", parts.port or database_type.port
     return Instance(
-        id=uuid5(NAMESPACE_URL, f"{kind.name}://{host}:{port}"),
-        name=f"{kind.name} at {host}:{port}",
-        database_type=kind.name,
+        id=uuid5(NAMESPACE_URL, f"{database_type.name}://{host}:{port}"),
+        name=f"{database_type.name} at {host}:{port}",
+        database_type=database_type.name,
         image="",
         credentials=Credentials(
-            unquote(parts.username or "") or kind.user, unquote(parts.password or "")
+            unquote(parts.username or "") or database_type.user, unquote(parts.password or "")
         ),
         created_at=datetime.now(timezone.utc),
         address=Address(host, port),
@@ -101,9 +103,9 @@ def _instance(kind: DatabaseType, parts: SplitResult) -> Instance:
     )
 
 
-def _template(kind: DatabaseType, parts: SplitResult) -> str:
+def _template(database_type: DatabaseType, parts: SplitResult) -> str:
     """Return the type's URL with the scheme, the query and the absence of credentials as given."""
-    declared = urlsplit(kind.url.replace("{", "").replace("}", ""))
+    declared = urlsplit(database_type.url.replace("{", "").replace("}", ""))
     query = parts.query or (declared.query if parts.password else "")
     login = "{user}:{password}@" if parts.password else "{user}@" if parts.username else ""
     address = f"{parts.scheme}://{login}{{host}}:{{port}}/{{database}}"

@@ -14,7 +14,7 @@ from ..model.database import Database
 from ..model.database_type import DatabaseType
 from ..model.errors import CommandFailed, InvalidRequest, LdbError, hidden
 from ..model.instance import Instance
-from ..shell.client_commands import Hands
+from ..shell.client_commands import DatabaseCommands
 from ..shell.shell import Shell
 
 __tracebackhide__ = hidden
@@ -77,7 +77,7 @@ class Lease:
         else:
             self._check(name)
             if self.outlives_run:
-                self.hands.later(self.database_type.drop, name)
+                self.commands.later(self.database_type.drop, name)
             self._create(name, template)
         return Database(self.instance, name, self.database_type, self)
 
@@ -87,15 +87,15 @@ class Lease:
         Taking it is faster than creating one. It is this process's until that ends, and is made
         anew then if the server stays.
         """
-        kind = self.database_type
-        renewal = self.hands.renewal(kind.initial_database)
+        database_type = self.database_type
+        renewal = self.commands.renewal(database_type.initial_database)
         # A server that stays and can be started again may have lost what it knew of who has it.
         forgetful = self.outlives_run and not self.data_paths
-        if kind.init_scripts or self.origin == "external" or forgetful or not renewal:
+        if database_type.init_scripts or self.origin == "external" or forgetful or not renewal:
             return None
         if not self.shell.take_initial(renewal if self.outlives_run else ()):
             return None
-        return Database(self.instance, kind.initial_database, kind, self)
+        return Database(self.instance, database_type.initial_database, database_type, self)
 
     def drop_database(self, database: Database) -> None:
         """Drop a database and its snapshots, and end all connections to it."""
@@ -119,9 +119,9 @@ class Lease:
         """Do not drop a database when this process ends."""
         name = database.database
         if self.outlives_run and name == self.database_type.initial_database:
-            self.shell.forget(self.hands.renewal(name))
+            self.shell.forget(self.commands.renewal(name))
         elif self.outlives_run:
-            self.hands.not_later(self.database_type.drop, name)
+            self.commands.not_later(self.database_type.drop, name)
 
     def create_template(self, name: str) -> Database:
         """Create a database to be filled and copied; what a process that died left is dropped."""
@@ -130,15 +130,15 @@ class Lease:
         else:
             self._check(name)
             if self.origin == "external":
-                self.hands.later(self.database_type.drop, name)
-            self.hands.do(self.database_type.drop, name)
+                self.commands.later(self.database_type.drop, name)
+            self.commands.do(self.database_type.drop, name)
             self._create(name, None)
         return Database(self.instance, name, self.database_type, self)
 
     def drop_template(self, name: str) -> None:
         """Drop a template that nobody will copy any more."""
         self._unseal(name)
-        self.hands.do(self.database_type.drop, name)
+        self.commands.do(self.database_type.drop, name)
         if self.database_type.numbered_databases:
             self.shell.run(["free_number", name])
 
@@ -154,12 +154,12 @@ class Lease:
                 self.database_type.name, "nobody said how it loads files", remedy="Set `load`."
             )
         path = self.shell.put(file.name, file.read_bytes())
-        self.hands.do(self.database_type.load, database.database, file=path)
+        self.commands.do(self.database_type.load, database.database, file=path)
 
     def seal(self, database: Database) -> None:
         """Make a filled database ready to be copied again and again."""
-        self.hands.do(self.database_type.seal, database.database)
-        self.hands.disconnect(database.database)
+        self.commands.do(self.database_type.seal, database.database)
+        self.commands.disconnect(database.database)
         self._export(database.database)
 
     def snapshot(self, database: Database) -> str:
@@ -185,14 +185,14 @@ class Lease:
         Raises:
             CommandFailed: The server refused.
         """
-        self.hands.disconnect(database.database)
-        self.hands.do(self.database_type.drop, database.database)
+        self.commands.disconnect(database.database)
+        self.commands.do(self.database_type.drop, database.database)
         self._clone(snapshot, database.database)
 
     @cached_property
-    def hands(self) -> Hands:
+    def commands(self) -> DatabaseCommands:
         """What does the work."""
-        return Hands(self.database_type, self.shell, self.values)
+        return DatabaseCommands(self.database_type, self.shell, self.values)
 
     def _room(self, size_kib: int) -> int:
         """Data in memory counts as memory of the container too."""
@@ -200,35 +200,35 @@ class Lease:
         return size_kib if limit is None else min(size_kib, limit * 1024)
 
     def _unseal(self, database: str) -> None:
-        self.hands.do(self.database_type.unseal, database)
+        self.commands.do(self.database_type.unseal, database)
         self._exported.discard(database)
 
     def _drop(self, database: str) -> None:
-        self.hands.disconnect(database)
-        self.hands.do(self.database_type.drop, database)
+        self.commands.disconnect(database)
+        self.commands.do(self.database_type.drop, database)
         if self.database_type.numbered_databases:
             self._spare.append(database)
         elif self.outlives_run:
-            self.hands.not_later(self.database_type.drop, database)
+            self.commands.not_later(self.database_type.drop, database)
 
     def _create(self, name: str, template: str | None) -> None:
         filled = self.database_type.init_scripts and self.origin != "external"
         if template is None and filled:
             template = self.database_type.initial_database
         if template is None:
-            self.hands.do(self.database_type.create, name)
+            self.commands.do(self.database_type.create, name)
         else:
             self._clone(template, name)
 
     def _clone(self, template: str, name: str) -> None:
         self._export(template)
-        self.hands.do(self.database_type.clone, name, template=template)
+        self.commands.do(self.database_type.clone, name, template=template)
 
     def _export(self, database: str) -> None:
         if database not in self._exported:
             if self.origin == "external":
-                self.hands.later(self.database_type.unseal, database)
-            self.hands.do(self.database_type.export, database)
+                self.commands.later(self.database_type.unseal, database)
+            self.commands.do(self.database_type.export, database)
             self._exported.add(database)
 
     def _number(self, template: str | None) -> str:
@@ -239,7 +239,7 @@ class Lease:
             number = self._claim_number()
         else:
             # A program that an earlier test left behind may have written to it.
-            self.hands.do(self.database_type.drop, number)
+            self.commands.do(self.database_type.drop, number)
         if template is not None:
             self._clone(template, number)
         return number
@@ -251,14 +251,14 @@ class Lease:
         while (number := self.shell.take_number(count, keep=keep)) is not None:
             name = str(number)
             try:
-                self.hands.do(self.database_type.create, name)
+                self.commands.do(self.database_type.create, name)
             except CommandFailed as error:
                 if error.status != IN_USE:
                     raise
                 refusal = error
                 continue
             if not keep:
-                self.hands.later(self.database_type.drop, name)
+                self.commands.later(self.database_type.drop, name)
             return name
         raise InvalidRequest(
             self.instance.name,

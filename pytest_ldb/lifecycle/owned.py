@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from ..engines.protocol import Container, ContainerSpec, Guard, Image, Runtime
+from ..engines.protocol import Container, ContainerSpec, Engine, Guard, Image
 from ..model.database_type import DatabaseType
 from ..model.errors import LdbError, hidden
 from ..model.instance import Instance
@@ -15,17 +15,17 @@ from .readiness import wait_until_ready
 __tracebackhide__ = hidden
 
 
-class Maker:
+class OwnedServers:
     """Makes servers, and starts them again.
 
     Args:
-        runtime: Where they live.
+        engine: Where they live.
         secret: Passwords derive from it.
         timeout_s: The most time that a server may take to become ready.
     """
 
-    def __init__(self, runtime: Runtime, secret: bytes, timeout_s: float) -> None:
-        self._runtime = runtime
+    def __init__(self, engine: Engine, secret: bytes, timeout_s: float) -> None:
+        self._engine = engine
         self._secret = secret
         self._timeout_s = timeout_s
         self._made: dict[UUID, tuple[DatabaseType, Guard]] = {}
@@ -46,18 +46,20 @@ class Maker:
         spec = container_spec(request, image, credentials_for(request, self._secret), identity)
         return self.carry_out(spec, request.database_type, identity)
 
-    def carry_out(self, spec: ContainerSpec, kind: DatabaseType, identity: UUID) -> Instance:
+    def carry_out(
+        self, spec: ContainerSpec, database_type: DatabaseType, identity: UUID
+    ) -> Instance:
         """Create and start a container, and return the server when it is ready; errors as above.
 
         Args:
             spec: The container.
-            kind: What it runs.
+            database_type: What it runs.
             identity: Its id, which its labels say too.
         """
-        self._made[identity] = kind, self._runtime.guard(str(identity))
+        self._made[identity] = database_type, self._engine.guard(str(identity))
         try:
-            self._runtime.create(spec)
-            return self.start(spec.name, kind)  # by its name, as errors say it
+            self._engine.create(spec)
+            return self.start(spec.name, database_type)  # by its name, as errors say it
         except LdbError:
             self.undo(identity)
             raise
@@ -67,23 +69,23 @@ class Maker:
             self._remove(identity)
             raise
 
-    def start(self, container: str, kind: DatabaseType) -> Instance:
+    def start(self, container: str, database_type: DatabaseType) -> Instance:
         """Start a container, and return the server when it is ready.
 
         Args:
             container: Its name.
-            kind: What it runs.
+            database_type: What it runs.
 
         Raises:
             StartFailed: It did not become ready.
         """
-        watch = self._runtime.start(container)
+        watch = self._engine.start(container)
         try:
             found = self.existing(container)
             wait_until_ready(
                 found.name.removeprefix("ldb-"),
                 found.address,
-                kind.ready,
+                database_type.ready,
                 watch,
                 timeout_s=self._timeout_s,
                 secrets=[instance_of(found, self._secret).credentials.password],
@@ -98,15 +100,15 @@ class Maker:
         Raises:
             InstanceNotFound: It is gone.
         """
-        found = self._runtime.find(container)
+        found = self._engine.find(container)
         if found is None:
             raise not_found(container)
         return found
 
     def kind_of(self, identity: UUID) -> DatabaseType | None:
         """Return the type of a server that this process has made."""
-        kind, _ = self._made.get(identity, (None, None))
-        return kind
+        database_type, _ = self._made.get(identity, (None, None))
+        return database_type
 
     def let_go(self, identity: UUID) -> None:
         """Leave a server to itself: it stays when this process ends."""
@@ -126,7 +128,7 @@ class Maker:
 
     def _remove(self, identity: UUID) -> None:
         made_for_it = {f"{LABEL}id": str(identity)}
-        for container in self._runtime.containers(made_for_it):
-            self._runtime.remove(container.id)
-        for volume in self._runtime.volumes(made_for_it):
-            self._runtime.remove_volume(volume.name)
+        for container in self._engine.containers(made_for_it):
+            self._engine.remove(container.id)
+        for volume in self._engine.volumes(made_for_it):
+            self._engine.remove_volume(volume.name)

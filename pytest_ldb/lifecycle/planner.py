@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ..engines.protocol import Image, Runtime
+from ..engines.protocol import Engine, Image
 from ..model.database_type import DatabaseType
 from ..model.errors import hidden
 from ..model.request import CreateInstanceRequest, Scope
@@ -18,51 +18,53 @@ __tracebackhide__ = hidden
 class Planner:
     """Decides what is to be started. The only place that reads ``Settings`` for that."""
 
-    runtime: Runtime
+    engine: Engine
     settings: Settings
     scope: Scope
     say: Callable[[str], None]
 
-    def shared(self, kind: DatabaseType, *, pull: str = "") -> tuple[CreateInstanceRequest, Image]:
+    def shared(
+        self, database_type: DatabaseType, *, pull: str = ""
+    ) -> tuple[CreateInstanceRequest, Image]:
         """Return the request for the server that all processes of this run share.
 
         Args:
-            kind: What to run.
+            database_type: What to run.
             pull: When to pull the image, instead of what the settings say.
 
         Raises:
             ImageUnavailable: The image is neither here nor to be had.
         """
-        return self._request(kind, kept=self.settings.keep, pull=pull)
+        return self._request(database_type, kept=self.settings.keep, pull=pull)
 
     def private(
-        self, kind: DatabaseType, *, suffix: str, image: str | None
+        self, database_type: DatabaseType, *, suffix: str, image: str | None
     ) -> tuple[CreateInstanceRequest, Image]:
         """Return the request for a server that this process has to itself.
 
         Args:
-            kind: What to run.
+            database_type: What to run.
             suffix: Tells it from the others.
             image: The reference to run, whatever the settings say.
         """
-        return self._request(kind, shared=False, suffix=suffix, image=image)
+        return self._request(database_type, shared=False, suffix=suffix, image=image)
 
-    def free_standing(
-        self, kind: DatabaseType, *, image: str | None, port: int | None
+    def standalone(
+        self, database_type: DatabaseType, *, image: str | None, port: int | None
     ) -> tuple[CreateInstanceRequest, Image]:
         """Return the request for a server that stays until somebody deletes it, unnamed as yet.
 
         Args:
-            kind: What to run.
+            database_type: What to run.
             image: The reference to run, whatever the settings say.
             port: To publish it on; None for one that the engine chooses.
         """
-        request, found = self._request(kind, kept=True, shared=False, image=image)
+        request, found = self._request(database_type, kept=True, shared=False, image=image)
         return replace(request, host_port=port), found
 
     def _request(
         self,
-        kind: DatabaseType,
+        database_type: DatabaseType,
         *,
         kept: bool = False,
         shared: bool = True,
@@ -70,11 +72,11 @@ class Planner:
         image: str | None = None,
         pull: str = "",
     ) -> tuple[CreateInstanceRequest, Image]:
-        reference = image or self.settings.image_for(kind.name, kind.image)
-        bind = self.runtime.bind(self.settings.bind)
-        found = self.runtime.image(reference, pull=pull or self.settings.pull, say=self.say)
+        reference = image or self.settings.image_for(database_type.name, database_type.image)
+        bind = self.engine.bind(self.settings.bind)
+        found = self.engine.image(reference, pull=pull or self.settings.pull, say=self.say)
         request = CreateInstanceRequest(
-            database_type=kind,
+            database_type=database_type,
             image=reference,
             image_id=found.id,
             scope=self.scope,
@@ -85,4 +87,4 @@ class Planner:
             bind=bind,
             suffix=suffix,
         )
-        return request, replace(found, volumes=kind.data_paths or found.volumes)
+        return request, replace(found, volumes=database_type.data_paths or found.volumes)

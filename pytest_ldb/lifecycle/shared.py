@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..engines.protocol import Container, Image, Runtime, Watch
+from ..engines.protocol import Container, Engine, Image, Watch
 from ..model.errors import (
     EngineFailed,
     ImageUnavailable,
@@ -28,12 +28,12 @@ from ..model.errors import (
 from ..model.request import LABEL, SCHEMA, CreateInstanceRequest
 from ..util.locks import alone
 from ..util.progress import Progress
-from .attach_cache import Memory
-from .cache import Snapshots
+from .attach_cache import AttachCache
+from .cache import ServerCache
 from .container_spec import Ownership, instance_of, values_inside
 from .lease import Lease
 from .readiness import ask, wait_until_ready
-from .starter import Begun, Held, Starter
+from .starter import PendingServer, StartedServer, Starter
 
 __tracebackhide__ = hidden
 
@@ -43,32 +43,32 @@ ABANDONED_AFTER_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sharing:
+class SharedServers:
     """Finds or creates servers for this process.
 
     Args:
-        runtime: Where they live.
+        engine: Where they live.
         secret: Passwords derive from it.
-        snapshots: What servers may be made from.
+        cache: What servers may be made from.
         directory: For lock files, one per project and type; never in the project itself.
         timeout_s: The most time to wait for a server to become ready.
         recreate: Whether a kept server of an earlier run is replaced.
         say: Takes a line for the user.
-        memory: Where kept servers are remembered.
+        attach_cache: Where kept servers are remembered.
         is_awaited: Whether somebody sees what is said now, having waited for a while.
         begun: The servers that this process holds, by type, ready or not.
     """
 
-    runtime: Runtime
+    engine: Engine
     secret: bytes = field(repr=False)
-    snapshots: Snapshots
+    cache: ServerCache
     directory: Path
     timeout_s: float
     recreate: bool
     say: Callable[[str], None]
-    memory: Memory | None = None
+    attach_cache: AttachCache | None = None
     is_awaited: Callable[[], bool] = lambda: True
-    begun: dict[str, Begun] = field(default_factory=dict)
+    begun: dict[str, PendingServer] = field(default_factory=dict)
 
     def obtain(self, request: CreateInstanceRequest, image: Image) -> Lease:
         """Return the server that answers the request, ready, held by this process.
@@ -77,33 +77,33 @@ class Sharing:
             StartFailed: It could not be started, or did not become ready.
             ForeignContainer: A container that is not ours has its name.
         """
-        snapshot = self.snapshots.find(request)
+        cached = self.cache.find(request)
         try:
-            lease = self._obtain(request, image, snapshot)
+            lease = self._obtain(request, image, cached)
         except (StartFailed, ImageUnavailable) as error:
-            if snapshot is None:
+            if cached is None:
                 raise
             # It may be damaged, so it is made anew; the server is made without it, in time.
-            self.snapshots.forget(self.snapshots.key(request))
+            self.cache.forget(self.cache.key(request))
             if isinstance(error, NotReady):
                 raise
             lease = self._obtain(request, image, None)
-        if request.kept and self.memory:
+        if request.kept and self.attach_cache:
             environment = self._starter.client_environment(request)
-            self.memory.keep(
+            self.attach_cache.keep(
                 request.database_type.name, lease.container, request.fingerprint, environment
             )
         return lease
 
-    def _obtain(self, request: CreateInstanceRequest, image: Image, snapshot: str | None) -> Lease:
+    def _obtain(self, request: CreateInstanceRequest, image: Image, cached: str | None) -> Lease:
         began = time.monotonic()
         held = self._attach_at_once(request)
         if held is None:
             with alone(self.directory, request.family):
-                held = self._hold(request, image, snapshot)
+                held = self._hold(request, image, cached)
         started = time.monotonic()
         with self._beginning(request, image, held, started - began):
-            watch = self._wait(request, held, initialises=snapshot is None)
+            watch = self._wait(request, held, initialises=cached is None)
         return Lease(
             instance=instance_of(held.container, self.secret),
             database_type=request.database_type,
@@ -121,29 +121,31 @@ class Sharing:
 
     @contextmanager
     def _beginning(
-        self, request: CreateInstanceRequest, image: Image, held: Held, start_s: float
+        self, request: CreateInstanceRequest, image: Image, held: StartedServer, start_s: float
     ) -> Iterator[None]:
         """Make known what is held, as this process may be done before it is ready.
 
         What does not become ready is let go, and forgotten.
         """
-        kind = request.database_type.name
-        self.begun[kind] = Begun(instance_of(held.container, self.secret), held.origin, start_s)
+        database_type = request.database_type.name
+        self.begun[database_type] = PendingServer(
+            instance_of(held.container, self.secret), held.origin, start_s
+        )
         if held.origin == "created":
-            self.snapshots.want(request, image)
+            self.cache.want(request, image)
         try:
             yield
         except BaseException:
-            self.begun.pop(kind, None)
-            self.snapshots.want_no_more(request)
+            self.begun.pop(database_type, None)
+            self.cache.want_no_more(request)
             held.shell.close()
             if held.origin in ("created", "restored") and request.kept:
                 self._starter.discard(held.container.id)
             raise
 
-    def _attach_at_once(self, request: CreateInstanceRequest) -> Held | None:
+    def _attach_at_once(self, request: CreateInstanceRequest) -> StartedServer | None:
         """Attach to a kept server that is well; as this changes nothing, nobody is kept out."""
-        container = self.runtime.find(request.container) if request.kept else None
+        container = self.engine.find(request.container) if request.kept else None
         if container is None or container.state != "running" or self.recreate:
             return None
         Ownership.of(container)
@@ -154,20 +156,22 @@ class Sharing:
             shell = self._starter.open_shell(request, container.id)
         except (ShellLost, EngineFailed):
             return None
-        return Held(container, shell, "attached")
+        return StartedServer(container, shell, "attached")
 
-    def _hold(self, request: CreateInstanceRequest, image: Image, snapshot: str | None) -> Held:
-        """Attach or create, again and again while servers come and go under our hands."""
+    def _hold(
+        self, request: CreateInstanceRequest, image: Image, cached: str | None
+    ) -> StartedServer:
+        """Attach or create, again and again while servers come and go under our commands."""
         deadline = time.monotonic() + self.timeout_s
         while True:
             try:
-                return self._attach(request) or self._create(request, image, snapshot)
+                return self._attach(request) or self._create(request, image, cached)
             except (NameTaken, ShellLost):  # noqa: PERF203 - each turn talks to the engine
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(AGAIN_S)
 
-    def _attach(self, request: CreateInstanceRequest) -> Held | None:
+    def _attach(self, request: CreateInstanceRequest) -> StartedServer | None:
         """Return a hold on the server if there is one that may be used."""
         container = self._find(request)
         if container is None or not self._is_usable(request, container):
@@ -176,13 +180,13 @@ class Sharing:
             self._tell(request, "the kept server had ended, so it is started again")
             return self._starter.start(request, "restarted")
         if container.state == "paused":
-            self.runtime.unpause(container.id)
-            container = self.runtime.find(container.id) or container
-        held = Held(container, self._starter.open_shell(request), "attached")
+            self.engine.unpause(container.id)
+            container = self.engine.find(container.id) or container
+        held = StartedServer(container, self._starter.open_shell(request), "attached")
         if held.shell.was_ready and not self._answers(request, container):
             self._tell(request, "the server runs but does not answer, so it is replaced")
             held.shell.close()
-            self.runtime.remove(container.id)
+            self.engine.remove(container.id)
             return None
         return held
 
@@ -190,7 +194,7 @@ class Sharing:
         """Find the container; one that another host is only just creating is given time."""
         deadline = time.monotonic() + ABANDONED_AFTER_S
         while True:
-            container = self.runtime.find(request.container)
+            container = self.engine.find(request.container)
             if container is not None:
                 Ownership.of(container)  # a foreign one is not worth waiting for
             young = container is not None and container.state == "created"
@@ -211,7 +215,7 @@ class Sharing:
             return True
         elif request.kept and container.state != "removing":
             self._tell(request, f"the kept server was {container.state}, so it is replaced")
-        self.runtime.remove(container.id)
+        self.engine.remove(container.id)
         return False
 
     def _answers(self, request: CreateInstanceRequest, container: Container) -> bool:
@@ -223,18 +227,20 @@ class Sharing:
             time.sleep(AGAIN_S)
         return False
 
-    def _create(self, request: CreateInstanceRequest, image: Image, snapshot: str | None) -> Held:
+    def _create(
+        self, request: CreateInstanceRequest, image: Image, cached: str | None
+    ) -> StartedServer:
         if request.kept:
             self._retire_predecessors(request)
-        return self._starter.create(request, image, snapshot)
+        return self._starter.create(request, image, cached)
 
     def _wait(
-        self, request: CreateInstanceRequest, held: Held, *, initialises: bool
+        self, request: CreateInstanceRequest, held: StartedServer, *, initialises: bool
     ) -> Watch | None:
         """Wait outside the lock, so that others may find the server and wait beside us."""
         if held.watch is None and held.shell.was_ready:
             return None
-        watch = held.watch or self.runtime.watch(held.container.id)
+        watch = held.watch or self.engine.watch(held.container.id)
         try:
             wait_until_ready(
                 request.database_type.name,
@@ -252,10 +258,10 @@ class Sharing:
         return watch
 
     def _telling(
-        self, request: CreateInstanceRequest, held: Held, *, initialises: bool
+        self, request: CreateInstanceRequest, held: StartedServer, *, initialises: bool
     ) -> Callable[[float, float], bool]:
         """Return what tells how long it takes, once for all processes of the run that wait."""
-        what = "initialising" if initialises and request.database_type.snapshots else "starting"
+        what = "initialising" if initialises and request.database_type.cached else "starting"
 
         def tell(moment: float, seconds: float) -> bool:
             if not self.is_awaited():
@@ -269,7 +275,7 @@ class Sharing:
 
     def _retire_predecessors(self, request: CreateInstanceRequest) -> None:
         """Remove kept servers of this project and type that answer an older request."""
-        for container in self.runtime.containers(
+        for container in self.engine.containers(
             {
                 f"{LABEL}schema": SCHEMA,
                 f"{LABEL}project": request.scope.project,
@@ -282,7 +288,7 @@ class Sharing:
                 self._tell(
                     request, f"the kept server is replaced: {request.difference(ours.facts)}"
                 )
-                self.runtime.remove(container.id)
+                self.engine.remove(container.id)
 
     def _refuse_if_used(self, container: Container) -> None:
         """Give the run before a moment to leave; then it must be another one that stays."""
@@ -300,7 +306,7 @@ class Sharing:
         if container.state != "running":
             return False
         try:
-            shell = self.runtime.shell(container.id, environment={}, ephemeral=False)
+            shell = self.engine.shell(container.id, environment={}, ephemeral=False)
         except (ShellLost, EngineFailed):
             return False
         shell.close()
@@ -308,7 +314,7 @@ class Sharing:
 
     @property
     def _starter(self) -> Starter:
-        return Starter(self.runtime, self.secret)
+        return Starter(self.engine, self.secret)
 
     def _tell(self, request: CreateInstanceRequest, what: str) -> None:
         self.say(f"{request.database_type.name}: {what}")

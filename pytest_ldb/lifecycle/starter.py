@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
-from ..engines.protocol import Container, Exit, Image, Runtime, Watch
+from ..engines.protocol import Container, Engine, Exit, Image, Watch
 from ..model.errors import EngineFailed, LdbError, ShellLost, StartFailed, hidden
 from ..model.instance import Credentials, Instance
 from ..model.request import LABEL, CreateInstanceRequest
@@ -21,7 +21,7 @@ UNKNOWN = Exit(code=255, out_of_memory=False)
 
 
 @dataclass(frozen=True)
-class Held:
+class StartedServer:
     """A running container, and this process's hold on it.
 
     Args:
@@ -38,7 +38,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Begun:
+class PendingServer:
     """A server that this process holds, and that need not be ready.
 
     Args:
@@ -59,22 +59,22 @@ class Starter:
     """Starts containers and takes hold of them.
 
     Args:
-        runtime: Where they live.
+        engine: Where they live.
         secret: Passwords derive from it.
     """
 
-    runtime: Runtime
+    engine: Engine
     secret: bytes
 
     def create(
-        self, request: CreateInstanceRequest, image: Image, snapshot: str | None = None
-    ) -> Held:
+        self, request: CreateInstanceRequest, image: Image, cached: str | None = None
+    ) -> StartedServer:
         """Create the container and start it; whatever happens, it is held or gone.
 
         Args:
             request: What it answers.
             image: What to run.
-            snapshot: The id of the image to make it from instead.
+            cached: The id of the image to make it from instead.
 
         Raises:
             ImageUnavailable: The image has gone meanwhile.
@@ -83,27 +83,27 @@ class Starter:
         """
         identity = uuid4()
         spec = container_spec(request, image, self.credentials(request), identity)
-        if snapshot is not None:
-            spec = replace(spec, image=snapshot, files={})  # They have been run.
-        guard = self.runtime.guard(str(identity))
+        if cached is not None:
+            spec = replace(spec, image=cached, files={})  # They have been run.
+        guard = self.engine.guard(str(identity))
         try:
-            self.runtime.create(spec)
-            return self.start(request, "created" if snapshot is None else "restored")
+            self.engine.create(spec)
+            return self.start(request, "created" if cached is None else "restored")
         except BaseException:
             with suppress(LdbError):
-                for container in self.runtime.containers({f"{LABEL}id": str(identity)}):
+                for container in self.engine.containers({f"{LABEL}id": str(identity)}):
                     self.discard(container.id)
             raise
         finally:
             guard.release()
 
-    def start(self, request: CreateInstanceRequest, origin: str) -> Held:
+    def start(self, request: CreateInstanceRequest, origin: str) -> StartedServer:
         """Start the container that there is.
 
         Raises:
             StartFailed: It ended at once.
         """
-        watch = self.runtime.start(request.container)
+        watch = self.engine.start(request.container)
         try:
             shell = self.open_shell(request)
         except (ShellLost, EngineFailed):
@@ -111,11 +111,11 @@ class Starter:
             if ended is None:
                 raise
             raise self._died(request, ended, watch) from None
-        container = self.runtime.find(request.container)
+        container = self.engine.find(request.container)
         if container is None:
             shell.close()
             raise self._died(request, watch.ended(ENDS_WITHIN_S) or UNKNOWN, watch)
-        return Held(container, shell, origin, watch)
+        return StartedServer(container, shell, origin, watch)
 
     def open_shell(self, request: CreateInstanceRequest, container: str = "") -> Shell:
         """Take hold of the container, which runs.
@@ -127,7 +127,7 @@ class Starter:
         Raises:
             ShellLost: It is ending.
         """
-        return self.runtime.shell(
+        return self.engine.shell(
             container or request.container,
             environment=self.client_environment(request),
             ephemeral=not request.kept,
@@ -135,9 +135,9 @@ class Starter:
 
     def client_environment(self, request: CreateInstanceRequest) -> dict[str, str]:
         """Return what the clients of the server find in their environment."""
-        kind = request.database_type
-        environment = client_environment(kind, self.credentials(request))
-        return {**environment, "LDB_PROFILE": kind.client_profile}
+        database_type = request.database_type
+        environment = client_environment(database_type, self.credentials(request))
+        return {**environment, "LDB_PROFILE": database_type.client_profile}
 
     def credentials(self, request: CreateInstanceRequest) -> Credentials:
         """Return the superuser of the servers that equal requests share."""
@@ -146,7 +146,7 @@ class Starter:
     def discard(self, identity: str) -> None:
         """Remove a container that failed; what is wrong is being said already."""
         with suppress(EngineFailed):
-            self.runtime.remove(identity)
+            self.engine.remove(identity)
 
     def _died(self, request: CreateInstanceRequest, ended: Exit, watch: Watch) -> StartFailed:
         password = self.credentials(request).password

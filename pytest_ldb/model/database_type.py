@@ -71,7 +71,7 @@ class DatabaseType:
         init_scripts: Files that the image runs on its first start, in the order of their names.
         init_directory: Where the image looks for them.
         data_paths: Where its data is, to be held in memory; empty: the image's volumes.
-        snapshots: Whether initialising the data takes longer than copying it. Then an initialised
+        cached: Whether initialising the data takes longer than copying it. Then an initialised
             server is remembered, and the next one is made from that.
         data_mib: The most that data held in memory may take; None leaves it to the engine (half
             of its memory, usually).
@@ -145,7 +145,7 @@ class DatabaseType:
     init_scripts: tuple[Path, ...] = ()
     init_directory: str = ""
     data_paths: tuple[str, ...] = ()
-    snapshots: bool = False
+    cached: bool = False
     data_mib: int | None = None
     memory_mib: int | None = None
     shm_mib: int = 256

@@ -109,43 +109,44 @@ class CreateInstanceRequest:
         return self.shared and not self.durable
 
     @property
-    def snapshots(self) -> bool:
+    def cached(self) -> bool:
         """Whether the initialised server is worth being remembered, and can be put into memory."""
-        return self.database_type.snapshots and self.in_memory
+        return self.database_type.cached and self.in_memory
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """What follows the image's entrypoint (template)."""
-        kind = self.database_type
-        ours = (*kind.arguments, *(kind.tuning if self.in_memory else ()))
+        database_type = self.database_type
+        ours = (*database_type.arguments, *(database_type.tuning if self.in_memory else ()))
         if not ours:
-            return kind.command
-        if kind.command and not kind.command[0].startswith("-"):
-            return (kind.command[0], *ours, *kind.command[1:])
-        return (*filter(None, (kind.program,)), *ours, *kind.command)
+            return database_type.command
+        if database_type.command and not database_type.command[0].startswith("-"):
+            return (database_type.command[0], *ours, *database_type.command[1:])
+        return (*filter(None, (database_type.program,)), *ours, *database_type.command)
 
     @cached_property
     def facts(self) -> dict[str, Any]:
         """Everything that changes how the server behaves, by name; holds no secret of ours."""
-        kind = self.database_type
+        database_type = self.database_type
         return {
             "schema": SCHEMA,
-            "type": kind.name,
+            "type": database_type.name,
             "image": self.image,
             "image id": self.image_id,
             "command": list(self.arguments),
-            "environment": {**kind.credential_environment, **kind.environment},
+            "environment": {**database_type.credential_environment, **database_type.environment},
             "init scripts": {
-                f"{kind.init_directory}/{path.name}": _digest(path) for path in kind.init_scripts
+                f"{database_type.init_directory}/{path.name}": _digest(path)
+                for path in database_type.init_scripts
             },
             "durable": self.durable,
             "in memory": self.in_memory,
-            "data": list(kind.data_paths),
+            "data": list(database_type.data_paths),
             "bind": self.bind,
-            "port": kind.port,
-            "user": kind.user,
-            "initial database": kind.initial_database,
-            "limits": [kind.data_mib, kind.memory_mib, kind.shm_mib],
+            "port": database_type.port,
+            "user": database_type.user,
+            "initial database": database_type.initial_database,
+            "limits": [database_type.data_mib, database_type.memory_mib, database_type.shm_mib],
         }
 
     @cached_property

@@ -19,7 +19,7 @@ class Settings:
         pull: ``missing``, ``always`` or ``never``.
         timeout_s: The most time that a server may take to become ready.
         missing: What tests do that need a server when no engine answers: ``error`` or ``skip``.
-        snapshots: ``auto``, ``always`` or ``never``, see :class:`~.snapshots.Snapshots`.
+        cache: ``auto``, ``always`` or ``never``, see :class:`~.cache.ServerCache`.
         durable: Whether data is on disk and safe against crashes, instead of fast.
         bind: The engine's address to publish ports on; None: loopback.
         report: The file to write what the run used to; empty for none.
@@ -34,7 +34,7 @@ class Settings:
     pull: str = "missing"
     timeout_s: float = 60.0
     missing: str = "error"
-    snapshots: str = "auto"
+    cache: str = "auto"
     durable: bool = False
     bind: str | None = None
     report: str = ""

@@ -40,7 +40,7 @@ NOBODY = Address("127.0.0.1", 1)
 _BRACES = re.compile(r"\{(.*?)\}")
 _PART = re.compile(r"(\w+)\.(\w+)(?:\((\w+)\))?")
 
-_RUNTIMES = pytest.StashKey[int]()
+_ENGINES = pytest.StashKey[int]()
 
 
 class _Early:
@@ -74,14 +74,20 @@ def fill(
     early, types = _Early(config), all_types(added)
     runs = not any(early.getoption(option) for option in (*TELLS_ONLY, *RUNS_NO_TEST))
     expressions = read_environment(early)
-    kinds = types_in(expressions, types)
+    database_types = types_in(expressions, types)
     if runs:
         announce_place(config)
-        config.stash[_RUNTIMES] = _runtimes(config)
-        session = begin(read_options(early, [kind.name for kind in types], all_are_known=False))
-        databases_by_type = _obtained(session, kinds)
+        config.stash[_ENGINES] = _engines(config)
+        session = begin(
+            read_options(
+                early, [database_type.name for database_type in types], all_are_known=False
+            )
+        )
+        databases_by_type = _obtained(session, database_types)
     else:
-        databases_by_type = {kind.name: absent(kind) for kind in kinds}
+        databases_by_type = {
+            database_type.name: absent(database_type) for database_type in database_types
+        }
     try:
         values = {n: valued(text, databases_by_type, types) for n, text in expressions.items()}
     except LdbError as error:
@@ -107,9 +113,9 @@ def adopt(
                 f"--ldb-env: a conftest.py has another {name!r}, and is imported after a server of "
                 "it has been started. Declare the type in a plugin, or give it another name."
             )
-    if _runtimes(config) != config.stash[_RUNTIMES]:
+    if _engines(config) != config.stash[_ENGINES]:
         raise pytest.UsageError(
-            "--ldb-env: the pytest_ldb_runtime of a conftest.py comes too late. Put it in a plugin."
+            "--ldb-env: the pytest_ldb_engine of a conftest.py comes too late. Put it in a plugin."
         )
     session.adopt(Settings(**decided), types)
 
@@ -126,8 +132,8 @@ def types_in(
     for variable, text in expressions.items():
         parts = _BRACES.findall(_template(text))
         for part in parts:
-            kind = _type_in(part, f"--ldb-env: {variable}={text}", types)
-            named[kind.name] = kind
+            database_type = _type_in(part, f"--ldb-env: {variable}={text}", types)
+            named[database_type.name] = database_type
     return list(named.values())
 
 
@@ -144,18 +150,18 @@ def valued(text: str, by_type: Mapping[str, Database], types: Sequence[DatabaseT
     return _BRACES.sub(value, _template(text))
 
 
-def absent(kind: DatabaseType) -> Database:
+def absent(database_type: DatabaseType) -> Database:
     """Return the address of a server that does not run, for runs that run no test."""
     instance = Instance(
         id=UUID(int=0),
         name=NOT_STARTED,
-        database_type=kind.name,
-        image=kind.image,
-        credentials=Credentials(kind.user, NOT_STARTED),
+        database_type=database_type.name,
+        image=database_type.image,
+        credentials=Credentials(database_type.user, NOT_STARTED),
         created_at=datetime.now(timezone.utc),
         address=NOBODY,
     )
-    return Database(instance, kind.initial_database, kind)
+    return Database(instance, database_type.initial_database, database_type)
 
 
 def beside(database: str, suffixes: Iterable[str]) -> list[str]:
@@ -181,43 +187,45 @@ def _type_in(part: str, subject: str, types: Sequence[DatabaseType]) -> Database
             "braces."
         )
     name, attribute, driver = match.groups()
-    kind = next((kind for kind in types if kind.answers_to(name)), None)
-    if kind is None:
+    database_type = next((known for known in types if known.answers_to(name)), None)
+    if database_type is None:
         raise pytest.UsageError(
             f"{subject}: there is no database type {name!r}. There are: "
-            f"{', '.join(kind.name for kind in types)}. Types of a conftest.py are not known yet."
+            f"{', '.join(known.name for known in types)}. Types of a conftest.py are not known yet."
         )
     if attribute not in (ATTRIBUTES if driver is None else [CALLED]):
         raise pytest.UsageError(
             f"{subject}: there is no attribute {part.partition('.')[2]!r}. There are: "
             f"{', '.join(ATTRIBUTES)}, {CALLED}(DRIVER)."
         )
-    return kind
+    return database_type
 
 
-def _obtained(session: Session, kinds: Sequence[DatabaseType]) -> dict[str, Database]:
+def _obtained(session: Session, database_types: Sequence[DatabaseType]) -> dict[str, Database]:
     try:
-        session.begin(kind.name for kind in kinds)
-        return {kind.name: _named(session, kind) for kind in kinds}
+        session.begin(database_type.name for database_type in database_types)
+        return {
+            database_type.name: _named(session, database_type) for database_type in database_types
+        }
     except LdbError as error:
         if not isinstance(error, EngineUnavailable) or session.settings.missing != "skip":
             raise pytest.UsageError(str(error)) from None
         if not session.worker:
             session.say(f"--ldb-env: no server is started. {error}")
-        return {kind.name: absent(kind) for kind in kinds}
+        return {database_type.name: absent(database_type) for database_type in database_types}
 
 
-def _named(session: Session, kind: DatabaseType) -> Database:
+def _named(session: Session, database_type: DatabaseType) -> Database:
     """Take the database that is this process's, and see that nothing beside it stays."""
-    lease = session.lease(kind.name)
-    database = session.database(kind.name)
+    lease = session.lease(database_type.name)
+    database = session.database(database_type.name)
     others: list[str] = []
-    if not kind.numbered_databases:
+    if not database_type.numbered_databases:
         suffixes = (os.environ.get("TOX_PARALLEL_ENV", ""), session.worker)
         others = beside(database.database, suffixes)
-    session.early[kind.name], session.beside[kind.name] = database, others
+    session.early[database_type.name], session.beside[database_type.name] = database, others
     for name in others if lease.outlives_run else ():
-        lease.hands.later(kind.drop, name)
+        lease.commands.later(database_type.drop, name)
     return database
 
 
@@ -234,6 +242,6 @@ def _set(config: pytest.Config, values: Mapping[str, str]) -> None:
     os.environ.update(values)
 
 
-def _runtimes(config: pytest.Config) -> int:
+def _engines(config: pytest.Config) -> int:
     """Return how many say where containers live."""
-    return len(config.hook.pytest_ldb_runtime.get_hookimpls())
+    return len(config.hook.pytest_ldb_engine.get_hookimpls())

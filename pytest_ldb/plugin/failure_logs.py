@@ -42,7 +42,7 @@ class _Server:
 
     Args:
         title: Of the section.
-        kind: Its kind, if it is one that there is.
+        database_type: Its kind, if it is one that there is.
         container: Its name or id.
         since: When what matters began, in seconds since 1970.
         databases: Those that matter; None: all.
@@ -50,7 +50,7 @@ class _Server:
     """
 
     title: str
-    kind: DatabaseType | None
+    database_type: DatabaseType | None
     container: str
     since: float
     databases: Collection[str] | None = None
@@ -74,7 +74,7 @@ def show_logs(item: pytest.Item, report: pytest.TestReport, session: Session) ->
 
 def relevant(
     lines: Sequence[str],
-    kind: DatabaseType | None,
+    database_type: DatabaseType | None,
     databases: Collection[str] | None = None,
     since: float = 0.0,
 ) -> list[str]:
@@ -82,13 +82,16 @@ def relevant(
 
     Args:
         lines: Of a log.
-        kind: Says what an entry is; None: nobody knows.
+        database_type: Says what an entry is; None: nobody knows.
         databases: Their names; None: all.
         since: Earlier entries are left out; in seconds since 1970.
     """
-    if kind is None:
+    if database_type is None:
         return list(lines)
-    begins, noise = re.compile(kind.log_entry), re.compile(kind.log_noise or "(?!)")
+    begins, noise = (
+        re.compile(database_type.log_entry),
+        re.compile(database_type.log_noise or "(?!)"),
+    )
     # Otherwise the first lines are the rest of an entry from before.
     keep = not any(map(begins.match, lines))
     kept = []
@@ -151,9 +154,11 @@ def _private_servers(
     """Return the servers of the fixture `ldb` that the test was given, or has made."""
     values = [v for v in getattr(item, "funcargs", {}).values() if isinstance(v, Instance)]
     names = {*used, *(instance.name for instance in values)}
-    kinds = {kind.name: kind for kind in session.types}
+    database_types = {database_type.name: database_type for database_type in session.types}
     return [
-        _Server(instance.name, kinds.get(instance.database_type), f"ldb-{instance.name}", began)
+        _Server(
+            instance.name, database_types.get(instance.database_type), f"ldb-{instance.name}", began
+        )
         for instance in session.made
         if instance.name in names or instance.created_at.timestamp() >= began
     ]
@@ -179,7 +184,7 @@ def _text(server: _Server, session: Session) -> str:
         end = [f"The server has ended, with exit code {ended.code}."]
     except Exception as error:  # noqa: BLE001 - that a report is lost must not come of it
         return f"It could not be read: {error!r}"
-    shown = shortened(relevant(lines, server.kind, server.databases, server.since))
+    shown = shortened(relevant(lines, server.database_type, server.databases, server.since))
     return "\n".join([*shown, *end])
 
 

@@ -16,8 +16,8 @@ from .fixtures import BEGAN, FAILED, fixture_module, used_types
 from .options import RUNS_NO_TEST, add_options, environment_is_wanted, read_options
 
 if TYPE_CHECKING:
-    from ..engines.docker.preopened import EarlyShells
-    from ..engines.protocol import Runtime
+    from ..engines.docker.preopened import PreopenedShells
+    from ..engines.protocol import Engine
     from ..model.database_type import DatabaseType
     from .session import Session
 
@@ -26,7 +26,7 @@ NAMES = pytest.StashKey[Iterable[str]]()
 BEGIN = pytest.StashKey[Callable[[], "Session"]]()
 KEEP = pytest.StashKey[bool]()
 GIVEN = pytest.StashKey[dict[str, Any]]()
-EARLY: pytest.StashKey[EarlyShells] = pytest.StashKey()
+EARLY: pytest.StashKey[PreopenedShells] = pytest.StashKey()
 
 BUILTIN = ("postgres", "mysql", "mongodb", "redis")
 """The names of `databases.BUILTIN`, known without importing those."""
@@ -54,7 +54,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     added = _added_types(config)
-    names = tuple(dict.fromkeys((*BUILTIN, *(kind.name for kind in added))))
+    names = tuple(dict.fromkeys((*BUILTIN, *(database_type.name for database_type in added))))
     decided = read_options(config, names)
 
     def session() -> Session:
@@ -88,7 +88,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
         return None
     from .terminal import header
 
-    chosen = len(config.hook.pytest_ldb_runtime.get_hookimpls()) > 1
+    chosen = len(config.hook.pytest_ldb_engine.get_hookimpls()) > 1
     return header(given, chosen_engine=chosen)
 
 
@@ -100,16 +100,16 @@ def pytest_configure_node(node: Any) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_ldb_runtime(config: pytest.Config) -> Runtime:
-    from ..engines.docker.socket_engine import LocalRuntime
+def pytest_ldb_engine(config: pytest.Config) -> Engine:
+    from ..engines.docker.socket_engine import SocketEngine
     from ..engines.docker.transport.discovery import local_engine
 
     url = local_engine()
     if url is not None:
-        return LocalRuntime(url, config.stash.get(EARLY, None))
-    from ..engines.docker.transport.sdk_import import docker_runtime
+        return SocketEngine(url, config.stash.get(EARLY, None))
+    from ..engines.docker.transport.sdk_import import sdk_engine
 
-    return docker_runtime()
+    return sdk_engine()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -195,22 +195,24 @@ def _added_types(config: pytest.Config) -> Sequence[DatabaseType]:
     """Return the types of projects and plugins; of several with one name the first counts."""
     types: dict[str, DatabaseType] = {}
     answers = config.hook.pytest_ldb_database_types(config=config)
-    for kind in (kind for answer in answers for kind in _types_in(answer)):
-        types.setdefault(kind.name, kind)
+    for database_type in (
+        database_type for answer in answers for database_type in _types_in(answer)
+    ):
+        types.setdefault(database_type.name, database_type)
     return list(types.values())
 
 
 def _types_in(answer: Any) -> Sequence[DatabaseType]:
     from ..model.database_type import DatabaseType
 
-    kinds = list(answer) if isinstance(answer, Iterable) else [answer]
-    for kind in kinds:
-        if not isinstance(kind, DatabaseType):
+    database_types = list(answer) if isinstance(answer, Iterable) else [answer]
+    for database_type in database_types:
+        if not isinstance(database_type, DatabaseType):
             raise pytest.UsageError(
                 "pytest_ldb_database_types returned something that is not a DatabaseType: "
-                f"{kind!r}. Return a list of them."
+                f"{database_type!r}. Return a list of them."
             )
-    return kinds
+    return database_types
 
 
 def _runs_tests(session: pytest.Session) -> bool:
@@ -234,16 +236,16 @@ def _write_report(config: pytest.Config) -> None:
 
 def _open_early(config: pytest.Config, names: Iterable[str]) -> None:
     """Begin to attach to the kept servers of the run before, while all the rest is imported."""
-    from ..engines.docker.preopened import EarlyShells
+    from ..engines.docker.preopened import PreopenedShells
     from ..engines.docker.transport.discovery import local_engine, socket_of
-    from ..lifecycle.attach_cache import Memory
+    from ..lifecycle.attach_cache import AttachCache
     from ..model.credentials import state_directory
 
-    memory = Memory(state_directory(), config.rootpath)
-    wanted = dict(filter(None, map(memory.environment, names)))
+    attach_cache = AttachCache(state_directory(), config.rootpath)
+    wanted = dict(filter(None, map(attach_cache.environment, names)))
     url = local_engine() if wanted else None
     if url is not None:
-        config.stash[EARLY] = EarlyShells(socket_of(url), wanted)
+        config.stash[EARLY] = PreopenedShells(socket_of(url), wanted)
         config.add_cleanup(config.stash[EARLY].close)
 
 
@@ -276,7 +278,7 @@ def _begin(
         root=config.rootpath,
         run=place.run,
         worker=place.worker,
-        make_runtime=lambda: config.hook.pytest_ldb_runtime(config=config),
+        make_engine=lambda: config.hook.pytest_ldb_engine(config=config),
         state=state_directory(),
         say=printer(config),
         on_ready=lambda instance: config.hook.pytest_ldb_instance_ready(

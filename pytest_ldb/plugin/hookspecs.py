@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from ..engines.protocol import Runtime
+    from ..engines.protocol import Engine
     from ..model.database_type import DatabaseType
     from ..model.instance import Instance
 
@@ -24,7 +24,7 @@ def pytest_ldb_database_types(config: pytest.Config) -> Iterable[DatabaseType]: 
 
 
 @pytest.hookspec(firstresult=True)
-def pytest_ldb_runtime(config: pytest.Config) -> Runtime | None:
+def pytest_ldb_engine(config: pytest.Config) -> Engine | None:
     """Return where containers live. Called when the first server is needed; ours answers last."""
 
 

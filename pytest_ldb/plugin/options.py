@@ -166,7 +166,7 @@ OPTIONS = (
         "WHAT",
     ),
     Option(
-        "snapshots",
+        "cache",
         _one_of("auto", "always", "never"),
         "Remember initialised servers: auto (default), always, never.",
         "WHEN",

@@ -13,12 +13,12 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..engines.protocol import Image, Log, Runtime
-from ..lifecycle.attach_cache import Memory
-from ..lifecycle.cache import Snapshots
+from ..engines.protocol import Engine, Image, Log
+from ..lifecycle.attach_cache import AttachCache
+from ..lifecycle.cache import ServerCache
 from ..lifecycle.lease import Lease
 from ..lifecycle.planner import Planner
-from ..lifecycle.shared import Sharing
+from ..lifecycle.shared import SharedServers
 from ..model.credentials import user_secret
 from ..model.database import Database
 from ..model.database_type import DatabaseType
@@ -27,7 +27,7 @@ from ..model.instance import Instance, type_named
 from ..model.request import CreateInstanceRequest, Scope
 from ..model.settings import Settings
 from ..shell.shell import Shell
-from ..util.background import Ahead
+from ..util.background import BackgroundTasks
 from ..util.locks import alone
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ..isolation.pool import Pool
     from ..isolation.templates import Templates
     from ..lifecycle.commands import Lifecycle
-    from ..lifecycle.starter import Begun
+    from ..lifecycle.starter import PendingServer
 
 __tracebackhide__ = hidden
 
@@ -52,7 +52,7 @@ class Session:
         root: The directory of the checkout.
         run: The id of the run.
         worker: The id of this xdist worker; empty without xdist.
-        make_runtime: Connects to the engine, on first use.
+        make_engine: Connects to the engine, on first use.
         state: A directory of the user's, for the secret and for locks.
         say: Takes a line for the user.
         on_ready: Called with each server when it has been obtained.
@@ -68,7 +68,7 @@ class Session:
     root: Path
     run: str
     worker: str
-    make_runtime: Callable[[], Runtime]
+    make_engine: Callable[[], Engine]
     state: Path
     say: Callable[[str], None]
     on_ready: Callable[[Instance], None]
@@ -105,23 +105,23 @@ class Session:
         return initial or lease.create_database(self.database_name, template)
 
     def fresh(self, name: str, setup: object, expected: Callable[[], int]) -> Pool[Database]:
-        """Return what hands out databases for single tests; arguments and errors as above.
+        """Return what commands out databases for single tests; arguments and errors as above.
 
         Args:
             name: Of a type of database.
             setup: What fills them, see :meth:`Setup.of`.
             expected: Tells how many tests there are that use them.
         """
-        from ..isolation.factory import FreshDatabases
+        from ..isolation.factory import DatabaseFactory
         from ..isolation.pool import Pool
 
         lease = self.lease(name)
-        kind, template = lease.database_type.name, self._template(lease, setup)
-        if (kind, template) not in self._pools:
-            maker = FreshDatabases(lease, f"{self.database_name}_{len(self._pools)}", template)
-            pool = Pool(maker, expected(), lambda line: self.say(f"{kind}: {line}"))
-            self._pools[kind, template] = pool
-        return self._pools[kind, template]
+        database_type, template = lease.database_type.name, self._template(lease, setup)
+        if (database_type, template) not in self._pools:
+            maker = DatabaseFactory(lease, f"{self.database_name}_{len(self._pools)}", template)
+            pool = Pool(maker, expected(), lambda line: self.say(f"{database_type}: {line}"))
+            self._pools[database_type, template] = pool
+        return self._pools[database_type, template]
 
     def expect_no_more(self) -> None:
         """Make no databases ahead of need any more, as the last test has begun."""
@@ -143,8 +143,8 @@ class Session:
         self.__dict__.pop("_planner", None)
 
     def log(self, container: str, *, tail: int, since: float) -> Log:
-        """Return the last of what a server wrote since a moment; see :meth:`Runtime.log`."""
-        return self._runtime.log(container, tail=tail, since=since)
+        """Return the last of what a server wrote since a moment; see :meth:`Engine.log`."""
+        return self._engine.log(container, tail=tail, since=since)
 
     @property
     def made(self) -> Sequence[Instance]:
@@ -154,38 +154,40 @@ class Session:
     def _template(self, lease: Lease, setup: object) -> str | None:
         from ..isolation.templates import Templates
 
-        kind = lease.database_type.name
-        if kind not in self._templates:
-            self._templates[kind] = Templates(lease, self.run, self.say)
-        return self._templates[kind].of(setup)
+        database_type = lease.database_type.name
+        if database_type not in self._templates:
+            self._templates[database_type] = Templates(lease, self.run, self.say)
+        return self._templates[database_type].of(setup)
 
     def begin(self, names: Iterable[str]) -> None:
         """Start servers in the background; who needs one waits for what is left to do."""
-        for kind in [type_named(name, self.types) for name in names]:
-            if kind.name not in self.leases:
-                self._ahead.begin(kind.name, partial(self._obtain, kind))
+        for database_type in [type_named(name, self.types) for name in names]:
+            if database_type.name not in self.leases:
+                self._background.begin(database_type.name, partial(self._obtain, database_type))
 
     def lease(self, name: str) -> Lease:
         """Return this process's lease on the server that the run shares."""
-        kind = type_named(name, self.types)
-        if kind.name not in self.leases:
-            self.leases[kind.name] = self._ahead.result(kind.name, lambda: self._obtain(kind))
-            self.on_ready(self.leases[kind.name].instance)
-        return self.leases[kind.name]
+        database_type = type_named(name, self.types)
+        if database_type.name not in self.leases:
+            self.leases[database_type.name] = self._background.result(
+                database_type.name, lambda: self._obtain(database_type)
+            )
+            self.on_ready(self.leases[database_type.name].instance)
+        return self.leases[database_type.name]
 
     @property
     def held(self) -> list[Lease]:
         """The leases of this process, those that its tests did not ask for included."""
-        return [*self.leases.values(), *self._ahead.results()]
+        return [*self.leases.values(), *self._background.results()]
 
-    def unready(self, patience_s: float) -> list[Begun]:
+    def unready(self, patience_s: float) -> list[PendingServer]:
         """Return the servers that this process has begun to obtain and that are not ready yet.
 
         Args:
             patience_s: The most time to wait until they have been started.
         """
         deadline = time.monotonic() + patience_s
-        while self._ahead.pending() - set(self._begun) and time.monotonic() < deadline:
+        while self._background.pending() - set(self._begun) and time.monotonic() < deadline:
             time.sleep(LOOK_EVERY_S)
         held = {lease.instance.id for lease in self.held}
         return [server for server in self._begun.values() if server.instance.id not in held]
@@ -196,7 +198,7 @@ class Session:
 
     def waits(self, name: str) -> Counter[float]:
         """Return how often a test of this process waited how long for a database of a type."""
-        pools = [pool for (kind, _), pool in self._pools.items() if kind == name]
+        pools = [pool for (database_type, _), pool in self._pools.items() if database_type == name]
         return sum((pool.waits for pool in pools), Counter())
 
     @cached_property
@@ -205,7 +207,7 @@ class Session:
         from ..lifecycle.commands import Lifecycle
 
         with self._lock:
-            return Lifecycle(self._runtime, self._planner, self.types, self._secret)
+            return Lifecycle(self._engine, self._planner, self.types, self._secret)
 
     @property
     def database_name(self) -> str:
@@ -219,7 +221,7 @@ class Session:
             pool.close()
         for lease in self.leases.values():
             lease.shell.close()
-        self._ahead.give_up(lambda lease: lease.shell.close())
+        self._background.give_up(lambda lease: lease.shell.close())
         self.leases.clear()
         self._pools.clear()
         self._templates.clear()
@@ -231,13 +233,13 @@ class Session:
 
     @property
     def order(self) -> bytes:
-        """What is to be done about snapshots when the run is over; see :mod:`.cache_builder`."""
-        if "_sharing" not in self.__dict__ or not self._snapshots.need_work():
+        """What is to be done about cache when the run is over; see :mod:`.cache_builder`."""
+        if "_shared" not in self.__dict__ or not self._cache.need_work():
             return b""
-        from ..lifecycle.cache_builder import Remembering
+        from ..lifecycle.cache_builder import CacheBuilder
 
         locks, timeout_s = self.state / "locks", self.settings.timeout_s
-        return Remembering(self._runtime, self._snapshots, locks, timeout_s).order()
+        return CacheBuilder(self._engine, self._cache, locks, timeout_s).order()
 
     @property
     def secrets(self) -> set[str]:
@@ -251,26 +253,28 @@ class Session:
         with suppress(LdbError):
             self.close_lifecycle()
 
-    def _obtain(self, kind: DatabaseType) -> Lease:
-        url = self.settings.urls.get(kind.name)
+    def _obtain(self, database_type: DatabaseType) -> Lease:
+        url = self.settings.urls.get(database_type.name)
         if url is not None:
             from ..lifecycle.external import external_lease
 
-            return external_lease(kind, url, self._open_local_shell)
+            return external_lease(database_type, url, self._open_local_shell)
         with self._lock:  # Several threads may be the first to need these.
-            planner, sharing = self._planner, self._sharing
-        request, image = self._plan(planner, kind)
+            planner, sharing = self._planner, self._shared
+        request, image = self._plan(planner, database_type)
         return sharing.obtain(request, image)
 
-    def _plan(self, planner: Planner, kind: DatabaseType) -> tuple[CreateInstanceRequest, Image]:
+    def _plan(
+        self, planner: Planner, database_type: DatabaseType
+    ) -> tuple[CreateInstanceRequest, Image]:
         if self.settings.pull == "missing":
             with suppress(ImageUnavailable):
-                return planner.shared(kind, pull="never")
+                return planner.shared(database_type, pull="never")
         began = time.monotonic()
-        with alone(self.state / "locks", f"{self._scope.project}-{kind.name}-image"):
-            plan = planner.shared(kind)  # one pull for all
+        with alone(self.state / "locks", f"{self._scope.project}-{database_type.name}-image"):
+            plan = planner.shared(database_type)  # one pull for all
         if self.settings.pull != "never":
-            self.pulls_s[kind.name] = time.monotonic() - began
+            self.pulls_s[database_type.name] = time.monotonic() - began
         return plan
 
     def _open_local_shell(self, subject: str, environment: Mapping[str, str]) -> Shell:
@@ -280,16 +284,16 @@ class Session:
         return local_shell(subject, home=str(home), environment=environment)
 
     @property
-    def _begun(self) -> dict[str, Begun]:
-        return dict(self._sharing.begun) if "_sharing" in self.__dict__ else {}
+    def _begun(self) -> dict[str, PendingServer]:
+        return dict(self._shared.begun) if "_shared" in self.__dict__ else {}
 
     @cached_property
-    def _ahead(self) -> Ahead[Lease]:
-        return Ahead(self.say)
+    def _background(self) -> BackgroundTasks[Lease]:
+        return BackgroundTasks(self.say)
 
     @cached_property
-    def _runtime(self) -> Runtime:
-        return self.make_runtime()
+    def _engine(self) -> Engine:
+        return self.make_engine()
 
     @cached_property
     def _secret(self) -> bytes:
@@ -301,24 +305,24 @@ class Session:
 
     @cached_property
     def _planner(self) -> Planner:
-        return Planner(self._runtime, self.settings, self._scope, self._ahead.say)
+        return Planner(self._engine, self.settings, self._scope, self._background.say)
 
     @cached_property
-    def _snapshots(self) -> Snapshots:
-        return Snapshots(
-            self.state / "snapshots", self._secret, self._runtime.engine, self.settings.snapshots
+    def _cache(self) -> ServerCache:
+        return ServerCache(
+            self.state / "cache", self._secret, self._engine.url, self.settings.cache
         )
 
     @cached_property
-    def _sharing(self) -> Sharing:
-        return Sharing(
-            runtime=self._runtime,
+    def _shared(self) -> SharedServers:
+        return SharedServers(
+            engine=self._engine,
             secret=self._secret,
-            snapshots=self._snapshots,
+            cache=self._cache,
             directory=self.state / "locks",
             timeout_s=self.settings.timeout_s,
             recreate=self.settings.recreate,
-            say=self._ahead.say,
-            memory=Memory(self.state, self.root),
-            is_awaited=self._ahead.is_awaited,
+            say=self._background.say,
+            attach_cache=AttachCache(self.state, self.root),
+            is_awaited=self._background.is_awaited,
         )

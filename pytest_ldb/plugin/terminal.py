@@ -27,7 +27,7 @@ def header(given: Mapping[str, Any], *, chosen_engine: bool) -> str:
     """
     from ..engines.docker.transport.contexts import engine_address
 
-    engine = "chosen by pytest_ldb_runtime" if chosen_engine else engine_address() or "unknown"
+    engine = "chosen by pytest_ldb_engine" if chosen_engine else engine_address() or "unknown"
     decided = [_decision(name, value) for name, value in given.items()]
     return f"ldb: {', '.join([*decided, f'engine {engine}'])}"
 
@@ -39,7 +39,7 @@ def _decision(name: str, value: Any) -> str:
     if name == "urls":  # They hold passwords.
         return f"existing servers for {' '.join(value)}"
     if name == "images":
-        return f"images {' '.join(f'{kind}={image}' for kind, image in value.items())}"
+        return f"images {' '.join(f'{type_name}={image}' for type_name, image in value.items())}"
     return f"timeout {value:g} s" if name == "timeout_s" else f"{words} {value}"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..lifecycle.lease import Lease
-    from ..lifecycle.starter import Begun
+    from ..lifecycle.starter import PendingServer
     from .session import Session
 
 LAST_MOMENT_S = 2.0
@@ -101,7 +101,7 @@ def used_servers(session: Session, patience_s: float) -> list[dict[str, Any]]:
         patience_s: The most time to wait for servers that are about to be started.
     """
     unready = session.unready(patience_s)
-    servers: list[Lease | Begun] = [*session.held, *unready]
+    servers: list[Lease | PendingServer] = [*session.held, *unready]
     return [asdict(_use(server, session)) for server in servers]
 
 
@@ -117,20 +117,20 @@ def _longer(one: float | None, other: float | None) -> float | None:
     return max((seconds for seconds in (one, other) if seconds is not None), default=None)
 
 
-def _use(server: Lease | Begun, session: Session) -> Use:
-    kind, name = server.instance.database_type, server.instance.name
+def _use(server: Lease | PendingServer, session: Session) -> Use:
+    type_name, name = server.instance.database_type, server.instance.name
     exists = server.origin == "external"
     return Use(
-        type=kind,
+        type=type_name,
         name=name,
         image=server.instance.image,
         origin="existing" if exists else server.origin,
         start_s=server.start_s,
         ready_s=server.ready_s,
-        pull_s=session.pulls_s.get(kind),
-        templates_s=session.templates_s(kind),
-        waits=dict(session.waits(kind)),
-        processes=int(kind in session.leases),
+        pull_s=session.pulls_s.get(type_name),
+        templates_s=session.templates_s(type_name),
+        waits=dict(session.waits(type_name)),
+        processes=int(type_name in session.leases),
         kept=session.settings.keep and not exists,
         kept_failed=name in session.kept_failed,
     )

@@ -20,16 +20,16 @@ AGAIN_S = 0.01
 
 
 @dataclass(frozen=True)
-class Hands:
+class DatabaseCommands:
     """Runs the commands of a type of database beside one server.
 
     Args:
-        kind: The type.
+        database_type: The type.
         shell: Runs commands, and keeps a client open for statements.
         values: What the placeholders mean to that shell.
     """
 
-    kind: DatabaseType
+    database_type: DatabaseType
     shell: Shell
     values: Mapping[str, str] = field(repr=False)
 
@@ -49,13 +49,13 @@ class Hands:
             if error.status != CLIENT_ENDED:
                 raise
             # Somebody may have ended its connection. Whatever it had done by then is done anew.
-            if command in (self.kind.create, self.kind.clone):
-                self.do(self.kind.drop, database)
+            if command in (self.database_type.create, self.database_type.clone):
+                self.do(self.database_type.drop, database)
             self._tell(command, database, **more)
 
     def disconnect(self, database: str) -> None:
         """End all connections; that some end by themselves meanwhile is no failure."""
-        command = self.kind.disconnect
+        command = self.database_type.disconnect
         if not isinstance(command, str):
             self.do(command, database)
             return
@@ -69,9 +69,9 @@ class Hands:
 
     def inspection(self, template: str) -> str:
         """Return the statements that inspect copies of a template."""
-        if not self.kind.survey:
-            return self.kind.inspect
-        return self._feed(self._statements(self.kind.survey, template))
+        if not self.database_type.survey:
+            return self.database_type.inspect
+        return self._feed(self._statements(self.database_type.survey, template))
 
     def inspect(self, database: str, inspection: str) -> str:
         """Return a line for each thing in a database: a name, a tab, what it is and holds."""
@@ -79,7 +79,7 @@ class Hands:
 
     def repair(self, database: str, thing: str, template: str) -> None:
         """Make a thing what it is in the template, or fail."""
-        self.do(self.kind.repair, database, thing=thing, template=template)
+        self.do(self.database_type.repair, database, thing=thing, template=template)
 
     def later(self, command: Command, database: str) -> None:
         """Do something when this process ends, in whatever way."""
@@ -90,7 +90,7 @@ class Hands:
 
     def renewal(self, database: str) -> tuple[str, ...]:
         """Return a command that makes the initial database anew; empty if none can be given."""
-        drop, create = self.kind.drop, self.kind.create
+        drop, create = self.database_type.drop, self.database_type.create
         if not (isinstance(drop, str) and isinstance(create, str)):
             return ()
         statements = "\n".join(self._statements(text, database) for text in (drop, create))
@@ -106,7 +106,7 @@ class Hands:
     def _tell(self, statements: str, database: str, **more: str) -> None:
         trouble = self._feed(self._statements(statements, database, **more))
         if trouble.strip():
-            fact = f"`{self.kind.client[0]}` reports an error"
+            fact = f"`{self.database_type.client[0]}` reports an error"
             raise CommandFailed(self.shell.subject, fact, evidence=trouble, status=1)
 
     def _feed(self, statements: str) -> str:
@@ -114,7 +114,7 @@ class Hands:
 
     @property
     def _client(self) -> Client:
-        return Client(self._argv(self.kind.client, ""), self.kind.client_mark)
+        return Client(self._argv(self.database_type.client, ""), self.database_type.client_mark)
 
     def _statements(self, text: str, database: str, **more: str) -> str:
         return render(text, self._values(database, more))

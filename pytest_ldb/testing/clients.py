@@ -12,7 +12,7 @@ from .processes import wait_until
 
 
 class ClientContract:
-    """What every shell must do with a client; a part of the contract for runtimes."""
+    """What every shell must do with a client; a part of the contract for engines."""
 
     root = ""
 
@@ -56,7 +56,7 @@ class ClientContract:
         path = f"{self.root}/ldb-contract-fed"
         client, leaving = (
             Client(("sh",), "echo {mark}"),
-            containers.runtime.shell(server.id, environment={}, ephemeral=False),
+            containers.engine.shell(server.id, environment={}, ephemeral=False),
         )
         for word in ("first", "second", "third"):
             leaving.feed_later(client, f'echo "{word}" >>{path}')

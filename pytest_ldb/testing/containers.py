@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..databases import REDIS
-from ..engines.protocol import Container, ContainerSpec, Runtime, Watch
+from ..engines.protocol import Container, ContainerSpec, Engine, Watch
 from ..lifecycle.readiness import wait_until_ready
 from ..model.request import LABEL
 from .processes import wait_until
@@ -23,7 +23,7 @@ ENDS_S = 10.0
 class Containers:
     """Makes containers of one image, all of which are removed after the tests of the class."""
 
-    runtime: Runtime
+    engine: Engine
     image: str
     batch: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -36,7 +36,7 @@ class Containers:
             "environment": {},
             "labels": {},
             "port": REDIS.port,
-            "bind": self.runtime.bind(None),
+            "bind": self.engine.bind(None),
             "memory_volumes": (),
             "data_mib": None,
             "memory_mib": None,
@@ -51,12 +51,12 @@ class Containers:
 
     def create(self, **changes: Any) -> str:
         """Create a container and return its id."""
-        return self.runtime.create(self.spec(**changes))
+        return self.engine.create(self.spec(**changes))
 
     def start(self, **changes: Any) -> tuple[str, Watch]:
         """Create a container, start it, and return its id."""
         identity = self.create(**changes)
-        return identity, self.runtime.start(identity)
+        return identity, self.engine.start(identity)
 
     def serve(self, **changes: Any) -> Container:
         """Return a container whose server answers."""
@@ -76,15 +76,15 @@ class Containers:
 
     def existing(self, identity: str) -> Container:
         """Return a container that must be there."""
-        container = self.runtime.find(identity)
+        container = self.engine.find(identity)
         assert container is not None
         return container
 
     def wait_until_gone(self, identity: str, timeout_s: float = ENDS_S) -> None:
         """Fail if the container is still there when the time is up."""
-        wait_until(lambda: self.runtime.find(identity) is None, timeout_s, "it is still there")
+        wait_until(lambda: self.engine.find(identity) is None, timeout_s, "it is still there")
 
     def close(self) -> None:
         """Remove them all."""
-        for container in self.runtime.containers({BATCH: self.batch}):
-            self.runtime.remove(container.id)
+        for container in self.engine.containers({BATCH: self.batch}):
+            self.engine.remove(container.id)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ..engines.protocol import Runtime
-from ..isolation.factory import FreshDatabases
+from ..engines.protocol import Engine
+from ..isolation.factory import DatabaseFactory
 from ..lifecycle.lease import Lease
 from ..model.database import Database
 from ..model.database_type import DatabaseType
@@ -57,19 +57,19 @@ class DatabaseTypeContract:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def make_runtime(cls) -> Callable[[], Runtime]:
-        """Return what makes the runtime."""
-        from ..engines.docker.sdk_engine import DockerRuntime
+    def make_engine(cls) -> Callable[[], Engine]:
+        """Return what makes the engine."""
+        from ..engines.docker.sdk_engine import SdkEngine
 
-        return DockerRuntime
+        return SdkEngine
 
     @pytest.fixture(scope="class")
     @classmethod
     def servers(
-        cls, make_runtime: Callable[[], Runtime], tmp_path_factory: pytest.TempPathFactory
+        cls, make_engine: Callable[[], Engine], tmp_path_factory: pytest.TempPathFactory
     ) -> Iterator[Servers]:
         """Starts servers."""
-        started = Servers(make_runtime(), tmp_path_factory.mktemp("databases"))
+        started = Servers(make_engine(), tmp_path_factory.mktemp("databases"))
         yield started
         started.close()
 
@@ -98,7 +98,7 @@ class DatabaseTypeContract:
         assert self.things(other) == set()
 
     def test_the_initial_database_is_handed_out_once(self, servers: Servers, name: str) -> None:
-        other = Servers(servers.runtime, servers.directory, run=name.replace("_", "-"))
+        other = Servers(servers.engine, servers.directory, run=name.replace("_", "-"))
         try:
             leases = [other.obtain(self.database_type) for _ in range(2)]
             first, second = [lease.initial_database() for lease in leases]
@@ -113,7 +113,7 @@ class DatabaseTypeContract:
     def test_a_dropped_database_is_empty_or_gone(self, lease: Lease, name: str) -> None:
         database = lease.create_database(name)
         self.add(database, "thing")
-        lease.hands.do(self.database_type.drop, database.database)
+        lease.commands.do(self.database_type.drop, database.database)
         try:
             left = self.things(database)
         except self.refused:
@@ -122,7 +122,7 @@ class DatabaseTypeContract:
 
     def test_dropping_what_is_not_there_is_no_error(self, lease: Lease) -> None:
         absent = str(self.database_type.numbered_databases - 1 if self._numbered else "ldb_absent")
-        lease.hands.do(self.database_type.drop, absent)
+        lease.commands.do(self.database_type.drop, absent)
 
     def test_a_name_may_be_as_long_as_declared(self, lease: Lease) -> None:
         if self._numbered:
@@ -211,7 +211,7 @@ class DatabaseTypeContract:
             lease.load(lease.create_template(name), file)
 
     def test_no_test_sees_what_another_left(self, lease: Lease, name: str) -> None:
-        databases = FreshDatabases(lease, name, None)
+        databases = DatabaseFactory(lease, name, None)
         for _ in range(3):
             database = databases.make()
             assert self.things(database) == set()
@@ -224,7 +224,7 @@ class DatabaseTypeContract:
         template = lease.create_template(f"{name}_t")
         self.add(template, "thing")
         lease.seal(template)
-        databases = FreshDatabases(lease, name, template.database)
+        databases = DatabaseFactory(lease, name, template.database)
         for _ in range(3):
             database = databases.make()
             while databases.put_back(database):
@@ -246,7 +246,7 @@ class DatabaseTypeContract:
             self.database_type,
             command=(*self.database_type.command, "--ldb-no-such-option"),
         )
-        planned = Servers(servers.runtime, servers.directory)
+        planned = Servers(servers.engine, servers.directory)
         with pytest.raises(InstanceDied) as caught:
             planned.obtain(broken)
         assert "ldb-no-such-option" in caught.value.evidence
@@ -263,30 +263,30 @@ class DatabaseTypeContract:
             assert self.things(lifecycle.database(again)) == {"thing"}
         finally:
             lifecycle.close()
-        assert servers.runtime.find(f"ldb-{instance.name}") is None
+        assert servers.engine.find(f"ldb-{instance.name}") is None
 
     def test_idle_data_takes_little_memory(self, lease: Lease) -> None:
         for volume in lease.data_paths:
             used = lease.shell.run(["df", "-m", volume]).splitlines()[-1].split()[2]
             assert int(used) < IDLE_MIB
 
-    def test_a_server_made_from_a_snapshot_is_like_a_new_one(
-        self, make_runtime: Callable[[], Runtime], tmp_path: Path, name: str
+    def test_a_server_made_from_the_cache_is_like_a_new_one(
+        self, make_engine: Callable[[], Engine], tmp_path: Path, name: str
     ) -> None:
-        machine = Servers(make_runtime(), tmp_path, snapshots="always")
-        kind = self._filled(tmp_path)
+        machine = Servers(make_engine(), tmp_path, cache="always")
+        database_type = self._filled(tmp_path)
         try:
-            assert machine.obtain(kind).origin == "created"
+            assert machine.obtain(database_type).origin == "created"
             machine.close()
             machine.run = uuid.uuid4().hex[:8]
-            lease = machine.obtain(kind)
-            assert lease.origin == ("restored" if kind.snapshots else "created")
+            lease = machine.obtain(database_type)
+            assert lease.origin == ("restored" if database_type.cached else "created")
             database = lease.create_database(name)
-            assert self.things(database) == ({"filled"} if kind.init_scripts else set())
+            assert self.things(database) == ({"filled"} if database_type.init_scripts else set())
             self.add(database, "thing")
         finally:
             machine.close()
-            machine.forget_snapshots()
+            machine.forget_cache()
 
     @property
     def _numbered(self) -> bool:

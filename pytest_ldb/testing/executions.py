@@ -1,4 +1,4 @@
-"""What every runtime must do with commands that somebody looks on."""
+"""What every engine must do with commands that somebody looks on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENOUGH_BYTES = 1 << 20
 
 
 class ExecutionContract:
-    """What a runtime does with commands beside servers; a part of ``RuntimeContract``."""
+    """What an engine does with commands beside servers; a part of ``EngineContract``."""
 
     terminals = True
     """Whether its commands can have a terminal."""
@@ -80,12 +80,12 @@ class ExecutionContract:
         stopped = containers.create()
         for container in (stopped, "ldb-contract-absent"):
             with pytest.raises(EngineFailed):
-                containers.runtime.execute(container, ["true"], environment={}, tty=False)
+                containers.engine.execute(container, ["true"], environment={}, tty=False)
 
     def test_one_whose_container_goes_ends(self, containers: Containers, beside: _Beside) -> None:
         execution = beside.begin("echo here; exec sleep 60")
         assert list(execution.receive(ENDS_S)) == [(1, b"here\n")]
-        containers.runtime.remove(beside.container)
+        containers.engine.remove(beside.container)
         assert list(execution.receive(ENDS_S)) == []
         with suppress(EngineFailed):  # There may be nobody left to ask.
             assert execution.status() != 0
@@ -113,7 +113,7 @@ class _Beside:
             self.container, watch = self._containers.run("exec sleep 60")
             watch.close()
         argv: Sequence[str] = ["sh", "-c", script]
-        run = self._containers.runtime.execute
+        run = self._containers.engine.execute
         self.begun.append(run(self.container, argv, environment=variables, tty=tty))
         return self.begun[-1]
 

@@ -1,4 +1,4 @@
-"""What every runtime must do with images of its own making."""
+"""What every engine must do with images of its own making."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Remembered:
 
 
 class ImageContract:
-    """What a runtime makes of stopped containers; a part of ``RuntimeContract``."""
+    """What an engine makes of stopped containers; a part of ``EngineContract``."""
 
     root: str
 
@@ -40,11 +40,11 @@ class ImageContract:
         watch.close()
         batch = uuid.uuid4().hex
         tag = f"pytest-ldb-contract:{batch}"
-        made = containers.runtime.remember(container, ["/data"], {OURS: batch}, tag)
+        made = containers.engine.remember(container, ["/data"], {OURS: batch}, tag)
         yield Remembered(made, tag, batch)
-        for user in containers.runtime.containers({OURS: batch}):
-            containers.runtime.remove(user.id)
-        containers.runtime.remove_image(made)
+        for user in containers.engine.containers({OURS: batch}):
+            containers.engine.remove(user.id)
+        containers.engine.remove_image(made)
 
     @pytest.mark.parametrize("volumes", [(), ("/data",)], ids=["on disk", "in memory"])
     def test_a_container_has_what_its_image_remembers(
@@ -52,7 +52,7 @@ class ImageContract:
     ) -> None:
         container = containers.serve(image=remembered.id, memory_volumes=volumes)
         assert container.image_id == remembered.id
-        shell = containers.runtime.shell(container.id, environment={}, ephemeral=False)
+        shell = containers.engine.shell(container.id, environment={}, ephemeral=False)
         inner = f"{self.root}/data/inner"
         assert shell.run(["cat", f"{inner}/link"]) == "kept\n"
         assert shell.run(["stat", "-c", "%a", inner, f"{inner}/file"]).split() == ["750", "640"]
@@ -70,15 +70,15 @@ class ImageContract:
     def test_images_are_found_by_their_labels(
         self, containers: Containers, remembered: Remembered
     ) -> None:
-        (found,) = containers.runtime.images({OURS: remembered.batch})
+        (found,) = containers.engine.images({OURS: remembered.batch})
         assert isinstance(found, Image)
         assert found.id == remembered.id
         assert found.labels[OURS] == remembered.batch
-        assert remembered.id in [image.id for image in containers.runtime.images({OURS: ""})]
-        assert containers.runtime.images({OURS: "other"}) == []
+        assert remembered.id in [image.id for image in containers.engine.images({OURS: ""})]
+        assert containers.engine.images({OURS: "other"}) == []
 
     def test_an_image_has_its_name(self, containers: Containers, remembered: Remembered) -> None:
-        found = containers.runtime.image(remembered.tag, pull="never", say=print)
+        found = containers.engine.image(remembered.tag, pull="never", say=print)
         assert found.id == remembered.id
 
     def test_an_image_in_use_is_not_removed(
@@ -86,13 +86,13 @@ class ImageContract:
     ) -> None:
         containers.serve(image=remembered.id)
         with pytest.raises(EngineFailed):
-            containers.runtime.remove_image(remembered.id)
-        assert containers.runtime.images({OURS: remembered.batch})
+            containers.engine.remove_image(remembered.id)
+        assert containers.engine.images({OURS: remembered.batch})
 
     def test_an_image_that_is_gone_is_unavailable(
         self, containers: Containers, remembered: Remembered
     ) -> None:
-        containers.runtime.remove_image(remembered.id)
-        containers.runtime.remove_image(remembered.id)
+        containers.engine.remove_image(remembered.id)
+        containers.engine.remove_image(remembered.id)
         with pytest.raises(ImageUnavailable):
             containers.create(image=remembered.id)

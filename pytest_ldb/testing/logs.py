@@ -1,4 +1,4 @@
-"""What every runtime must do with what containers write."""
+"""What every engine must do with what containers write."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .processes import wait_until
 
 
 class LogContract:
-    """What a runtime tells of what containers write; a part of ``RuntimeContract``."""
+    """What an engine tells of what containers write; a part of ``EngineContract``."""
 
     def test_a_log_has_all_lines_in_order(self, containers: Containers) -> None:
         identity, watch = containers.run("echo one; echo two >&2; sleep 0.1; printf 'no newline'")
         assert watch.ended(ENDS_S) == Exit(code=0, out_of_memory=False)
         watch.close()
-        lines = list(containers.runtime.log(identity))
+        lines = list(containers.engine.log(identity))
         assert sorted(lines[:2]) == ["one", "two"]  # They are two streams.
         assert lines[2:] == ["no newline"]
-        assert list(containers.runtime.log(identity, tail=1)) == ["no newline"]
-        assert list(containers.runtime.log(identity, tail=0)) == []
+        assert list(containers.engine.log(identity, tail=1)) == ["no newline"]
+        assert list(containers.engine.log(identity, tail=0)) == []
 
     def test_a_log_begins_at_a_moment(self, containers: Containers) -> None:
         """The engine is on this machine here, so that it has this clock."""
@@ -31,9 +31,9 @@ class LogContract:
         began = time.time()
         wait_until(lambda: "late" in watch.log(9), ENDS_S, "nothing in the log")
         watch.close()
-        assert list(containers.runtime.log(identity, since=began)) == ["late"]
-        assert list(containers.runtime.log(identity, since=time.time())) == []
-        assert list(containers.runtime.log(identity, since=began - 60)) == ["early", "late"]
+        assert list(containers.engine.log(identity, since=began)) == ["late"]
+        assert list(containers.engine.log(identity, since=time.time())) == []
+        assert list(containers.engine.log(identity, since=began - 60)) == ["early", "late"]
 
     def test_a_followed_log_goes_on_to_the_end_of_the_container(
         self, containers: Containers
@@ -41,18 +41,18 @@ class LogContract:
         identity, watch = containers.run("echo one; echo two; sleep 0.5; echo three")
         wait_until(lambda: "two" in watch.log(9), ENDS_S, "nothing in the log")
         watch.close()
-        assert list(containers.runtime.log(identity, follow=True, tail=1)) == ["two", "three"]
+        assert list(containers.engine.log(identity, follow=True, tail=1)) == ["two", "three"]
 
     def test_a_log_that_nobody_reads_is_closed(self, containers: Containers) -> None:
         identity, watch = containers.run("echo here; exec sleep 60")
         watch.close()
         for follow in (True, False):
-            containers.runtime.log(identity, follow=follow).close()
+            containers.engine.log(identity, follow=follow).close()
 
     def test_a_followed_log_is_ended_from_another_thread(self, containers: Containers) -> None:
         identity, watch = containers.run("echo here; exec sleep 60")
         watch.close()
-        log, came = containers.runtime.log(identity, follow=True), threading.Event()
+        log, came = containers.engine.log(identity, follow=True), threading.Event()
 
         def read() -> list[str]:
             lines = []

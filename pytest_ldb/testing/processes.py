@@ -1,4 +1,4 @@
-"""Other processes that use a runtime, to be killed."""
+"""Other processes that use an engine, to be killed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..engines.protocol import Runtime
+from ..engines.protocol import Engine
 
 _HOLDING = """
 import os, pickle, sys, time
-make_runtime, container, later, forks = pickle.load(sys.stdin.buffer)
-shell = make_runtime().shell(container, environment={}, ephemeral=True)
+make_engine, container, later, forks = pickle.load(sys.stdin.buffer)
+shell = make_engine().shell(container, environment={}, ephemeral=True)
 if later:
     shell.later(later)
 child = os.fork() if forks else 1
@@ -29,15 +29,15 @@ sys.stdin.read()
 
 _GUARDING = """
 import pickle, sys
-make_runtime, identity = pickle.load(sys.stdin.buffer)
-guard = make_runtime().guard(identity)
+make_engine, identity = pickle.load(sys.stdin.buffer)
+guard = make_engine().guard(identity)
 print(1, flush=True)
 sys.stdin.read()
 """
 
 
 class OtherProcess:
-    """A process that does something with a runtime and then waits to be killed."""
+    """A process that does something with an engine and then waits to be killed."""
 
     def __init__(self, program: str, *arguments: Any) -> None:
         self._process = subprocess.Popen(
@@ -69,7 +69,7 @@ class OtherProcess:
 
 
 def holding(
-    make_runtime: Callable[[], Runtime],
+    make_engine: Callable[[], Engine],
     container: str,
     *,
     later: Sequence[str] = (),
@@ -78,17 +78,17 @@ def holding(
     """Return a process that has a shell in a container, for an ephemeral server.
 
     Args:
-        make_runtime: Makes its runtime.
+        make_engine: Makes its engine.
         container: Where the shell is.
         later: What it leaves to be done when it ends.
         forks: Whether it has a forked child, which outlives it.
     """
-    return OtherProcess(_HOLDING, make_runtime, container, later, forks)
+    return OtherProcess(_HOLDING, make_engine, container, later, forks)
 
 
-def guarding(make_runtime: Callable[[], Runtime], identity: str) -> OtherProcess:
+def guarding(make_engine: Callable[[], Engine], identity: str) -> OtherProcess:
     """Return a process that guards the container with this id of ours."""
-    return OtherProcess(_GUARDING, make_runtime, identity)
+    return OtherProcess(_GUARDING, make_engine, identity)
 
 
 def wait_until(happened: Callable[[], bool], timeout_s: float, otherwise: str) -> None:

@@ -8,13 +8,13 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..engines.protocol import Runtime
-from ..lifecycle.cache import Snapshots
-from ..lifecycle.cache_builder import Remembering
+from ..engines.protocol import Engine
+from ..lifecycle.cache import ServerCache
+from ..lifecycle.cache_builder import CacheBuilder
 from ..lifecycle.commands import Lifecycle
 from ..lifecycle.lease import Lease
 from ..lifecycle.planner import Planner
-from ..lifecycle.shared import Sharing
+from ..lifecycle.shared import SharedServers
 from ..model.database_type import DatabaseType
 from ..model.request import LABEL, Scope
 from ..model.settings import Settings
@@ -26,46 +26,46 @@ class Servers:
     """Starts servers, all of which are gone after the tests of the class.
 
     Args:
-        runtime: Where they live.
+        engine: Where they live.
         directory: For the state of the user whose they are.
         run: The id of the run.
         leases: What :meth:`obtain` returned.
-        snapshots: As in ``Settings``; they are made as soon as they are wanted.
+        cache: As in ``Settings``; they are made as soon as they are wanted.
         secret: The user's.
     """
 
-    runtime: Runtime
+    engine: Engine
     directory: Path
     run: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     leases: list[Lease] = field(default_factory=list)
-    snapshots: str = "never"
+    cache: str = "never"
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
-    def obtain(self, kind: DatabaseType, *, durable: bool = False) -> Lease:
+    def obtain(self, database_type: DatabaseType, *, durable: bool = False) -> Lease:
         """Return a lease on the server that all who ask for the same share."""
-        request, image = self._planner(kind, durable=durable).shared(kind)
-        snapshots = self._snapshots
-        sharing = Sharing(
-            runtime=self.runtime,
+        request, image = self._planner(database_type, durable=durable).shared(database_type)
+        cache = self._cache
+        sharing = SharedServers(
+            engine=self.engine,
             secret=self.secret,
-            snapshots=snapshots,
+            cache=cache,
             directory=self.directory / "locks",
             timeout_s=60.0,
             recreate=False,
             say=print,
         )
         lease = sharing.obtain(request, image)
-        Remembering(self.runtime, snapshots, self.directory / "locks", 60.0).carry_out()
+        CacheBuilder(self.engine, cache, self.directory / "locks", 60.0).carry_out()
         self.leases.append(lease)
         return lease
 
-    def lifecycle(self, kind: DatabaseType) -> Lifecycle:
+    def lifecycle(self, database_type: DatabaseType) -> Lifecycle:
         """Return the seven commands."""
-        return Lifecycle(self.runtime, self._planner(kind), [kind], self.secret)
+        return Lifecycle(self.engine, self._planner(database_type), [database_type], self.secret)
 
-    def volumes(self, kind: DatabaseType) -> tuple[str, ...]:
+    def volumes(self, database_type: DatabaseType) -> tuple[str, ...]:
         """Return where the data of a type is."""
-        image = self.runtime.image(image_of(kind), pull="missing", say=print)
+        image = self.engine.image(image_of(database_type), pull="missing", say=print)
         return image.volumes
 
     def close(self) -> None:
@@ -75,27 +75,30 @@ class Servers:
         for lease in self.leases:
             self._wait_until_gone(f"ldb-{lease.instance.name}")
 
-    def forget_snapshots(self) -> None:
-        """Remove the snapshots that were made."""
-        user = self._snapshots.user
-        for image in self.runtime.images({f"{LABEL}user": user}):
-            self.runtime.remove_image(image.id)
+    def forget_cache(self) -> None:
+        """Remove the cache that were made."""
+        user = self._cache.user
+        for image in self.engine.images({f"{LABEL}user": user}):
+            self.engine.remove_image(image.id)
 
     @property
-    def _snapshots(self) -> Snapshots:
-        folder = self.directory / "snapshots"
-        return Snapshots(folder, self.secret, self.runtime.engine, self.snapshots)
+    def _cache(self) -> ServerCache:
+        folder = self.directory / "cache"
+        return ServerCache(folder, self.secret, self.engine.url, self.cache)
 
     def _wait_until_gone(self, name: str) -> None:
-        wait_until(lambda: self.runtime.find(name) is None, 10.0, f"{name} is still there")
+        wait_until(lambda: self.engine.find(name) is None, 10.0, f"{name} is still there")
 
-    def _planner(self, kind: DatabaseType, *, durable: bool = False) -> Planner:
-        settings = Settings(images={kind.name: image_of(kind)}, durable=durable)
+    def _planner(self, database_type: DatabaseType, *, durable: bool = False) -> Planner:
+        settings = Settings(images={database_type.name: image_of(database_type)}, durable=durable)
         # Servers with other data have other names.
         run = f"{self.run}-{'durable' if durable else 'memory'}"
-        return Planner(self.runtime, settings, Scope.of(self.directory, run, self.secret), print)
+        return Planner(self.engine, settings, Scope.of(self.directory, run, self.secret), print)
 
 
-def image_of(kind: DatabaseType) -> str:
+def image_of(database_type: DatabaseType) -> str:
     """Return the image to run: ``LDB_<NAME>_IMAGE`` where that is set, as for the plugin."""
-    return os.environ.get(f"LDB_{kind.name.upper().replace('-', '_')}_IMAGE") or kind.image
+    return (
+        os.environ.get(f"LDB_{database_type.name.upper().replace('-', '_')}_IMAGE")
+        or database_type.image
+    )

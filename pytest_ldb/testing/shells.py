@@ -1,4 +1,4 @@
-"""What the shells of every runtime must do: run commands, and hold their server."""
+"""What the shells of every engine must do: run commands, and hold their server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ..engines.protocol import Container, Runtime
+from ..engines.protocol import Container, Engine
 from ..model.errors import CommandFailed, ShellLost
 from ..shell.shell import Shell
 from .containers import ENDS_S, Containers
@@ -22,7 +22,7 @@ STAYS_S = 0.8
 
 
 class ShellContract:
-    """What every shell must do; a part of the contract for runtimes."""
+    """What every shell must do; a part of the contract for engines."""
 
     root = ""
 
@@ -155,12 +155,12 @@ class ShellContract:
     def test_what_was_left_for_later_runs_for_the_killed_too(
         self,
         containers: Containers,
-        make_runtime: Callable[[], Runtime],
+        make_engine: Callable[[], Engine],
         server: Container,
         shell: Shell,
     ) -> None:
         path = f"{self.root}/ldb-contract-killed"
-        process = holding(make_runtime, server.id, later=["sh", "-c", f"echo done >{path}"])
+        process = holding(make_engine, server.id, later=["sh", "-c", f"echo done >{path}"])
         assert _others(containers, server.id) == 2
         process.kill()
         wait_until(lambda: _content(shell, path) == "done\n", ENDS_S, "nothing was done later")
@@ -192,8 +192,8 @@ class ShellContract:
         shell = _open(containers, server.id)
         shell.mark_ready()
         shell.close()
-        containers.runtime.stop(server.id)
-        containers.runtime.start(server.id).close()
+        containers.engine.stop(server.id)
+        containers.engine.start(server.id).close()
         again = _open(containers, server.id)
         assert (again.was_ready, again.others) == (False, 0)
         again.close()
@@ -223,7 +223,7 @@ class ShellContract:
         with ThreadPoolExecutor(1) as pool:
             running = pool.submit(shell.run, ["sh", "-c", f"echo begun >{path}; exec sleep 60"])
             wait_until(lambda: _content(other, path) == "begun\n", ENDS_S, "it did not begin")
-            containers.runtime.remove(server.id)
+            containers.engine.remove(server.id)
             with pytest.raises(ShellLost, match="ended while `sh` ran"):
                 running.result(ENDS_S)
         for lost in (shell, other):
@@ -241,7 +241,7 @@ class ShellContract:
         self, containers: Containers
     ) -> None:
         server = containers.serve(auto_remove=True)
-        watch = containers.runtime.watch(server.id)
+        watch = containers.engine.watch(server.id)
         first, last = (_open(containers, server.id, ephemeral=True) for _ in range(2))
         first.close()
         assert watch.ended(STAYS_S) is None
@@ -252,37 +252,37 @@ class ShellContract:
 
     def test_a_kept_server_stays(self, containers: Containers) -> None:
         server = containers.serve()
-        watch = containers.runtime.watch(server.id)
+        watch = containers.engine.watch(server.id)
         _open(containers, server.id).close()
         assert watch.ended(STAYS_S) is None
         watch.close()
 
     def test_a_killed_holder_frees_the_server(
-        self, containers: Containers, make_runtime: Callable[[], Runtime]
+        self, containers: Containers, make_engine: Callable[[], Engine]
     ) -> None:
         server = containers.serve(auto_remove=True)
-        process = holding(make_runtime, server.id)
-        assert containers.runtime.find(server.id) == server
+        process = holding(make_engine, server.id)
+        assert containers.engine.find(server.id) == server
         process.kill()
         containers.wait_until_gone(server.id, GONE_WITHIN_S)
 
     def test_a_killed_holder_does_not_take_the_server_from_others(
-        self, containers: Containers, make_runtime: Callable[[], Runtime]
+        self, containers: Containers, make_engine: Callable[[], Engine]
     ) -> None:
         server = containers.serve(auto_remove=True)
-        watch = containers.runtime.watch(server.id)
+        watch = containers.engine.watch(server.id)
         shell = _open(containers, server.id, ephemeral=True)
-        holding(make_runtime, server.id).kill()
+        holding(make_engine, server.id).kill()
         assert watch.ended(STAYS_S) is None
         shell.close()
         containers.wait_until_gone(server.id, GONE_WITHIN_S)
         watch.close()
 
     def test_a_child_of_the_holder_does_not_hold_the_server(
-        self, containers: Containers, make_runtime: Callable[[], Runtime]
+        self, containers: Containers, make_engine: Callable[[], Engine]
     ) -> None:
         server = containers.serve(auto_remove=True)
-        process = holding(make_runtime, server.id, forks=True)
+        process = holding(make_engine, server.id, forks=True)
         process.kill()
         containers.wait_until_gone(server.id, GONE_WITHIN_S)
         process.kill_child()
@@ -311,7 +311,7 @@ def _open(
     environment: dict[str, str] | None = None,
     ephemeral: bool = False,
 ) -> Shell:
-    return containers.runtime.shell(container, environment=environment or {}, ephemeral=ephemeral)
+    return containers.engine.shell(container, environment=environment or {}, ephemeral=ephemeral)
 
 
 def _others(containers: Containers, container: str) -> int:

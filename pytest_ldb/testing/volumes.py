@@ -1,4 +1,4 @@
-"""What every runtime must do with data that outlives containers, and with ports that are chosen."""
+"""What every engine must do with data that outlives containers, and with ports that are chosen."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ..databases import REDIS
-from ..engines.protocol import Runtime, Volume
+from ..engines.protocol import Engine, Volume
 from ..lifecycle.readiness import ask
 from ..model.errors import EngineFailed, PortTaken
 from ..model.request import LABEL
@@ -18,7 +18,7 @@ from .processes import guarding, wait_until
 
 
 class VolumeContract:
-    """What a runtime does with volumes; a part of ``RuntimeContract``."""
+    """What an engine does with volumes; a part of ``EngineContract``."""
 
     root: str
 
@@ -27,79 +27,79 @@ class VolumeContract:
         """The name of a volume that is not there yet, and will not stay."""
         name = f"ldb-contract-{uuid.uuid4().hex[:12]}"
         yield name
-        for container in containers.runtime.containers({BATCH: containers.batch}):
+        for container in containers.engine.containers({BATCH: containers.batch}):
             if name in container.volumes.values():
-                containers.runtime.remove(container.id)
-        containers.runtime.remove_volume(name)
+                containers.engine.remove(container.id)
+        containers.engine.remove_volume(name)
 
     def test_a_volume_has_the_labels_of_the_container_that_it_was_made_for(
         self, containers: Containers, volume: str
     ) -> None:
         spec = containers.spec(volumes={"/data": volume}, labels={"colour": "red"})
-        identity = containers.runtime.create(spec)
+        identity = containers.engine.create(spec)
         assert dict(containers.existing(identity).volumes) == {"/data": volume}
-        (found,) = _volumes(containers.runtime, volume)
+        (found,) = _volumes(containers.engine, volume)
         assert spec.labels.items() <= found.labels.items()
         wanted = {"colour": "red", BATCH: containers.batch}
-        assert found in containers.runtime.volumes(wanted)
-        assert found in containers.runtime.volumes({**wanted, "colour": ""})
-        assert found not in containers.runtime.volumes({**wanted, "colour": "re"})
-        assert found not in containers.runtime.volumes({**wanted, "shape": ""})
+        assert found in containers.engine.volumes(wanted)
+        assert found in containers.engine.volumes({**wanted, "colour": ""})
+        assert found not in containers.engine.volumes({**wanted, "colour": "re"})
+        assert found not in containers.engine.volumes({**wanted, "shape": ""})
 
     def test_the_next_container_has_the_data_and_the_volume_keeps_its_labels(
         self, containers: Containers, volume: str
     ) -> None:
         self._write(containers, volume, "kept")
-        (before,) = _volumes(containers.runtime, volume)
+        (before,) = _volumes(containers.engine, volume)
         assert self._read(containers, volume) == "kept"
-        assert _volumes(containers.runtime, volume) == [before]
+        assert _volumes(containers.engine, volume) == [before]
 
     def test_a_volume_in_use_is_not_removed_even_if_its_container_is_stopped(
         self, containers: Containers, volume: str
     ) -> None:
         identity = containers.create(volumes={"/data": volume})
         with pytest.raises(EngineFailed):
-            containers.runtime.remove_volume(volume)
-        containers.runtime.remove(identity)
-        assert _volumes(containers.runtime, volume)
-        containers.runtime.remove_volume(volume)
-        containers.runtime.remove_volume(volume)
-        assert not _volumes(containers.runtime, volume)
+            containers.engine.remove_volume(volume)
+        containers.engine.remove(identity)
+        assert _volumes(containers.engine, volume)
+        containers.engine.remove_volume(volume)
+        containers.engine.remove_volume(volume)
+        assert not _volumes(containers.engine, volume)
 
     @pytest.mark.parametrize("state", ["created", "running"])
     def test_a_guard_removes_the_volume_that_was_made_for_its_killed_process(
         self,
         containers: Containers,
-        make_runtime: Callable[[], Runtime],
+        make_engine: Callable[[], Engine],
         volume: str,
         state: str,
     ) -> None:
         spec = containers.spec(volumes={"/data": volume})
-        process = guarding(make_runtime, spec.labels[f"{LABEL}id"])
-        containers.runtime.create(spec)
+        process = guarding(make_engine, spec.labels[f"{LABEL}id"])
+        containers.engine.create(spec)
         if state == "running":
-            containers.runtime.start(spec.name).close()
+            containers.engine.start(spec.name).close()
         process.kill()
         containers.wait_until_gone(spec.name)
-        _wait_until_gone(containers.runtime, volume)
+        _wait_until_gone(containers.engine, volume)
 
     def test_a_guard_removes_a_volume_whose_container_is_gone_already(
-        self, containers: Containers, make_runtime: Callable[[], Runtime], volume: str
+        self, containers: Containers, make_engine: Callable[[], Engine], volume: str
     ) -> None:
         """Its process was killed between the two."""
         spec = containers.spec(volumes={"/data": volume})
-        process = guarding(make_runtime, spec.labels[f"{LABEL}id"])
-        containers.runtime.remove(containers.runtime.create(spec))
+        process = guarding(make_engine, spec.labels[f"{LABEL}id"])
+        containers.engine.remove(containers.engine.create(spec))
         process.kill()
-        _wait_until_gone(containers.runtime, volume)
+        _wait_until_gone(containers.engine, volume)
 
     def test_a_guard_leaves_a_volume_that_was_there_before(
-        self, containers: Containers, make_runtime: Callable[[], Runtime], volume: str
+        self, containers: Containers, make_engine: Callable[[], Engine], volume: str
     ) -> None:
         self._write(containers, volume, "kept")
         spec = containers.spec(volumes={"/data": volume})
-        process = guarding(make_runtime, spec.labels[f"{LABEL}id"])
-        containers.runtime.create(spec)
+        process = guarding(make_engine, spec.labels[f"{LABEL}id"])
+        containers.engine.create(spec)
         process.kill()
         containers.wait_until_gone(spec.name)
         assert self._read(containers, volume) == "kept"
@@ -112,17 +112,17 @@ class VolumeContract:
             assert address is not None
             assert address.port == port
             assert REDIS.ready.proves(ask(address, REDIS.ready))
-            containers.runtime.stop(identity)
-            containers.wait_for(identity, containers.runtime.start(identity))
+            containers.engine.stop(identity)
+            containers.wait_for(identity, containers.engine.start(identity))
 
     def test_a_port_that_somebody_listens_on_is_taken(self, containers: Containers) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
             identity = containers.create(host_port=port)
             with pytest.raises(PortTaken) as caught:
-                containers.runtime.start(identity)
+                containers.engine.start(identity)
         assert caught.value.port == port
-        containers.wait_for(identity, containers.runtime.start(identity))
+        containers.wait_for(identity, containers.engine.start(identity))
 
     def test_a_port_that_a_container_has_is_taken(self, containers: Containers) -> None:
         port = _free_port()
@@ -136,7 +136,7 @@ class VolumeContract:
         identity, watch = containers.run(script, volumes={"/data": volume})
         assert watch.ended(ENDS_S) is not None
         watch.close()
-        containers.runtime.remove(identity)
+        containers.engine.remove(identity)
 
     def _read(self, containers: Containers, volume: str) -> str:
         script = f"cat {self.root}/data/word"
@@ -144,16 +144,16 @@ class VolumeContract:
         assert watch.ended(ENDS_S) is not None
         word = watch.log(9).strip()
         watch.close()
-        containers.runtime.remove(identity)
+        containers.engine.remove(identity)
         return word
 
 
-def _volumes(runtime: Runtime, name: str) -> list[Volume]:
-    return [volume for volume in runtime.volumes({}) if volume.name == name]
+def _volumes(engine: Engine, name: str) -> list[Volume]:
+    return [volume for volume in engine.volumes({}) if volume.name == name]
 
 
-def _wait_until_gone(runtime: Runtime, name: str) -> None:
-    wait_until(lambda: not _volumes(runtime, name), ENDS_S, "the volume is still there")
+def _wait_until_gone(engine: Engine, name: str) -> None:
+    wait_until(lambda: not _volumes(engine, name), ENDS_S, "the volume is still there")
 
 
 def _free_port() -> int:

@@ -16,8 +16,8 @@ PATIENCE_S = 1.0
 T = TypeVar("T")
 
 
-class Ahead(Generic[T]):
-    """Runs work in threads, each piece once, and hands its result to whoever needs it.
+class BackgroundTasks(Generic[T]):
+    """Runs work in threads, each piece once, and commands its result to whoever needs it.
 
     Args:
         say: Takes a line for the user. It is called in the thread that made this object only, and

@@ -10,7 +10,7 @@ with the same pytest. Peers are used as their documentation shows.
 
   postgres, mysql, mongodb, redis, all   whole processes with one test: from spawning pytest to the
                       first line of the test; `all` is one test that asks for four servers. Cold:
-                      as if for the first time. Snapshot: from one that an earlier run has made.
+                      as if for the first time. CachedServer: from one that an earlier run has made.
                       Kept: on a server that an earlier run has kept. And where all that is torn
                       down is over (or the test is), until the process has ended
   floor               one server within a process: `Session.lease` of pytest-ldb, and the calls of

@@ -66,8 +66,8 @@ class Figures:
         slowest = max(self.ours(name, mode if name in REMEMBERED else COLD) for name in DATABASES)
         return self.ours(ALL, mode) / slowest
 
-    def to_snapshot(self, peer: str) -> float:
-        """Return how many times that of PostgreSQL from a snapshot a peer takes."""
+    def to_cached(self, peer: str) -> float:
+        """Return how many times that of PostgreSQL from a cached a peer takes."""
         return self.median("postgres", peer) / self.ours("postgres", SNAPSHOT)
 
 
@@ -112,8 +112,8 @@ def claims() -> Iterator[Claim]:
             value = partial(Figures.to_floor, database=name, mode=mode)
             yield Claim(f"{name}, {mode.name}: to the floor", "<=", limit, "times", value)
     for peer, least in (("testcontainers", 4.0), ("pytest-databases", 4.0), ("pytest-pg", 2.0)):
-        value = partial(Figures.to_snapshot, peer=peer)
-        yield Claim(f"{peer}: to ours from a snapshot", ">=", least, "times", value)
+        value = partial(Figures.to_cached, peer=peer)
+        yield Claim(f"{peer}: to ours from a cached", ">=", least, "times", value)
     for mode in (COLD, SNAPSHOT):
         value = partial(Figures.all_to_slowest, mode=mode)
         yield Claim(f"all four, {mode.name}: to the slowest alone", "<=", 1.4, "times", value)

@@ -42,7 +42,7 @@ def test_in_turns(pytestconfig: pytest.Config) -> None:
     session = pytestconfig.stash[BEGIN]()
     api: Any = from_env().api
     api.ping()
-    session._runtime.containers({NOBODYS: ""})
+    session._engine.containers({NOBODYS: ""})
     work: dict[str, Callable[[], float]] = {
         "ours": lambda: _ours(session, api, task["database"]),
         "floor": lambda: _floor(session, api, task["database"], task["label"]),
@@ -91,5 +91,5 @@ def _floor(session: Session, api: Any, database: str, label: str) -> float:
 def _wait_until_gone(session: Session, container: str) -> None:
     """What goes must not slow down what comes next."""
     patience = time.monotonic() + GONE_AFTER_S
-    while session._runtime.find(container) is not None and time.monotonic() < patience:
+    while session._engine.find(container) is not None and time.monotonic() < patience:
         time.sleep(0.05)

@@ -16,8 +16,8 @@ IMAGES = {
     kind.name: os.environ.get(f"LDB_{kind.name.upper()}_IMAGE") or kind.image for kind in BUILTIN
 }
 DATABASES = tuple(IMAGES)
-REMEMBERED = tuple(kind.name for kind in BUILTIN if kind.snapshots)
-"""Those of which there are snapshots; others start as fast without."""
+REMEMBERED = tuple(kind.name for kind in BUILTIN if kind.cached)
+"""Those of which there are cache; others start as fast without."""
 
 
 @dataclass(frozen=True, kw_only=True)

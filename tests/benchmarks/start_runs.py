@@ -18,7 +18,7 @@ from start_marks import MARKS, Marks, read
 from start_projects import OURS, REMEMBERED, UNLABELLED, Starter
 from workshop import Failed, Run, Workshop, docker, plugins, say
 
-REPOSITORY = "pytest-ldb-snapshot"
+REPOSITORY = "pytest-ldb-cached"
 SNAPSHOT_WITHIN_S = 60.0
 QUIET_S = 0.3
 """The engine is still busy when a container has gone."""
@@ -31,24 +31,24 @@ class Mode:
     Args:
         name: What tables call it.
         origin: What a run says of such a server at its end.
-        snapshots: Whether it makes and uses snapshots.
+        cache: Whether it makes and uses cache.
         options: What else it is told.
     """
 
     name: str
     origin: str
-    snapshots: str = "never"
+    cache: str = "never"
     options: tuple[str, ...] = ()
 
 
 COLD = Mode("cold", "created")
-SNAPSHOT = Mode("snapshot", "restored", snapshots="always")
+SNAPSHOT = Mode("cached", "restored", cache="always")
 KEPT = Mode("kept", "attached", options=("--ldb-keep",))
 
 
 @dataclass
 class StartWorkshop(Workshop):
-    """Runs projects that start servers, with a state of its own: no snapshot is there before."""
+    """Runs projects that start servers, with a state of its own: no cached is there before."""
 
     measuring: ClassVar[str] = "start_marks"
     unlabelled: ClassVar[tuple[str, ...]] = UNLABELLED
@@ -62,7 +62,7 @@ class StartWorkshop(Workshop):
         folder: Path,
         databases: Sequence[str],
         options: Sequence[str] = (),
-        snapshots: str = COLD.snapshots,
+        cache: str = COLD.cache,
     ) -> tuple[Run, list[Marks]]:
         """Run a project when nothing of earlier runs is left but what is to stay."""
         self.settle(self.staying)
@@ -73,7 +73,7 @@ class StartWorkshop(Workshop):
             MARKS: str(marks),
             "BENCH_LABEL": self.label,
             "XDG_STATE_HOME": str(self.state),
-            "LDB_SNAPSHOTS": snapshots,
+            "LDB_CACHE": cache,
         }
         loaded = plugins(*project.plugins_for(databases))
         run = self.pytest(self.python_for(project), folder, [*loaded, *options], variables)
@@ -81,27 +81,27 @@ class StartWorkshop(Workshop):
 
     @contextmanager
     def remembering(self, databases: Sequence[str]) -> Iterator[None]:
-        """Have a run make snapshots, and wait for them; that goes on after the run.
+        """Have a run make cache, and wait for them; that goes on after the run.
 
         Raises:
             Failed: They were not made.
         """
         self.expected.update(set(databases) & set(REMEMBERED))
         yield
-        if self._missing_snapshots():
-            raise Failed(f"no snapshot within {SNAPSHOT_WITHIN_S:.0f} s")
+        if self._missing_cache():
+            raise Failed(f"no cached within {SNAPSHOT_WITHIN_S:.0f} s")
 
-    def _missing_snapshots(self) -> int:
-        """Return how many snapshots are missing, after waiting for them."""
+    def _missing_cache(self) -> int:
+        """Return how many cache are missing, after waiting for them."""
         patience = time.monotonic() + SNAPSHOT_WITHIN_S
-        while missing := len(self.expected) - len(self.snapshots()):
+        while missing := len(self.expected) - len(self.cache()):
             if time.monotonic() > patience:
                 break
             time.sleep(0.2)
         return missing
 
-    def snapshots(self) -> set[str]:
-        """Return the snapshots of this benchmark: each is called like a file in our state."""
+    def cache(self) -> set[str]:
+        """Return the cache of this benchmark: each is called like a file in our state."""
         tags = docker("images", REPOSITORY, "--format", "{{.Tag}}").split()
         return set(tags) & {file.stem for file in self.state.rglob("*.json")}
 
@@ -118,11 +118,11 @@ class StartWorkshop(Workshop):
                 docker("rm", "--force", "--volumes", *sorted(kept))
 
     def close(self) -> None:
-        """Remove all containers and all snapshots, those too that are still being made."""
+        """Remove all containers and all cache, those too that are still being made."""
         self.clear()
         super().close()
-        self._missing_snapshots()
-        if made := self.snapshots():
+        self._missing_cache()
+        if made := self.cache():
             docker("rmi", "--force", *(f"{REPOSITORY}:{tag}" for tag in sorted(made)))
 
 
@@ -231,9 +231,7 @@ class Whole(Line):
         options = [*self.mode.options]
         if self.workers:  # With no more tests than workers, xdist deals them out one by one.
             options += ["-p", "xdist", "-n", str(self.workers)]
-        return workshop.run(
-            self.project, folder, self._databases, options, snapshots=self.mode.snapshots
-        )
+        return workshop.run(self.project, folder, self._databases, options, cache=self.mode.cache)
 
     @property
     def _databases(self) -> list[str]:
@@ -277,6 +275,6 @@ class Floor(Line):
     ) -> dict[str, float]:
         task = {"database": self.database, "label": workshop.label, "order": order}
         (folder / start_floor.TASK).write_text(json.dumps(task))
-        workshop.run(OURS, folder, (), snapshots=self.mode.snapshots)
+        workshop.run(OURS, folder, (), cache=self.mode.cache)
         times: dict[str, float] = json.loads((folder / start_floor.TIMES).read_text())
         return times

@@ -20,7 +20,7 @@ import sqlalchemy
 import sqlalchemy.exc
 
 from pytest_ldb import MONGODB, MYSQL, POSTGRES, REDIS, Database
-from pytest_ldb.isolation.factory import FreshDatabases
+from pytest_ldb.isolation.factory import DatabaseFactory
 from pytest_ldb.lifecycle.lease import Lease
 from pytest_ldb.model.errors import CommandFailed
 from pytest_ldb.testing import DatabaseTypeContract
@@ -255,7 +255,7 @@ class TestMySQL(DatabaseTypeContract):
         ],
     )
     def test_what_a_test_did_is_undone_or_seen(
-        self, lease: Lease, goods: FreshDatabases, statements: str, again: bool
+        self, lease: Lease, goods: DatabaseFactory, statements: str, again: bool
     ) -> None:
         database = goods.make()
         before = _dump(lease, database)
@@ -270,13 +270,13 @@ class TestMySQL(DatabaseTypeContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def goods(cls, lease: Lease) -> FreshDatabases:
+    def goods(cls, lease: Lease) -> DatabaseFactory:
         template = lease.create_template(f"ldb_t_{uuid.uuid4().hex[:12]}")
         with _mysql(**template.keywords, autocommit=True) as connection:
             for statement in GOODS.split(";"):
                 connection.cursor().execute(statement)
         lease.seal(template)
-        return FreshDatabases(lease, f"ldb_{uuid.uuid4().hex[:8]}", template.database)
+        return DatabaseFactory(lease, f"ldb_{uuid.uuid4().hex[:8]}", template.database)
 
 
 class TestMongoDB(DatabaseTypeContract):
@@ -357,7 +357,7 @@ class TestMongoDB(DatabaseTypeContract):
         ],
     )
     def test_what_a_test_did_is_undone_or_seen(
-        self, goods: FreshDatabases, change: Callable[[Any], object], again: bool
+        self, goods: DatabaseFactory, change: Callable[[Any], object], again: bool
     ) -> None:
         database = goods.make()
         with _mongodb(database.url) as client:
@@ -370,7 +370,7 @@ class TestMongoDB(DatabaseTypeContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def goods(cls, lease: Lease) -> FreshDatabases:
+    def goods(cls, lease: Lease) -> DatabaseFactory:
         template = lease.create_template(f"ldb_t_{uuid.uuid4().hex[:12]}")
         with _mongodb(template.url) as client:
             collection = client[template.database].goods
@@ -378,7 +378,7 @@ class TestMongoDB(DatabaseTypeContract):
             collection.create_index("price")
             collection.create_index("name")
         lease.seal(template)
-        return FreshDatabases(lease, f"ldb_{uuid.uuid4().hex[:8]}", template.database)
+        return DatabaseFactory(lease, f"ldb_{uuid.uuid4().hex[:8]}", template.database)
 
 
 class TestRedis(DatabaseTypeContract):

@@ -9,8 +9,8 @@ import pytest
 
 from pytest_ldb import REDIS
 from pytest_ldb.engines.docker.payloads import ShellCommand
-from pytest_ldb.engines.docker.preopened import EarlyShells
-from pytest_ldb.engines.docker.socket_engine import LocalRuntime
+from pytest_ldb.engines.docker.preopened import PreopenedShells
+from pytest_ldb.engines.docker.socket_engine import SocketEngine
 from pytest_ldb.engines.docker.transport.discovery import local_engine, socket_of
 from pytest_ldb.testing.containers import Containers
 
@@ -27,15 +27,15 @@ def url() -> str:
 
 @pytest.fixture(scope="module")
 def container(url: str) -> Iterator[str]:
-    made = Containers(LocalRuntime(url), os.environ.get("LDB_REDIS_IMAGE", REDIS.image))
+    made = Containers(SocketEngine(url), os.environ.get("LDB_REDIS_IMAGE", REDIS.image))
     yield made.serve().id
     made.close()
 
 
-def test_a_runtime_takes_what_is_open(url: str, container: str) -> None:
-    early = EarlyShells(socket_of(url), {container: ENVIRONMENT})
-    runtime = LocalRuntime(url, early)
-    shells = [runtime.shell(container, environment=ENVIRONMENT, ephemeral=False) for _ in range(2)]
+def test_an_engine_takes_what_is_open(url: str, container: str) -> None:
+    early = PreopenedShells(socket_of(url), {container: ENVIRONMENT})
+    engine = SocketEngine(url, early)
+    shells = [engine.shell(container, environment=ENVIRONMENT, ephemeral=False) for _ in range(2)]
     assert [shell.others for shell in shells] == [0, 1]
     for shell in shells:
         assert shell.run(["sh", "-c", "echo $NAME"]) == "value\n"
@@ -54,27 +54,27 @@ def test_a_runtime_takes_what_is_open(url: str, container: str) -> None:
 def test_only_what_is_exactly_the_same_is_taken(
     url: str, container: str, command: ShellCommand
 ) -> None:
-    early = EarlyShells(socket_of(url), {container: ENVIRONMENT})
+    early = PreopenedShells(socket_of(url), {container: ENVIRONMENT})
     assert early.take(container, command) is None
     assert early.take("0" * 64, COMMAND) is None
     early.close()
 
 
 def test_what_nobody_took_holds_nothing(url: str, container: str) -> None:
-    early = EarlyShells(socket_of(url), {container: ENVIRONMENT})
+    early = PreopenedShells(socket_of(url), {container: ENVIRONMENT})
     for _ in range(2):
-        shell = LocalRuntime(url).shell(container, environment=ENVIRONMENT, ephemeral=False)
+        shell = SocketEngine(url).shell(container, environment=ENVIRONMENT, ephemeral=False)
         assert shell.others == 0
         shell.close()
         early.close()
 
 
 def test_a_container_that_is_gone_has_none(url: str) -> None:
-    early = EarlyShells(socket_of(url), {"0" * 64: ENVIRONMENT})
+    early = PreopenedShells(socket_of(url), {"0" * 64: ENVIRONMENT})
     assert early.take("0" * 64, COMMAND) is None
     early.close()
 
 
 def test_an_engine_that_is_gone_has_none(container: str) -> None:
-    early = EarlyShells("/nowhere", {container: ENVIRONMENT})
+    early = PreopenedShells("/nowhere", {container: ENVIRONMENT})
     assert early.take(container, COMMAND) is None

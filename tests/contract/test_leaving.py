@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from pytest_ldb import REDIS
-from pytest_ldb.engines.docker.sdk_engine import DockerRuntime
-from pytest_ldb.engines.protocol import Runtime
-from pytest_ldb.testing.fake.engine import FakeRuntime
+from pytest_ldb.engines.docker.sdk_engine import SdkEngine
+from pytest_ldb.engines.protocol import Engine
+from pytest_ldb.testing.fake.engine import FakeEngine
 from pytest_ldb.testing.servers import Servers
 
 STAYS_S = 0.8
@@ -21,8 +21,8 @@ STAYS_S = 0.8
 
 @pytest.fixture(params=["fake", "docker"])
 def servers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Servers]:
-    runtime: Runtime = FakeRuntime(tmp_path) if request.param == "fake" else DockerRuntime()
-    started = Servers(runtime, tmp_path)
+    engine: Engine = FakeEngine(tmp_path) if request.param == "fake" else SdkEngine()
+    started = Servers(engine, tmp_path)
     yield started
     started.close()
 
@@ -33,7 +33,7 @@ def test_whoever_comes_while_the_last_leaves_has_a_server(servers: Servers, afte
     servers.obtain(kind).shell.close()
     time.sleep(after_s)  # After 0.3 s the last one looks again, and switches off.
     lease = servers.obtain(kind)
-    watch = servers.runtime.watch(f"ldb-{lease.instance.name}")
+    watch = servers.engine.watch(f"ldb-{lease.instance.name}")
     assert watch.ended(STAYS_S if lease.origin == "attached" else 0.0) is None
     watch.close()
     assert lease.shell.run(["echo", "usable"]) == "usable\n"

@@ -13,14 +13,14 @@ from uuid import uuid4
 import pytest
 
 from pytest_ldb import REDIS, DatabaseType, Instance, InstanceStatus, Lifecycle
-from pytest_ldb.engines.docker.sdk_engine import DockerRuntime
-from pytest_ldb.engines.protocol import Container, Runtime
+from pytest_ldb.engines.docker.sdk_engine import SdkEngine
+from pytest_ldb.engines.protocol import Container, Engine
 from pytest_ldb.lifecycle.planner import Planner
 from pytest_ldb.lifecycle.readiness import ask
 from pytest_ldb.model.errors import InstanceDied, InstanceNotFound, InvalidRequest, NotReady
 from pytest_ldb.model.request import LABEL, Scope
 from pytest_ldb.model.settings import Settings
-from pytest_ldb.testing.fake.engine import FakeRuntime
+from pytest_ldb.testing.fake.engine import FakeEngine
 
 SECRET = bytes(32)
 KIND = replace(REDIS, image=os.environ.get("LDB_REDIS_IMAGE", REDIS.image), aliases=("alias",))
@@ -29,29 +29,27 @@ KIND = replace(REDIS, image=os.environ.get("LDB_REDIS_IMAGE", REDIS.image), alia
 class Servers(Lifecycle):
     """The seven commands, and what tests do behind their back."""
 
-    def __init__(
-        self, runtime: Any, root: Path, kinds: list[DatabaseType], **settings: Any
-    ) -> None:
-        self.runtime = runtime
+    def __init__(self, engine: Any, root: Path, kinds: list[DatabaseType], **settings: Any) -> None:
+        self.engine = engine
         self.said: list[str] = []
         scope = Scope.of(root, uuid4().hex[:8], SECRET)
-        planner = Planner(runtime, Settings(**settings), scope, self.said.append)
-        super().__init__(runtime, planner, kinds, SECRET)
+        planner = Planner(engine, Settings(**settings), scope, self.said.append)
+        super().__init__(engine, planner, kinds, SECRET)
 
     def container(self, instance: Instance) -> Container:
-        found: Container | None = self.runtime.find(f"ldb-{instance.name}")
+        found: Container | None = self.engine.find(f"ldb-{instance.name}")
         assert found is not None
         return found
 
     def pause(self, instance: Instance) -> None:
         identity = self.container(instance).id
-        if isinstance(self.runtime, FakeRuntime):
-            self.runtime.pause(identity)
+        if isinstance(self.engine, FakeEngine):
+            self.engine.pause(identity)
         else:
             subprocess.check_output(["docker", "pause", identity])
 
     def run(self, instance: Instance, command: str) -> str:
-        shell = self.runtime.shell(self.container(instance).id, environment={}, ephemeral=False)
+        shell = self.engine.shell(self.container(instance).id, environment={}, ephemeral=False)
         try:
             return str(shell.run(["sh", "-c", command]))
         finally:
@@ -59,16 +57,16 @@ class Servers(Lifecycle):
 
 
 @pytest.fixture(params=["fake", "docker"])
-def runtime(request: pytest.FixtureRequest, tmp_path: Path) -> Runtime:
-    return FakeRuntime(tmp_path / "fake") if request.param == "fake" else DockerRuntime()
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+    return FakeEngine(tmp_path / "fake") if request.param == "fake" else SdkEngine()
 
 
 @pytest.fixture
-def make(runtime: Runtime, tmp_path: Path) -> Iterator[Callable[..., Servers]]:
+def make(engine: Engine, tmp_path: Path) -> Iterator[Callable[..., Servers]]:
     made: list[Servers] = []
 
     def make(*kinds: DatabaseType, **settings: Any) -> Servers:
-        made.append(Servers(runtime, tmp_path, [*kinds] or [KIND], **settings))
+        made.append(Servers(engine, tmp_path, [*kinds] or [KIND], **settings))
         return made[-1]
 
     yield make
@@ -173,13 +171,13 @@ def test_a_server_that_is_being_made_is_creating(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Instance] = []
-    start = servers.runtime.start
+    start = servers.engine.start
 
     def look_then_start(container: str) -> Any:
         seen.extend(servers.list())
         return start(container)
 
-    monkeypatch.setattr(servers.runtime, "start", look_then_start)
+    monkeypatch.setattr(servers.engine, "start", look_then_start)
     server = servers.create("redis")
     (young,) = seen
     assert (young.id, young.status, young.address) == (server.id, InstanceStatus.CREATING, None)
@@ -238,11 +236,11 @@ def test_closing_deletes_what_was_created(servers: Servers) -> None:
 
 
 def test_the_project_of_others_is_not_ours(
-    servers: Servers, runtime: Runtime, tmp_path: Path
+    servers: Servers, engine: Engine, tmp_path: Path
 ) -> None:
     server = servers.create("redis")
     (tmp_path / "other").mkdir()
-    others = Servers(runtime, tmp_path / "other", [KIND])
+    others = Servers(engine, tmp_path / "other", [KIND])
     assert others.list() == ()
     with pytest.raises(InstanceNotFound):
         others.stop(server.name)

@@ -63,7 +63,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 def _environment(state: Path) -> dict[str, str]:
     """Return the environment of a reader: nothing of this run but the images and this Python.
 
-    And no snapshots: how a server came would depend on what other tests have done.
+    And no cache: how a server came would depend on what other tests have done.
 
     Args:
         state: The reader's, who is nobody else.
@@ -78,7 +78,7 @@ def _environment(state: Path) -> dict[str, str]:
     stand_ins = {name: postgres or declared for name, declared in STAND_INS.items()}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     modules = os.pathsep.join(filter(None, [".", os.environ.get("PYTHONPATH")]))
-    fixed = {"PATH": path, "PYTHONPATH": modules, "COLUMNS": "200", "LDB_SNAPSHOTS": "never"}
+    fixed = {"PATH": path, "PYTHONPATH": modules, "COLUMNS": "200", "LDB_CACHE": "never"}
     return {**kept, **stand_ins, **fixed, "XDG_STATE_HOME": str(state)}
 
 

@@ -55,7 +55,7 @@ def main() -> None:
 def _environment(state: Path) -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     terminal = {"TERM": "xterm-256color", "COLUMNS": str(WIDTH), "PATH": path}
-    return {**os.environ, **terminal, "XDG_STATE_HOME": str(state), "LDB_SNAPSHOTS": "never"}
+    return {**os.environ, **terminal, "XDG_STATE_HOME": str(state), "LDB_CACHE": "never"}
 
 
 def _shown(command: str, folder: Path, environment: dict[str, str]) -> str:
@@ -72,7 +72,7 @@ def _shown(command: str, folder: Path, environment: dict[str, str]) -> str:
     os.close(ours)
     assert process.wait() == 0, shown.decode()
     text = shown.decode().replace("\r\n", "\n").replace("localhost/pytest-ldb/", "")
-    text = re.sub(r", snapshots never, images ( ?\w+=\S+)*,", ",", text.replace(", \n", ", "))
+    text = re.sub(r", cache never, images ( ?\w+=\S+)*,", ",", text.replace(", \n", ", "))
     return f"\x1b[1;36m$\x1b[0m {command}\n{text}"
 
 

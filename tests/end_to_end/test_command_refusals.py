@@ -54,7 +54,7 @@ def foreign() -> Iterator[str]:
     "arguments",
     [
         *(f"{command} any" for command in NAMING),
-        *("create redis", "list", "list --json", "pull redis", "snapshots", "snapshots --delete"),
+        *("create redis", "list", "list --json", "pull redis", "cache", "cache --delete"),
         *("prune", "prune --dry-run --json", "delete --all"),
     ],
 )

@@ -117,24 +117,24 @@ def test_what_is_dead_is_pruned_and_the_rest_stays(shop: Project, user: User) ->
     assert user.volumes() == [f"ldb-{own}"]
 
 
-def test_snapshots_are_listed_and_deleted_even_while_a_server_uses_one(
+def test_cache_are_listed_and_deleted_even_while_a_server_uses_one(
     shop: Project, user: User
 ) -> None:
     shop.write("test_redis.py", "def test(ldb_postgres): pass\n")
-    shop.environment["LDB_SNAPSHOTS"] = "always"
-    snapshots = user.home / state_directory().name / "snapshots"
+    shop.environment["LDB_CACHE"] = "always"
+    cache = user.home / state_directory().name / "cache"
     try:
         shop.run().passed(1)
-        wait_until(lambda: any(snapshots.glob("*.json")), 60.0, "no snapshot was made")
-        (one,) = user.json("snapshots")
+        wait_until(lambda: any(cache.glob("*.json")), 60.0, "no cached was made")
+        (one,) = user.json("cache")
         assert (one["type"], one["failure"]) == ("postgres", "")
         assert one["size_bytes"] > 0
-        (row,) = user.run("snapshots").well().rows
+        (row,) = user.run("cache").well().rows
         assert (row[0], row[1], row[3], row[5]) == (one["key"], "postgres", "today", "ok")
-        assert "STATE" in user.on_terminal("snapshots").end().well().output
+        assert "STATE" in user.on_terminal("cache").end().well().output
         shop.run("--ldb-keep").passed(1)
-        assert user.run("snapshots", "--delete").well().errors == "1 deleted\n"
-        assert user.json("snapshots") == []
+        assert user.run("cache", "--delete").well().errors == "1 deleted\n"
+        assert user.json("cache") == []
         assert user.run("prune").well().output == "", "a server uses its image"
         user.run("delete", "--all").well()
         (image,) = user.json("prune")

@@ -7,7 +7,7 @@ import os
 import psycopg
 import pytest
 
-from pytest_ldb.engines.docker.sdk_engine import DockerRuntime
+from pytest_ldb.engines.docker.sdk_engine import SdkEngine
 from pytest_ldb.lifecycle.container_spec import instance_of
 from pytest_ldb.model.credentials import state_directory, user_secret
 from pytest_ldb.testing.processes import wait_until
@@ -40,7 +40,7 @@ def wanted(project: Project) -> None:
 def server(project: Project) -> str:
     """Return the address of a database that the kept server always has."""
     (name,) = project.containers()
-    container = DockerRuntime().find(name)
+    container = SdkEngine().find(name)
     assert container is not None
     instance = instance_of(container, user_secret(state_directory()))
     assert instance.address is not None

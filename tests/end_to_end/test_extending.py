@@ -1,4 +1,4 @@
-"""Projects and plugins add and replace types, choose the runtime and hear of each server."""
+"""Projects and plugins add and replace types, choose the engine and hear of each server."""
 
 from __future__ import annotations
 
@@ -95,15 +95,15 @@ def test_what_a_listener_raises_fails_the_test(project: Project) -> None:
     project.wait_until_gone()
 
 
-def test_another_runtime_answers_first(project: Project) -> None:
+def test_another_engine_answers_first(project: Project) -> None:
     project.write(
         "conftest.py",
         """
 import pathlib
-from pytest_ldb.testing.fake.engine import FakeRuntime
+from pytest_ldb.testing.fake.engine import FakeEngine
 
-def pytest_ldb_runtime(config):
-    return FakeRuntime(pathlib.Path(__file__).parent / "containers")
+def pytest_ldb_engine(config):
+    return FakeEngine(pathlib.Path(__file__).parent / "containers")
 """,
     )
     project.write("test_it.py", "def test(ldb_redis): assert ldb_redis.port\n")

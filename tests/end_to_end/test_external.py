@@ -16,7 +16,7 @@ import redis
 
 from pytest_ldb import Database, DatabaseType
 from pytest_ldb.databases import BUILTIN
-from pytest_ldb.engines.docker.sdk_engine import DockerRuntime
+from pytest_ldb.engines.docker.sdk_engine import SdkEngine
 from pytest_ldb.lifecycle.commands import Lifecycle
 from pytest_ldb.lifecycle.planner import Planner
 from pytest_ldb.model.request import Scope
@@ -62,12 +62,12 @@ MAKE = {
 @pytest.fixture(scope="module")
 def lifecycle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lifecycle]:
     """Servers for this module that stand for those that a user has already."""
-    runtime = DockerRuntime()
+    engine = SdkEngine()
     images = {kind.name: os.environ[f"LDB_{kind.name.upper()}_IMAGE"] for kind in BUILTIN}
     secret = b"secret" * 6
     scope = Scope.of(tmp_path_factory.mktemp("external"), "external", secret)
-    planner = Planner(runtime, Settings(images=images), scope, print)
-    lifecycle = Lifecycle(runtime, planner, BUILTIN, secret)
+    planner = Planner(engine, Settings(images=images), scope, print)
+    lifecycle = Lifecycle(engine, planner, BUILTIN, secret)
     yield lifecycle
     lifecycle.close()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_ldb import InstanceStatus
-from pytest_ldb.engines.docker.sdk_engine import DockerRuntime
+from pytest_ldb.engines.docker.sdk_engine import SdkEngine
 
 from .conftest import Project, docker
 
@@ -76,8 +76,8 @@ def crashing() -> Iterator[str]:
 
 
 def test_a_container_that_restarts_again_and_again_is_an_error(crashing: str) -> None:
-    runtime, deadline = DockerRuntime(), time.monotonic() + 20.0
-    while (container := runtime.find(crashing)) and container.state != "restarting":
+    engine, deadline = SdkEngine(), time.monotonic() + 20.0
+    while (container := engine.find(crashing)) and container.state != "restarting":
         assert time.monotonic() < deadline
     assert container is not None
     assert InstanceStatus.of(container.state, container.exit_code) is InstanceStatus.ERROR

@@ -33,10 +33,10 @@ from pytest_ldb import (
     Lifecycle,
     Setup,
 )
-from pytest_ldb.engines.docker.sdk_engine import DockerRuntime
-from pytest_ldb.engines.protocol import Runtime
-from pytest_ldb.testing import DatabaseTypeContract, RuntimeContract
-from pytest_ldb.testing.fake.engine import FakeRuntime
+from pytest_ldb.engines.docker.sdk_engine import SdkEngine
+from pytest_ldb.engines.protocol import Engine
+from pytest_ldb.testing import DatabaseTypeContract, EngineContract
+from pytest_ldb.testing.fake.engine import FakeEngine
 
 VALKEY = DatabaseType(
     name="valkey",
@@ -63,8 +63,8 @@ def pytest_ldb_database_types() -> Iterable[DatabaseType]:
     yield VALKEY
 
 
-def pytest_ldb_runtime(config: pytest.Config) -> Runtime | None:
-    return FakeRuntime(config.rootpath / "fake") if os.environ.get("FAKE") else DockerRuntime()
+def pytest_ldb_engine(config: pytest.Config) -> Engine | None:
+    return FakeEngine(config.rootpath / "fake") if os.environ.get("FAKE") else SdkEngine()
 
 
 def pytest_ldb_instance_ready(config: pytest.Config, instance: Instance) -> None:
@@ -145,15 +145,15 @@ def test_the_seven_commands(ldb: Lifecycle) -> None:
         )
 
 
-class TestMyRuntime(RuntimeContract):
+class TestMyRuntime(EngineContract):
     image = "redis:8"
 
     @pytest.fixture(scope="class")
     @classmethod
-    def make_runtime(cls) -> Callable[[], Runtime]:
-        return DockerRuntime
+    def make_engine(cls) -> Callable[[], Engine]:
+        return SdkEngine
 
-    def pause(self, runtime: Any, container: str) -> None:
+    def pause(self, engine: Any, container: str) -> None:
         subprocess.run(["docker", "pause", container], check=True)
 
 

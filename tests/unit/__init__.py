@@ -1,1 +1,1 @@
-"""Plain values, an injected clock, and the fake runtime: nothing here needs an engine."""
+"""Plain values, an injected clock, and the fake engine: nothing here needs an engine."""

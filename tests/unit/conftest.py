@@ -1,4 +1,4 @@
-"""A runtime without an engine, and what goes with it."""
+"""An engine without an engine, and what goes with it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from pytest_ldb.databases import REDIS
 from pytest_ldb.model.instance import Address, Credentials, Instance, InstanceStatus
-from pytest_ldb.testing.fake.engine import FakeRuntime
+from pytest_ldb.testing.fake.engine import FakeEngine
 
 FAKE = replace(
     *(REDIS,),
@@ -25,16 +25,16 @@ FAKE = replace(
     clone=(),
     drop=("redis-cli", "-n", "{database}", "FLUSHDB"),
 )
-"""The type of database whose server the fake runtime has."""
+"""The type of database whose server the fake engine has."""
 
 
 @pytest.fixture
-def fake(tmp_path: Path) -> Iterator[FakeRuntime]:
-    """A fake runtime whose containers are gone after the test."""
-    runtime = FakeRuntime(tmp_path / "fake")
-    yield runtime
-    for container in runtime.containers({}):
-        runtime.remove(container.id)
+def fake(tmp_path: Path) -> Iterator[FakeEngine]:
+    """A fake engine whose containers are gone after the test."""
+    engine = FakeEngine(tmp_path / "fake")
+    yield engine
+    for container in engine.containers({}):
+        engine.remove(container.id)
 
 
 def instance(**changes: object) -> Instance:

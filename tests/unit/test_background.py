@@ -8,7 +8,7 @@ import time
 import pytest
 
 from pytest_ldb.testing.processes import wait_until
-from pytest_ldb.util.background import Ahead
+from pytest_ldb.util.background import BackgroundTasks
 
 
 @pytest.fixture
@@ -17,25 +17,25 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def ahead(said: list[str]) -> Ahead[int]:
-    return Ahead(said.append)
+def ahead(said: list[str]) -> BackgroundTasks[int]:
+    return BackgroundTasks(said.append)
 
 
 def never() -> int:
     raise AssertionError("it was begun already")
 
 
-def test_what_was_not_begun_is_done_when_it_is_asked_for(ahead: Ahead[int]) -> None:
+def test_what_was_not_begun_is_done_when_it_is_asked_for(ahead: BackgroundTasks[int]) -> None:
     assert ahead.result("one", threading.get_ident) == threading.get_ident()
 
 
-def test_what_was_begun_is_done_once_and_elsewhere(ahead: Ahead[int]) -> None:
+def test_what_was_begun_is_done_once_and_elsewhere(ahead: BackgroundTasks[int]) -> None:
     ahead.begin("one", threading.get_ident)
     ahead.begin("one", never)
     assert ahead.result("one", never) != threading.get_ident()
 
 
-def test_whoever_asks_waits(ahead: Ahead[int]) -> None:
+def test_whoever_asks_waits(ahead: BackgroundTasks[int]) -> None:
     gate = threading.Event()
 
     def work() -> int:
@@ -47,14 +47,14 @@ def test_whoever_asks_waits(ahead: Ahead[int]) -> None:
     assert ahead.result("one", never) == 1
 
 
-def test_an_error_is_raised_where_it_is_asked_for_and_once(ahead: Ahead[int]) -> None:
+def test_an_error_is_raised_where_it_is_asked_for_and_once(ahead: BackgroundTasks[int]) -> None:
     ahead.begin("one", lambda: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         ahead.result("one", never)
     assert ahead.result("one", lambda: 2) == 2
 
 
-def test_lines_are_shown_to_whoever_waits(ahead: Ahead[int], said: list[str]) -> None:
+def test_lines_are_shown_to_whoever_waits(ahead: BackgroundTasks[int], said: list[str]) -> None:
     told, gate = threading.Event(), threading.Event()
 
     def work() -> int:
@@ -75,7 +75,7 @@ def test_lines_are_shown_to_whoever_waits(ahead: Ahead[int], said: list[str]) ->
 
 
 def test_work_is_awaited_when_somebody_has_waited_for_a_while(
-    ahead: Ahead[int], monkeypatch: pytest.MonkeyPatch
+    ahead: BackgroundTasks[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pytest_ldb.util.background.PATIENCE_S", 0.2)
     seen: list[tuple[bool, float]] = []
@@ -101,7 +101,7 @@ def test_work_is_awaited_when_somebody_has_waited_for_a_while(
     wait_until(lambda: ahead.results() == [0], 5.0, "it is awaited though nobody waits")
 
 
-def test_results_are_known_before_they_are_asked_for(ahead: Ahead[int]) -> None:
+def test_results_are_known_before_they_are_asked_for(ahead: BackgroundTasks[int]) -> None:
     gate = threading.Event()
     ahead.begin("late", lambda: int(gate.wait()))
     ahead.begin("wrong", lambda: 1 // 0)
@@ -113,7 +113,7 @@ def test_results_are_known_before_they_are_asked_for(ahead: Ahead[int]) -> None:
     gate.set()
 
 
-def test_what_nobody_asked_for_is_let_go(ahead: Ahead[int]) -> None:
+def test_what_nobody_asked_for_is_let_go(ahead: BackgroundTasks[int]) -> None:
     gate = threading.Event()
     released: list[int] = []
 

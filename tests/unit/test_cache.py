@@ -1,4 +1,4 @@
-"""Servers that are made from what was initialised before, on the fake runtime."""
+"""Servers that are made from what was initialised before, on the fake engine."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 
 from pytest_ldb.engines.protocol import Image
-from pytest_ldb.lifecycle.cache import CI, DAY_S, Snapshot, Snapshots
-from pytest_ldb.lifecycle.cache_builder import Remembering, begin
+from pytest_ldb.lifecycle.cache import CI, DAY_S, CachedServer, ServerCache
+from pytest_ldb.lifecycle.cache_builder import CacheBuilder, begin
 from pytest_ldb.lifecycle.cache_expiry import MOST_OF_A_TYPE, UNUSED_S
 from pytest_ldb.lifecycle.lease import Lease
-from pytest_ldb.lifecycle.shared import Sharing
+from pytest_ldb.lifecycle.shared import SharedServers
 from pytest_ldb.model.database_type import DatabaseType
 from pytest_ldb.model.errors import InstanceDied
 from pytest_ldb.model.request import CreateInstanceRequest, Scope
-from pytest_ldb.testing.fake.engine import FakeRuntime
+from pytest_ldb.testing.fake.engine import FakeEngine
 from pytest_ldb.testing.processes import wait_until
 
 from .conftest import FAKE
@@ -37,21 +37,21 @@ mkdir -p data
 echo "has $(cat data/initialised)"
 exec redis-server
 """
-KIND = replace(FAKE, snapshots=True, command=("sh", "-c", INITIALISE))
+KIND = replace(FAKE, cached=True, command=("sh", "-c", INITIALISE))
 
 
 @dataclass
 class Machine:
     """A user's machine, on which runs come and go."""
 
-    fake: FakeRuntime
+    fake: FakeEngine
     directory: Path
     mode: str = "auto"
     secret: bytes = SECRET
     leases: list[Lease] = field(default_factory=list)
 
-    def snapshots(self) -> Snapshots:
-        return Snapshots(self.directory / "snapshots", self.secret, self.fake.engine, self.mode)
+    def cache(self) -> ServerCache:
+        return ServerCache(self.directory / "cache", self.secret, self.fake.url, self.mode)
 
     def request(self, kind: DatabaseType = KIND, **changes: Any) -> CreateInstanceRequest:
         image = self.image(kind)
@@ -68,18 +68,18 @@ class Machine:
 
         Returns how the server came, and what its data was.
         """
-        snapshots = self.snapshots()
-        lease = self.obtain(snapshots, kind, **changes)
+        cache = self.cache()
+        lease = self.obtain(cache, kind, **changes)
         data = lease.shell.run(("cat", "data/initialised")).strip()
-        self.remembering(snapshots).carry_out()
+        self.remembering(cache).carry_out()
         self.end()
         return f"{lease.origin} {data}"
 
-    def obtain(self, snapshots: Snapshots, kind: DatabaseType = KIND, **changes: Any) -> Lease:
-        sharing = Sharing(
-            runtime=self.fake,
+    def obtain(self, cache: ServerCache, kind: DatabaseType = KIND, **changes: Any) -> Lease:
+        sharing = SharedServers(
+            engine=self.fake,
             secret=self.secret,
-            snapshots=snapshots,
+            cache=cache,
             directory=self.directory / "locks",
             timeout_s=10.0,
             recreate=False,
@@ -89,8 +89,8 @@ class Machine:
         self.leases.append(lease)
         return lease
 
-    def remembering(self, snapshots: Snapshots) -> Remembering:
-        return Remembering(self.fake, snapshots, self.directory / "locks", 10.0)
+    def remembering(self, cache: ServerCache) -> CacheBuilder:
+        return CacheBuilder(self.fake, cache, self.directory / "locks", 10.0)
 
     def end(self) -> None:
         for lease in self.leases:
@@ -98,19 +98,17 @@ class Machine:
         self.leases.clear()
 
     def files(self) -> list[Path]:
-        return sorted((self.directory / "snapshots").glob("*.json"))
+        return sorted((self.directory / "cache").glob("*.json"))
 
     def images(self) -> set[str]:
         return {image.id for image in self.fake.images({"pytest-ldb.user": ""})}
 
     def known(self) -> set[str]:
-        return {snapshot.image for snapshot, _ in self.snapshots().known()}
+        return {cached.image for cached, _ in self.cache().known()}
 
 
 @pytest.fixture
-def machine(
-    fake: FakeRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Machine]:
+def machine(fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     for name in CI:
         monkeypatch.delenv(name, raising=False)
     machine = Machine(fake, tmp_path / "state")
@@ -122,40 +120,40 @@ def age(file: Path, seconds: float) -> None:
     os.utime(file, (time.time() - seconds,) * 2)
 
 
-def test_the_second_server_has_the_data_of_the_first_snapshot(machine: Machine) -> None:
+def test_the_second_server_has_the_data_of_the_first_cached(machine: Machine) -> None:
     first, *others = [machine.run().split() for _ in range(3)]
     assert first[0] == "created"
     assert [other[0] for other in others] == ["restored", "restored"]
     assert others[0] == others[1]
-    assert first[1] != others[0][1], "the snapshot was made of a server that somebody used"
+    assert first[1] != others[0][1], "the cached was made of a server that somebody used"
     assert machine.images() == machine.known()
-    assert not [c for c in machine.fake.containers({}) if c.name.startswith("ldb-snapshot")]
+    assert not [c for c in machine.fake.containers({}) if c.name.startswith("ldb-cached")]
 
 
-def test_a_kept_server_and_one_for_the_run_share_a_snapshot(machine: Machine) -> None:
+def test_a_kept_server_and_one_for_the_run_share_a_cached(machine: Machine) -> None:
     machine.run()
     assert machine.run(kept=True).startswith("restored")
 
 
 @pytest.mark.parametrize(
     ("kind", "changes"),
-    [(replace(KIND, snapshots=False), {}), (KIND, {"durable": True}), (KIND, {"shared": False})],
+    [(replace(KIND, cached=False), {}), (KIND, {"durable": True}), (KIND, {"shared": False})],
     ids=["undeclared", "durable", "private"],
 )
 def test_what_cannot_be_remembered_works_as_before(
     machine: Machine, kind: DatabaseType, changes: dict[str, Any]
 ) -> None:
     request = machine.request(kind, **changes)
-    snapshots = machine.snapshots()
-    snapshots.want(request, machine.image())
-    assert not snapshots.wanted
-    assert snapshots.find(request) is None
+    cache = machine.cache()
+    cache.want(request, machine.image())
+    assert not cache.wanted
+    assert cache.find(request) is None
 
 
 def test_an_image_that_does_not_say_where_its_data_is_is_not_remembered(machine: Machine) -> None:
-    snapshots = machine.snapshots()
-    snapshots.want(machine.request(), replace(machine.image(), volumes=()))
-    assert not snapshots.wanted
+    cache = machine.cache()
+    cache.want(machine.request(), replace(machine.image(), volumes=()))
+    assert not cache.wanted
 
 
 @pytest.mark.parametrize(
@@ -214,15 +212,15 @@ def test_an_init_script_that_changed_is_run(machine: Machine, tmp_path: Path) ->
     assert machine.run(kind).startswith("created")
 
 
-def test_an_init_script_that_changes_meanwhile_makes_no_snapshot(
+def test_an_init_script_that_changes_meanwhile_makes_no_cached(
     machine: Machine, tmp_path: Path
 ) -> None:
     script = tmp_path / "fill.sql"
     script.write_text("one")
-    snapshots = machine.snapshots()
-    machine.obtain(snapshots, replace(KIND, init_scripts=(script,), init_directory="/init"))
+    cache = machine.cache()
+    machine.obtain(cache, replace(KIND, init_scripts=(script,), init_directory="/init"))
     script.write_text("two")
-    machine.remembering(snapshots).carry_out()
+    machine.remembering(cache).carry_out()
     assert machine.images() == set()
 
 
@@ -243,7 +241,7 @@ def test_an_image_that_nobody_wrote_down_is_not_used_and_goes(machine: Machine) 
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"key": "x"}', '{"image": 1, "other": 2}'])
-def test_a_file_that_cannot_be_read_is_no_snapshot(machine: Machine, text: str) -> None:
+def test_a_file_that_cannot_be_read_is_no_cached(machine: Machine, text: str) -> None:
     machine.run()
     machine.files()[0].write_text(text)
     assert machine.run().startswith("created")
@@ -289,17 +287,17 @@ def test_a_server_that_cannot_be_remembered_is_not_tried_every_time(
     machine: Machine, script: str
 ) -> None:
     kind = replace(KIND, command=("sh", "-c", script))
-    snapshots = machine.snapshots()
-    machine.obtain(snapshots, kind)
-    machine.remembering(snapshots).carry_out()
+    cache = machine.cache()
+    machine.obtain(cache, kind)
+    machine.remembering(cache).carry_out()
     assert machine.images() == set()
-    (told,) = [snapshot for snapshot, _ in snapshots.known()]
+    (told,) = [cached for cached, _ in cache.known()]
     assert told.failure
-    again = machine.snapshots()
+    again = machine.cache()
     machine.obtain(again, kind)
     assert not again.wanted
     age(machine.files()[0], DAY_S + 60)
-    machine.remembering(machine.snapshots()).carry_out()
+    machine.remembering(machine.cache()).carry_out()
     machine.obtain(again, kind)
     assert again.wanted
 
@@ -307,24 +305,24 @@ def test_a_server_that_cannot_be_remembered_is_not_tried_every_time(
 def test_one_is_wanted_before_the_server_is_ready_and_not_if_it_fails(
     machine: Machine, tmp_path: Path
 ) -> None:
-    gate, snapshots = tmp_path / "gate", machine.snapshots()
+    gate, cache = tmp_path / "gate", machine.cache()
     script = f"until [ -e {gate} ]; do sleep 0.05; done; exit 3"
     kind = replace(KIND, command=("sh", "-c", script))
     with ThreadPoolExecutor(1) as pool:
-        work = pool.submit(machine.obtain, snapshots, kind)
-        wait_until(lambda: bool(snapshots.wanted), 10.0, "none is wanted")
+        work = pool.submit(machine.obtain, cache, kind)
+        wait_until(lambda: bool(cache.wanted), 10.0, "none is wanted")
         gate.touch()
     assert isinstance(work.exception(), InstanceDied)
-    assert snapshots.wanted == []
+    assert cache.wanted == []
 
 
 def test_what_nobody_used_for_long_is_removed(machine: Machine) -> None:
     machine.run()
     age(machine.files()[0], UNUSED_S - 60)
-    machine.remembering(machine.snapshots()).carry_out()
+    machine.remembering(machine.cache()).carry_out()
     assert len(machine.images()) == 1
     age(machine.files()[0], UNUSED_S + 60)
-    machine.remembering(machine.snapshots()).carry_out()
+    machine.remembering(machine.cache()).carry_out()
     assert machine.images() == set()
     assert machine.files() == []
 
@@ -340,7 +338,7 @@ def test_being_used_counts(machine: Machine) -> None:
 def test_it_goes_with_its_base(machine: Machine, change: Callable[[Path], Any]) -> None:
     machine.run()
     change(machine.fake._image_path(KIND.image))
-    machine.remembering(machine.snapshots()).carry_out()
+    machine.remembering(machine.cache()).carry_out()
     assert machine.images() == set()
 
 
@@ -354,47 +352,47 @@ def test_there_are_never_many_of_a_type(machine: Machine) -> None:
 
 
 def test_old_ones_are_looked_for_once_a_day(machine: Machine) -> None:
-    snapshots = machine.snapshots()
-    assert not snapshots.need_work(), "there have never been any"
+    cache = machine.cache()
+    assert not cache.need_work(), "there have never been any"
     machine.run()
-    assert snapshots.need_work()
-    assert not snapshots.need_work()
-    age(machine.directory / "snapshots/looked", DAY_S + 60)
-    assert snapshots.need_work()
+    assert cache.need_work()
+    assert not cache.need_work()
+    age(machine.directory / "cache/looked", DAY_S + 60)
+    assert cache.need_work()
 
 
 def test_another_process_carries_it_out(machine: Machine) -> None:
-    snapshots = machine.snapshots()
-    machine.obtain(snapshots)
-    begin(machine.remembering(snapshots).order())
-    wait_until(lambda: bool(machine.known()), 20.0, "there is no snapshot")
+    cache = machine.cache()
+    machine.obtain(cache)
+    begin(machine.remembering(cache).order())
+    wait_until(lambda: bool(machine.known()), 20.0, "there is no cached")
     assert machine.run().startswith("restored")
 
 
 def test_an_order_that_cannot_be_sent_is_none(machine: Machine) -> None:
-    class Local(FakeRuntime):
+    class Local(FakeEngine):
         """Not to be found by another process."""
 
-    machine.fake = Local(machine.fake.engine)
-    snapshots = machine.snapshots()
-    machine.obtain(snapshots)
-    assert machine.remembering(snapshots).order() == b""
+    machine.fake = Local(machine.fake.url)
+    cache = machine.cache()
+    machine.obtain(cache)
+    assert machine.remembering(cache).order() == b""
 
 
 def test_whoever_makes_it_may_be_killed(machine: Machine) -> None:
     slow = replace(KIND, command=("sh", "-c", "sleep 20"))
-    snapshots = machine.snapshots()
-    snapshots.want(machine.request(slow), machine.image())
-    order = machine.remembering(snapshots).order()
+    cache = machine.cache()
+    cache.want(machine.request(slow), machine.image())
+    order = machine.remembering(cache).order()
     program = (
-        "import sys; from pytest_ldb.lifecycle.cache_builder import Remembering; "
-        "Remembering.told(sys.stdin.buffer.read()).carry_out()"
+        "import sys; from pytest_ldb.lifecycle.cache_builder import CacheBuilder; "
+        "CacheBuilder.told(sys.stdin.buffer.read()).carry_out()"
     )
     process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE)
     assert process.stdin
     with process.stdin as pipe:
         pipe.write(order)
-    made = {"pytest-ldb.snapshot": ""}
+    made = {"pytest-ldb.cached": ""}
     wait_until(lambda: bool(machine.fake.containers(made)), 20.0, "it has not begun")
     process.kill()
     process.wait()
@@ -403,9 +401,9 @@ def test_whoever_makes_it_may_be_killed(machine: Machine) -> None:
 
 
 def test_what_is_known_can_be_sent(machine: Machine) -> None:
-    snapshots = machine.snapshots()
-    machine.obtain(snapshots)
-    again = pickle.loads(pickle.dumps(snapshots))
+    cache = machine.cache()
+    machine.obtain(cache)
+    again = pickle.loads(pickle.dumps(cache))
     ((request, _),) = again.wanted
-    assert again.key(request) == snapshots.key(request)
-    assert isinstance(again.read("absent"), Snapshot | None)
+    assert again.key(request) == cache.key(request)
+    assert isinstance(again.read("absent"), CachedServer | None)

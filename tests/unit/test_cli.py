@@ -92,9 +92,9 @@ def test_an_engine_tells_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told().chosen_by == "DOCKER_HOST"
 
 
-def findings(engine: About, bind: Any = None) -> dict[str, Any]:
-    runtime = SimpleNamespace(about=lambda: engine, bind=bind or (lambda _: "127.0.0.1"))
-    found = doctor._engine(SimpleNamespace(runtime=runtime))  # type: ignore[arg-type]
+def findings(told: About, bind: Any = None) -> dict[str, Any]:
+    engine = SimpleNamespace(about=lambda: told, bind=bind or (lambda _: "127.0.0.1"))
+    found = doctor._engine(SimpleNamespace(engine=engine))  # type: ignore[arg-type]
     return {finding.topic: finding for finding in found}
 
 

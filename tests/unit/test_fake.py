@@ -1,4 +1,4 @@
-"""The fake runtime, where it is more than the contract for all runtimes asks."""
+"""The fake engine, where it is more than the contract for all engines asks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from pytest_ldb.engines.protocol import ContainerSpec
 from pytest_ldb.model.errors import EngineFailed, NameTaken, ShellLost
 from pytest_ldb.testing.containers import Containers
-from pytest_ldb.testing.fake.engine import FakeRuntime
+from pytest_ldb.testing.fake.engine import FakeEngine
 from pytest_ldb.testing.processes import wait_until
 
 
@@ -28,7 +28,7 @@ def processes(directory: Path) -> list[int]:
 
 
 @pytest.fixture
-def containers(fake: FakeRuntime) -> Containers:
+def containers(fake: FakeEngine) -> Containers:
     return Containers(fake, "fake:1")
 
 
@@ -39,25 +39,25 @@ def spec(containers: Containers, **changes: object) -> ContainerSpec:
 def test_any_number_of_processes_may_share_a_directory(
     containers: Containers, tmp_path: Path
 ) -> None:
-    def use(runtime: FakeRuntime) -> int:
+    def use(engine: FakeEngine) -> int:
         created = 0
         for _ in range(8):
             try:
-                identity = runtime.create(spec(containers, auto_remove=True))
+                identity = engine.create(spec(containers, auto_remove=True))
                 created += 1
-                runtime.start(identity).close()
-                runtime.shell(identity, environment={}, ephemeral=False).close()
+                engine.start(identity).close()
+                engine.shell(identity, environment={}, ephemeral=False).close()
             except (NameTaken, EngineFailed, ShellLost):
                 pass
-            runtime.stop("ldb-one")
-            runtime.remove("ldb-one")
+            engine.stop("ldb-one")
+            engine.remove("ldb-one")
         return created
 
-    runtimes = [FakeRuntime(tmp_path / "fake") for _ in range(4)]
+    engines = [FakeEngine(tmp_path / "fake") for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        created = sum(pool.map(use, runtimes))
+        created = sum(pool.map(use, engines))
     assert created >= 8
-    assert containers.runtime.containers({}) == []
+    assert containers.engine.containers({}) == []
     assert list((tmp_path / "fake" / "removed").iterdir()) == []
     wait_until(lambda: not processes(tmp_path), 2.0, "processes are left")
 
@@ -65,10 +65,10 @@ def test_any_number_of_processes_may_share_a_directory(
 def test_nothing_is_left_of_a_container(containers: Containers, tmp_path: Path) -> None:
     identity = containers.create()
     assert [path.name for path in (tmp_path / "fake" / "containers").iterdir()]
-    containers.runtime.start(identity).close()
+    containers.engine.start(identity).close()
     assert processes(tmp_path)
-    shell = containers.runtime.shell(identity, environment={}, ephemeral=False)
-    containers.runtime.remove(identity)
+    shell = containers.engine.shell(identity, environment={}, ephemeral=False)
+    containers.engine.remove(identity)
     shell.close()
     assert list((tmp_path / "fake" / "containers").iterdir()) == []
     assert list((tmp_path / "fake" / "removed").iterdir()) == []
@@ -80,8 +80,8 @@ def test_a_container_outlives_the_process_that_started_it(
 ) -> None:
     identity = containers.create()
     program = (
-        "import sys; from pytest_ldb.testing.fake.engine import FakeRuntime\n"
-        "FakeRuntime(sys.argv[1]).start(sys.argv[2])"
+        "import sys; from pytest_ldb.testing.fake.engine import FakeEngine\n"
+        "FakeEngine(sys.argv[1]).start(sys.argv[2])"
     )
     subprocess.run([sys.executable, "-c", program, tmp_path / "fake", identity], check=True)
     assert containers.existing(identity).state == "running"
@@ -91,8 +91,8 @@ def test_whoever_creates_is_killed_and_the_name_is_free(
     containers: Containers, tmp_path: Path
 ) -> None:
     (tmp_path / "fake" / "removed" / "half-made" / "root").mkdir(parents=True)
-    assert containers.runtime.find("ldb-one") is None
-    assert containers.runtime.create(spec(containers))
+    assert containers.engine.find("ldb-one") is None
+    assert containers.engine.create(spec(containers))
 
 
 def test_a_container_whose_keeper_was_killed_is_dead(
@@ -105,12 +105,12 @@ def test_a_container_whose_keeper_was_killed_is_dead(
     os.kill(keeper, signal.SIGKILL)
     wait_until(lambda: containers.existing(identity).state == "dead", 5.0, "it is not dead")
     os.kill(int(pid.read_text()), signal.SIGKILL)
-    containers.runtime.remove(identity)
+    containers.engine.remove(identity)
     watch.close()
 
 
 def test_the_client_knows_keys(containers: Containers) -> None:
-    shell = containers.runtime.shell(containers.serve().id, environment={}, ephemeral=False)
+    shell = containers.engine.shell(containers.serve().id, environment={}, ephemeral=False)
     ask = partial(_ask, shell.run)
     assert ask("DBSIZE") == "0"
     shell.run(["mkdir", "-p", "db/3/a", "db/3/b"])
@@ -126,14 +126,14 @@ def _ask(run: object, command: str) -> str:
     return str(output).strip()
 
 
-def test_pulling_says_so_once(fake: FakeRuntime) -> None:
+def test_pulling_says_so_once(fake: FakeEngine) -> None:
     said: list[str] = []
     for pull in ("missing", "missing", "never", "always"):
         fake.image("fake:9", pull=pull, say=said.append)
     assert said == ["pulling fake:9", "pulling fake:9"]
 
 
-def test_a_moved_tag_is_another_image(fake: FakeRuntime, tmp_path: Path) -> None:
+def test_a_moved_tag_is_another_image(fake: FakeEngine, tmp_path: Path) -> None:
     before = fake.image("fake:9", pull="missing", say=print)
     (tmp_path / "fake" / "images" / "fake%3A9").write_text("moved")
     after = fake.image("fake:9", pull="missing", say=print)

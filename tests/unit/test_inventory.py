@@ -1,4 +1,4 @@
-"""Which servers there are, what is dead, and what is free-standing, on the fake runtime."""
+"""Which servers there are, what is dead, and what is free-standing, on the fake engine."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from uuid import uuid4
 import pytest
 
 from pytest_ldb.cli.inventory import Inventory, refuse_if_used, run_beside
-from pytest_ldb.cli.stale import Leftovers
-from pytest_ldb.cli.standalone import FreeStanding
-from pytest_ldb.lifecycle.cache import DAY_S, Snapshot, Snapshots
+from pytest_ldb.cli.stale import StaleResources
+from pytest_ldb.cli.standalone import StandaloneServers
+from pytest_ldb.lifecycle.cache import DAY_S, CachedServer, ServerCache
 from pytest_ldb.lifecycle.container_spec import container_spec, credentials_for, volumes_for
-from pytest_ldb.lifecycle.owned import Maker
+from pytest_ldb.lifecycle.owned import OwnedServers
 from pytest_ldb.lifecycle.planner import Planner
 from pytest_ldb.model.errors import (
     AmbiguousName,
@@ -32,7 +32,7 @@ from pytest_ldb.model.errors import (
 )
 from pytest_ldb.model.request import LABEL, CreateInstanceRequest, Scope
 from pytest_ldb.model.settings import Settings
-from pytest_ldb.testing.fake.engine import FakeRuntime
+from pytest_ldb.testing.fake.engine import FakeEngine
 
 from .conftest import FAKE
 
@@ -44,7 +44,7 @@ OTHER_KIND = replace(FAKE, name="other")
 class Desk:
     """A user in front of an engine."""
 
-    fake: FakeRuntime
+    fake: FakeEngine
     directory: Path
     secret: bytes = SECRET
 
@@ -53,13 +53,13 @@ class Desk:
         return Inventory(self.fake, self.secret, Scope.free(self.secret).user)
 
     @property
-    def snapshots(self) -> Snapshots:
-        return Snapshots(self.directory / "snapshots", self.secret, self.fake.engine)
+    def cache(self) -> ServerCache:
+        return ServerCache(self.directory / "cache", self.secret, self.fake.url)
 
     def create(self, kind: Any = FAKE, **wanted: Any) -> str:
         planner = Planner(self.fake, Settings(), Scope.free(self.secret), print)
-        maker = Maker(self.fake, self.secret, 10.0)
-        return FreeStanding(self.fake, planner, maker).create(kind, **wanted).name
+        maker = OwnedServers(self.fake, self.secret, 10.0)
+        return StandaloneServers(self.fake, planner, maker).create(kind, **wanted).name
 
     def serve(self, run: str = "1", *, age_s: float = 0.0, stopped: bool = False, **so: Any) -> str:
         """Have a server of a run, made so long ago, and return the name of its container."""
@@ -78,13 +78,13 @@ class Desk:
         return spec.name
 
     def dead(self, *, volumes: bool = False) -> list[tuple[str, str]]:
-        leftovers = Leftovers(self.fake, self.inventory, self.snapshots, self.directory / "locks")
-        found = leftovers.found(self.inventory.servers(), volumes=volumes)
+        stale = StaleResources(self.fake, self.inventory, self.cache, self.directory / "locks")
+        found = stale.found(self.inventory.servers(), volumes=volumes)
         return [(one.what, one.name) for one in found]
 
     def prune(self) -> None:
-        leftovers = Leftovers(self.fake, self.inventory, self.snapshots, self.directory / "locks")
-        for one in list(leftovers.found(self.inventory.servers(), volumes=True)):
+        stale = StaleResources(self.fake, self.inventory, self.cache, self.directory / "locks")
+        for one in list(stale.found(self.inventory.servers(), volumes=True)):
             one.remove()
 
     def names(self) -> list[str]:
@@ -92,7 +92,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(fake: FakeRuntime, tmp_path: Path) -> Desk:
+def desk(fake: FakeEngine, tmp_path: Path) -> Desk:
     return Desk(fake, tmp_path / "state")
 
 
@@ -125,7 +125,7 @@ def test_servers_of_others_are_not_there(desk: Desk) -> None:
     assert desk.create() == "fake-2"
 
 
-def test_containers_that_are_not_ours_are_named_as_such(desk: Desk, fake: FakeRuntime) -> None:
+def test_containers_that_are_not_ours_are_named_as_such(desk: Desk, fake: FakeEngine) -> None:
     desk.create(name="mine")
     mine = fake.find("ldb-mine")
     assert mine is not None
@@ -137,7 +137,7 @@ def test_containers_that_are_not_ours_are_named_as_such(desk: Desk, fake: FakeRu
         desk.create(name="foreign")
 
 
-def test_names_are_chosen_where_nobody_chose_one(desk: Desk, fake: FakeRuntime) -> None:
+def test_names_are_chosen_where_nobody_chose_one(desk: Desk, fake: FakeEngine) -> None:
     assert [desk.create(), desk.create(), desk.create(OTHER_KIND)] == ["fake", "fake-2", "other"]
     fake.remove("ldb-fake")
     assert desk.create() == "fake-3", "the volume of the first holds data"
@@ -164,7 +164,7 @@ def test_a_name_or_a_volume_is_had_by_one_server(desk: Desk) -> None:
     assert desk.names() == ["mine"]
 
 
-def test_one_that_dies_leaves_the_volume_that_was_there(desk: Desk, fake: FakeRuntime) -> None:
+def test_one_that_dies_leaves_the_volume_that_was_there(desk: Desk, fake: FakeEngine) -> None:
     desk.create(name="mine")
     fake.remove("ldb-mine")
     kind = replace(FAKE, command=("sh", "-c", "exit 3"))
@@ -175,7 +175,7 @@ def test_one_that_dies_leaves_the_volume_that_was_there(desk: Desk, fake: FakeRu
     assert [volume.name for volume in fake.volumes({})] == ["ldb-mine"]
 
 
-def test_who_holds_a_server_is_counted_and_heard(desk: Desk, fake: FakeRuntime) -> None:
+def test_who_holds_a_server_is_counted_and_heard(desk: Desk, fake: FakeEngine) -> None:
     name = desk.create()
     server = desk.inventory.find(name)
     assert server.processes == 0
@@ -193,7 +193,7 @@ def test_who_holds_a_server_is_counted_and_heard(desk: Desk, fake: FakeRuntime) 
 
 
 def test_a_command_beside_a_server_that_says_nothing_is_given_up(
-    desk: Desk, fake: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pytest_ldb.cli.inventory.LOOK_TIMEOUT_S", 0.1)
     container = f"ldb-{desk.create()}"
@@ -210,7 +210,7 @@ def test_the_purpose_of_a_server_is_told(desk: Desk) -> None:
     assert sorted(purposes) == ["free-standing", "kept", "run", "test"]
 
 
-def test_only_what_is_dead_is_left_over(desk: Desk, fake: FakeRuntime) -> None:
+def test_only_what_is_dead_is_left_over(desk: Desk, fake: FakeEngine) -> None:
     over = desk.serve(age_s=120)
     test_over = desk.serve(run="2", age_s=2 * 3600, stopped=True, shared=False)
     used = desk.serve(run="3", age_s=120)
@@ -232,23 +232,23 @@ def test_only_what_is_dead_is_left_over(desk: Desk, fake: FakeRuntime) -> None:
     shell.close()
 
 
-def test_old_snapshots_and_images_without_one_are_left_over(desk: Desk, fake: FakeRuntime) -> None:
+def test_old_cache_and_images_without_one_are_left_over(desk: Desk, fake: FakeEngine) -> None:
     image = fake.image(FAKE.image, pull="missing", say=print)
     spec = container_spec(*_plain(fake), uuid4())
     container = fake.create(replace(spec, labels={}, files={"/data/x": b""}))
-    labels = {f"{LABEL}user": desk.snapshots.user}
+    labels = {f"{LABEL}user": desk.cache.user}
     unnamed = fake.remember(container, ["/data"], labels, "unnamed:1")
     fake.remember(container, ["/data"], {f"{LABEL}user": "other"}, "others:1")
     for key in ("old", "new"):
-        told = Snapshot(
-            key=key, image="x", type="fake", base=FAKE.image, base_id=image.id, engine=fake.engine
+        told = CachedServer(
+            key=key, image="x", type="fake", base=FAKE.image, base_id=image.id, engine=fake.url
         )
-        desk.snapshots.add(told)
+        desk.cache.add(told)
     then = time.time() - 31 * DAY_S
-    os.utime(desk.directory / "snapshots" / "old.json", (then, then))
-    assert desk.dead() == [("snapshot", "old"), ("image", unnamed[7:19])]
+    os.utime(desk.directory / "cache" / "old.json", (then, then))
+    assert desk.dead() == [("cached", "old"), ("image", unnamed[7:19])]
     desk.prune()
-    assert [snapshot.key for snapshot, _ in desk.snapshots.known()] == ["new"]
+    assert [cached.key for cached, _ in desk.cache.known()] == ["new"]
     assert len(fake.images({f"{LABEL}user": ""})) == 1
 
 
@@ -262,7 +262,7 @@ def test_volumes_are_named_after_paths_where_there_are_several() -> None:
     }
 
 
-def _plain(fake: FakeRuntime) -> tuple[Any, Any, Any]:
+def _plain(fake: FakeEngine) -> tuple[Any, Any, Any]:
     image = fake.image(FAKE.image, pull="missing", say=print)
     request = CreateInstanceRequest(
         database_type=FAKE, image=FAKE.image, image_id=image.id, scope=Scope.free(SECRET)

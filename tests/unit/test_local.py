@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ldb.engines.docker.socket_engine import LocalRuntime
+from pytest_ldb.engines.docker.socket_engine import SocketEngine
 from pytest_ldb.engines.docker.transport import discovery
 from pytest_ldb.engines.docker.transport.contexts import DEFAULT
 from pytest_ldb.engines.docker.transport.discovery import local_engine
@@ -102,8 +102,8 @@ def test_a_refused_connection_is_none(serve: Serve) -> None:
 
 
 def test_containers_that_are_not_there_are_none(serve: Serve) -> None:
-    runtime = LocalRuntime(f"unix://{serve(b'HTTP/1.0 404 Not Found' + bytes([13, 10] * 2))}")
-    assert runtime.find("absent") is None
+    engine = SocketEngine(f"unix://{serve(b'HTTP/1.0 404 Not Found' + bytes([13, 10] * 2))}")
+    assert engine.find("absent") is None
 
 
 @pytest.fixture
@@ -192,9 +192,9 @@ def test_the_sdk_is_imported_without_a_warning_whatever_filters_a_test_sets_mean
 import sys, warnings
 warnings.simplefilter("error")
 warnings.simplefilter = lambda *_, **__: None  # As if a test had set its own since.
-from pytest_ldb.engines.docker.transport.sdk_import import docker_runtime
+from pytest_ldb.engines.docker.transport.sdk_import import sdk_engine
 try:
-    docker_runtime()
+    sdk_engine()
 except Exception as error:
     print(type(error).__name__, *sorted(sys.modules.keys() & {"urllib3.contrib.socks"}))
 """

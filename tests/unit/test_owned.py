@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import pytest
 
-from pytest_ldb.lifecycle.owned import Maker
+from pytest_ldb.lifecycle.owned import OwnedServers
 from pytest_ldb.model.errors import EngineFailed, InstanceNotFound
 from pytest_ldb.model.request import CreateInstanceRequest, Scope
-from pytest_ldb.testing.fake.engine import FakeRuntime
+from pytest_ldb.testing.fake.engine import FakeEngine
 
 from .conftest import FAKE
 
@@ -25,8 +25,8 @@ class Guard:
         self.released = True
 
 
-class Failing(FakeRuntime):
-    """A runtime that creates nothing, at least not by now."""
+class Failing(FakeEngine):
+    """An engine that creates nothing, at least not by now."""
 
     def __init__(self, directory: Path, error: BaseException) -> None:
         super().__init__(directory)
@@ -47,19 +47,19 @@ def test_only_the_guard_waits_for_what_was_interrupted(
     tmp_path: Path, error: BaseException, released: bool
 ) -> None:
     """The engine may go on creating it when nobody listens to its answer any more."""
-    runtime = Failing(tmp_path, error)
-    image = runtime.image(FAKE.image, pull="missing", say=print)
+    engine = Failing(tmp_path, error)
+    image = engine.image(FAKE.image, pull="missing", say=print)
     request = CreateInstanceRequest(
         database_type=FAKE, image=FAKE.image, image_id=image.id, scope=Scope.free(bytes(32))
     )
-    maker = Maker(runtime, bytes(32), 1.0)
+    maker = OwnedServers(engine, bytes(32), 1.0)
     with pytest.raises(type(error)):
         maker.make(request, image, uuid4())
     maker.close()
-    assert [guard.released for guard in runtime.guards] == [released]
+    assert [guard.released for guard in engine.guards] == [released]
 
 
 def test_a_server_that_has_gone_is_told_by_its_whole_name(tmp_path: Path) -> None:
-    maker = Maker(FakeRuntime(tmp_path), b"secret", 1.0)
+    maker = OwnedServers(FakeEngine(tmp_path), b"secret", 1.0)
     with pytest.raises(InstanceNotFound, match=r"^ldb-shop-redis-1234: there is no such server"):
         maker.existing("ldb-shop-redis-1234")

@@ -1,4 +1,4 @@
-"""Whole runs of pytest on the fake runtime: what needs no real database to be seen."""
+"""Whole runs of pytest on the fake engine: what needs no real database to be seen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pytest_ldb.testing.fake.engine import FakeRuntime
+from pytest_ldb.testing.fake.engine import FakeEngine
 from pytest_ldb.testing.processes import wait_until
 
 GONE_WITHIN_S = 2.0
@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 import pytest
 from pytest_ldb import REDIS
-from pytest_ldb.testing.fake.engine import FakeRuntime
+from pytest_ldb.testing.fake.engine import FakeEngine
 
 HERE = Path(__file__).parent
 KIND = replace(
@@ -41,8 +41,8 @@ KIND = replace(
 def pytest_ldb_database_types():
     return [KIND]
 
-def pytest_ldb_runtime():
-    return FakeRuntime(HERE / "fake")
+def pytest_ldb_engine():
+    return FakeEngine(HERE / "fake")
 
 def pytest_ldb_instance_ready(instance):
     (HERE / f"ready-{os.getpid()}").write_text(instance.to_json())
@@ -66,16 +66,16 @@ def project(
     monkeypatch.setenv("XDG_STATE_HOME", str(pytester.path / "state"))
     pytester.makeconftest(CONFTEST)
     yield pytester
-    runtime = FakeRuntime(pytester.path / "fake")
-    for container in runtime.containers({}):
-        runtime.remove(container.id)
+    engine = FakeEngine(pytester.path / "fake")
+    for container in engine.containers({}):
+        engine.remove(container.id)
 
 
 @pytest.fixture
 def servers(project: pytest.Pytester) -> Callable[[], list[str]]:
     """Returns the names of the servers that there are."""
-    runtime = FakeRuntime(project.path / "fake")
-    return lambda: [container.name for container in runtime.containers({})]
+    engine = FakeEngine(project.path / "fake")
+    return lambda: [container.name for container in engine.containers({})]
 
 
 def records(project: pytest.Pytester) -> list[dict[str, Any]]:
@@ -490,10 +490,10 @@ def test_without_an_engine_tests_fail_or_are_skipped(
 ) -> None:
     project.makeconftest(
         CONFTEST.replace(
-            "    return FakeRuntime",
+            "    return FakeEngine",
             "    from pytest_ldb.model.errors import EngineUnavailable\n"
             "    raise EngineUnavailable('the engine', 'nobody is there')\n"
-            "    return FakeRuntime",
+            "    return FakeEngine",
         )
     )
     project.makepyfile("def test_it(ldb_fake): pass\ndef test_other(): pass")

@@ -1,4 +1,4 @@
-"""Find a server or create it, on the fake runtime."""
+"""Find a server or create it, on the fake engine."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import pytest
 from pytest_ldb.cli.inventory import run_beside
 from pytest_ldb.engines.protocol import Container, ContainerSpec, Image
 from pytest_ldb.lifecycle import shared as sharing
-from pytest_ldb.lifecycle.cache import Snapshots
+from pytest_ldb.lifecycle.cache import ServerCache
 from pytest_ldb.lifecycle.container_spec import container_spec, credentials_for
 from pytest_ldb.lifecycle.lease import Lease
 from pytest_ldb.lifecycle.readiness import ask
-from pytest_ldb.lifecycle.shared import Sharing
-from pytest_ldb.lifecycle.starter import Begun
+from pytest_ldb.lifecycle.shared import SharedServers
+from pytest_ldb.lifecycle.starter import PendingServer
 from pytest_ldb.model.database_type import DatabaseType
 from pytest_ldb.model.errors import (
     CommandFailed,
@@ -35,7 +35,7 @@ from pytest_ldb.model.errors import (
 )
 from pytest_ldb.model.instance import InstanceStatus
 from pytest_ldb.model.request import LABEL, CreateInstanceRequest, Scope
-from pytest_ldb.testing.fake.engine import FakeRuntime
+from pytest_ldb.testing.fake.engine import FakeEngine
 from pytest_ldb.testing.processes import wait_until
 
 from .conftest import FAKE
@@ -53,7 +53,7 @@ def running(script: str, **changes: Any) -> DatabaseType:
 class Run:
     """A run of pytest, as far as sharing is concerned."""
 
-    fake: FakeRuntime
+    fake: FakeEngine
     directory: Path
     id: str = field(default_factory=lambda: uuid4().hex[:8])
     recreate: bool = False
@@ -78,15 +78,15 @@ class Run:
         return self.fake.image(reference, pull="missing", say=self.said.append)
 
     @property
-    def snapshots(self) -> Snapshots:
-        return Snapshots(self.directory / "snapshots", SECRET, self.fake.engine, "never")
+    def cache(self) -> ServerCache:
+        return ServerCache(self.directory / "cache", SECRET, self.fake.url, "never")
 
     @property
-    def sharing(self) -> Sharing:
-        return Sharing(
-            runtime=self.fake,
+    def sharing(self) -> SharedServers:
+        return SharedServers(
+            engine=self.fake,
             secret=SECRET,
-            snapshots=self.snapshots,
+            cache=self.cache,
             directory=self.directory,
             timeout_s=self.timeout_s,
             recreate=self.recreate,
@@ -106,7 +106,7 @@ class Run:
 
 
 @pytest.fixture
-def make_run(fake: FakeRuntime, tmp_path: Path) -> Iterator[Callable[..., Run]]:
+def make_run(fake: FakeEngine, tmp_path: Path) -> Iterator[Callable[..., Run]]:
     runs: list[Run] = []
 
     def make(**changes: Any) -> Run:
@@ -123,7 +123,7 @@ def run(make_run: Callable[..., Run]) -> Run:
     return make_run()
 
 
-def only(fake: FakeRuntime) -> Container:
+def only(fake: FakeEngine) -> Container:
     (container,) = fake.containers({})
     return container
 
@@ -177,7 +177,7 @@ def test_a_kept_server_is_attached_to_by_the_next_run(make_run: Callable[..., Ru
     assert before.said == after.said == []
 
 
-def is_free(fake: FakeRuntime, lease: Lease) -> bool:
+def is_free(fake: FakeEngine, lease: Lease) -> bool:
     return run_beside(fake, lease.container, ["sh", "-c", 'ls "$LDB_HOME/leases"']) == ""
 
 
@@ -375,19 +375,17 @@ def test_whoever_attaches_to_a_server_that_was_ready_does_not_wait(run: Run) -> 
     assert second.ready_s < 0.1
 
 
-@pytest.mark.parametrize(("snapshots", "what"), [(False, "starting"), (True, "initialising")])
+@pytest.mark.parametrize(("cache", "what"), [(False, "starting"), (True, "initialising")])
 def test_of_all_who_wait_for_long_one_says_so(
     make_run: Callable[..., Run],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
-    snapshots: bool,
+    cache: bool,
     what: str,
 ) -> None:
     monkeypatch.setattr("pytest_ldb.util.progress.FIRST_S", 0.2)
     gate = tmp_path / "gate"
-    slow = running(
-        f"until [ -e {gate} ]; do sleep 0.05; done; exec redis-server", snapshots=snapshots
-    )
+    slow = running(f"until [ -e {gate} ]; do sleep 0.05; done; exec redis-server", cached=cache)
     runs = [make_run(id="cafe0123") for _ in range(3)]
     with ThreadPoolExecutor(3) as pool:
         leases = [pool.submit(run.obtain, slow) for run in runs]
@@ -430,7 +428,7 @@ def test_what_was_begun_is_known_before_it_is_ready_and_forgotten_if_it_fails(
     assert ours.begun == {"fake": begun}
     another = run.sharing
     run.leases.append(another.obtain(run.request(good), run.image(good.image)))
-    assert another.begun == {"fake": Begun(begun.instance, "attached", ANY)}
+    assert another.begun == {"fake": PendingServer(begun.instance, "attached", ANY)}
 
 
 SECRETIVE = {"credential_environment": {"SECRET": "{password}"}}

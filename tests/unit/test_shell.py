@@ -70,7 +70,7 @@ def test_the_greeting_tells_of_the_others() -> None:
         (b"cannot exec in a stopped container \xff\n", ShellLost, "cannot * container \ufffd"),
         (b"\n", ShellLost, ""),
         (
-            *(b'OCI runtime exec failed: exec: "sh": executable file not found in $PATH\n',),
+            *(b'OCI engine exec failed: exec: "sh": executable file not found in $PATH\n',),
             *(EngineFailed, 'OCI * "sh": executable file not found in $PATH'),
         ),
     ],

@@ -1,4 +1,4 @@
-"""A database filled once for all who use a server, and copies of it, on the fake runtime."""
+"""A database filled once for all who use a server, and copies of it, on the fake engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from pytest_ldb.engines.docker.transport.streams import local_shell
 from pytest_ldb.isolation import templates
-from pytest_ldb.isolation.factory import FreshDatabases
+from pytest_ldb.isolation.factory import DatabaseFactory
 from pytest_ldb.isolation.templates import Templates
 from pytest_ldb.lifecycle.external import external_lease
 from pytest_ldb.lifecycle.lease import Lease
@@ -20,7 +20,7 @@ from pytest_ldb.model.database import Database
 from pytest_ldb.model.database_type import DatabaseType
 from pytest_ldb.model.errors import CommandFailed, InvalidRequest, SetupFailed
 from pytest_ldb.model.setup import Setup
-from pytest_ldb.testing.fake.engine import FakeRuntime
+from pytest_ldb.testing.fake.engine import FakeEngine
 from pytest_ldb.testing.processes import wait_until
 from pytest_ldb.testing.servers import Servers
 
@@ -39,7 +39,7 @@ FOLDERS = replace(
 
 
 @pytest.fixture
-def servers(fake: FakeRuntime, tmp_path: Path) -> Iterator[Servers]:
+def servers(fake: FakeEngine, tmp_path: Path) -> Iterator[Servers]:
     started = Servers(fake, tmp_path)
     yield started
     started.close()
@@ -215,7 +215,7 @@ def test_a_type_that_loads_nothing_says_so(servers: Servers, tmp_path: Path) -> 
 
 
 def test_each_test_gets_a_copy(lease: Lease) -> None:
-    databases = FreshDatabases(lease, "ldb_x", obtain(lease, Setup(run=adding("thing", lease))))
+    databases = DatabaseFactory(lease, "ldb_x", obtain(lease, Setup(run=adding("thing", lease))))
     first, second = databases.make(), databases.make()
     assert (first.database, second.database) == ("ldb_x_0", "ldb_x_1")
     assert things(lease, "ldb_x_0") == things(lease, "ldb_x_1") == ["sealed", "thing"]
@@ -240,7 +240,7 @@ def test_numbers_are_used_again_and_those_of_templates_are_not(servers: Servers)
         lease.shell.run(["mkdir", "-p", f"db/{database.database}/thing"])
 
     template = obtain(lease, Setup(run=fill))
-    databases = FreshDatabases(lease, "any", template)
+    databases = DatabaseFactory(lease, "any", template)
     for _ in range(8):
         one, other = databases.make(), databases.make()
         assert (template, {one.database, other.database}) == ("0", {"1", "2"})
@@ -261,7 +261,7 @@ def test_the_number_of_a_template_stays_taken_when_its_maker_leaves(
 
 def test_kept_servers_forget_what_was_dropped(servers: Servers, lease: Lease) -> None:
     kept = replace(lease, outlives_run=True)
-    databases = FreshDatabases(kept, "ldb_x", None)
+    databases = DatabaseFactory(kept, "ldb_x", None)
     first, second = databases.make(), databases.make()
     databases.put_back(first)
     staying = servers.obtain(FOLDERS)

@@ -36,7 +36,7 @@ def test_the_header_says_what_was_asked_for(
 
 
 def test_the_header_does_not_guess_an_engine_that_a_hook_chooses() -> None:
-    assert header({}, chosen_engine=True) == "ldb: engine chosen by pytest_ldb_runtime"
+    assert header({}, chosen_engine=True) == "ldb: engine chosen by pytest_ldb_engine"
 
 
 def test_the_header_admits_that_the_engine_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 CHUNK_BYTES = 1 << 20
 PACKED = "data.tar"
-PLACE = "/.ldb-snapshot"
+PLACE = "/.ldb-cached"
 """Where an image has copies of data: not below a path that is a volume, as those are not kept."""
 
 

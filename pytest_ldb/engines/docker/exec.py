@@ -39,7 +39,7 @@ class EngineExecution:
         *,
         tty: bool,
     ) -> EngineExecution:
-        """Run a command, see ``Runtime.execute``."""
+        """Run a command, see ``Engine.execute``."""
         identity = api.exec_create(
             container,
             list(argv),

@@ -8,7 +8,7 @@ from contextlib import suppress
 from ...model.errors import EngineFailed, ShellLost
 from ...model.request import LABEL
 from ...util.detached import detached
-from ..protocol import Container, Runtime
+from ..protocol import Container, Engine
 
 TRIES = 20
 PAUSE_S = 0.25
@@ -32,12 +32,12 @@ class ProcessGuard:
 
     Args:
         identity: What the container's label says, the same for no other container.
-        runtime: The class of the runtime that it is in.
+        engine: The class of the engine that it is in.
         arguments: What that class is made with.
     """
 
-    def __init__(self, identity: str, runtime: type[Runtime], *arguments: str) -> None:
-        again = (identity, runtime.__module__, runtime.__name__, *arguments)
+    def __init__(self, identity: str, engine: type[Engine], *arguments: str) -> None:
+        again = (identity, engine.__module__, engine.__name__, *arguments)
         self._process = detached(_SCRIPT, *again)
 
     def release(self) -> None:
@@ -46,28 +46,28 @@ class ProcessGuard:
             self._process.communicate(b"released")
 
 
-def end_whatever_appears(runtime: Runtime, identity: str) -> None:
+def end_whatever_appears(engine: Engine, identity: str) -> None:
     """End the containers with this id of ours, even one only just being created.
 
     Volumes that were made for them hold what is half-initialised, so they are removed too.
     """
     ours = {f"{LABEL}id": identity}
     for _ in range(TRIES):
-        containers = runtime.containers(ours)
+        containers = engine.containers(ours)
         for container in containers:
-            _end(runtime, container)
+            _end(engine, container)
         if containers:
             break
         time.sleep(PAUSE_S)
     # Even if no container came: its process may have been killed between removing the two.
-    for volume in runtime.volumes(ours):
-        runtime.remove_volume(volume.name)
+    for volume in engine.volumes(ours):
+        engine.remove_volume(volume.name)
 
 
-def _end(runtime: Runtime, container: Container) -> None:
+def _end(engine: Engine, container: Container) -> None:
     """Others may have found a shared server meanwhile: then the last of them ends it."""
     if container.state != "running" or container.labels.get(f"{LABEL}shared") != "true":
-        runtime.remove(container.id)
+        engine.remove(container.id)
     elif container.labels[f"{LABEL}kept"] != "true":
         with suppress(ShellLost, EngineFailed):
-            runtime.shell(container.id, environment={}, ephemeral=True).close()
+            engine.shell(container.id, environment={}, ephemeral=True).close()

@@ -28,7 +28,7 @@ class ShellCommand:
 
     @classmethod
     def of(cls, environment: Mapping[str, str], *, ephemeral: bool) -> ShellCommand:
-        """Return the command; see ``Runtime.shell``."""
+        """Return the command; see ``Engine.shell``."""
         fixed = {"LDB_HOME": HOME, "LDB_EPHEMERAL": "1" if ephemeral else ""}
         script = scripts.script(scripts.SWITCH_OFF_CONTAINER)
         return cls(["sh", "-c", script], {**environment, **fixed})

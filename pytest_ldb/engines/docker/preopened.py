@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from .payloads import ShellCommand, execute
 
 
-class EarlyShells:
-    """Opens shells of kept servers, each in a thread, and hands out those that are asked for.
+class PreopenedShells:
+    """Opens shells of kept servers, each in a thread, and commands out those that are asked for.
 
     Args:
         path: The engine's socket.

@@ -40,7 +40,7 @@ __tracebackhide__ = errors.hidden
 REQUEST_TIMEOUT_S = 60
 
 
-class DockerRuntime:
+class SdkEngine:
     """Containers on the engine that ``DOCKER_HOST`` or the current Docker context names."""
 
     def __init__(self) -> None:
@@ -49,16 +49,16 @@ class DockerRuntime:
             knock(url)
             client = DockerClient.from_env(timeout=REQUEST_TIMEOUT_S, use_ssh_client=True)
         self.endpoint = Endpoint(url)
-        self.engine = url
+        self.url = url
         self._api = client.api
         self._network = self._own_network()
 
-    def __reduce__(self) -> tuple[type[DockerRuntime], tuple[()]]:
+    def __reduce__(self) -> tuple[type[SdkEngine], tuple[()]]:
         return type(self), ()
 
     def about(self) -> About:
         """Return what the engine says of itself."""
-        with _translated(f"the container engine at {self.engine}"):
+        with _translated(f"the container engine at {self.url}"):
             return about(self.endpoint, self._api.version(), self._api.info())
 
     def bind(self, chosen: str | None) -> str:

@@ -1,7 +1,7 @@
 """An engine on this machine, asked through its socket for what every run needs.
 
 Importing the Docker SDK, and taking it down at the end, takes half as long as starting a server
-from a snapshot. So what every run needs is done without it. Everything else, and everything that
+from a cached. So what every run needs is done without it. Everything else, and everything that
 goes wrong, is the SDK's.
 """
 
@@ -28,14 +28,14 @@ from .transport.streams import FramedLog, MultiplexedStream
 from .watch import UNKNOWN_EXIT, LogWatch, exit_code
 
 if TYPE_CHECKING:
-    from .preopened import EarlyShells
-    from .sdk_engine import DockerRuntime
+    from .preopened import PreopenedShells
+    from .sdk_engine import SdkEngine
 
 Opener = Callable[[str, str], socket.socket | None]
 """Opens a connection on which a log comes, from the engine's socket and a target."""
 
 
-class LocalRuntime:
+class SocketEngine:
     """Containers on an engine that listens on a Unix socket of this machine.
 
     Args:
@@ -43,14 +43,14 @@ class LocalRuntime:
         early: Shells that are open already.
     """
 
-    def __init__(self, url: str, early: EarlyShells | None = None) -> None:
-        self.engine = url
+    def __init__(self, url: str, early: PreopenedShells | None = None) -> None:
+        self.url = url
         self._endpoint = Endpoint(url)
         self._path = socket_of(url)
         self._early = early
 
-    def __reduce__(self) -> tuple[type[LocalRuntime], tuple[str]]:
-        return type(self), (self.engine,)
+    def __reduce__(self) -> tuple[type[SocketEngine], tuple[str]]:
+        return type(self), (self.url,)
 
     def bind(self, chosen: str | None) -> str:
         return self._endpoint.bind(chosen)
@@ -158,13 +158,13 @@ class LocalRuntime:
         return self._sdk.execute(container, argv, environment=environment, tty=tty)
 
     def guard(self, identity: str) -> Guard:
-        return ProcessGuard(identity, type(self), self.engine)
+        return ProcessGuard(identity, type(self), self.url)
 
     @cached_property
-    def _sdk(self) -> DockerRuntime:
-        from .transport.sdk_import import docker_runtime
+    def _sdk(self) -> SdkEngine:
+        from .transport.sdk_import import sdk_engine
 
-        return docker_runtime()
+        return sdk_engine()
 
     def _answer(self, method: str, target: str, content: object = None) -> Answer | None:
         try:

@@ -1,4 +1,4 @@
-"""What runs behind a container of the fake runtime: its keeper, and the one server that there is.
+"""What runs behind a container of the fake engine: its keeper, and the one server that there is.
 
 Both are started by the path of this file and without site-packages, so it imports nothing of ours.
 """

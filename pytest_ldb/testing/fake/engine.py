@@ -1,4 +1,4 @@
-"""Containers as files: a runtime for tests, which needs no engine and has a single image.
+"""Containers as files: an engine for tests, which needs no engine and has a single image.
 
 A container is a directory and, while it runs, a group of processes of this machine. Besides this
 machine's programs it has two of its own: a `redis-server`, which answers `PING`, and a `redis-cli`.
@@ -58,7 +58,7 @@ esac
 """
 
 
-class FakeRuntime:
+class FakeEngine:
     """Containers in a directory.
 
     Args:
@@ -67,7 +67,7 @@ class FakeRuntime:
 
     def __init__(self, directory: str | Path) -> None:
         self._directory = Path(directory).resolve()
-        self.engine = str(self._directory)
+        self.url = str(self._directory)
         self._volumes = Volumes(self._directory / "volumes")
         for name in ("bin", "images", "containers", "removed", "volumes"):
             (self._directory / name).mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -84,7 +84,7 @@ class FakeRuntime:
             if not reference.startswith((UNREACHABLE, "sha256:")):
                 path.write_text(reference)
         if not path.exists():
-            raise errors.ImageUnavailable(reference, "the fake runtime does not have it")
+            raise errors.ImageUnavailable(reference, "the fake engine does not have it")
         if path.is_dir():
             return self._remembered(path)
         text = path.read_text()

@@ -1,4 +1,4 @@
-"""The directory of a container of the fake runtime, read and waited for by any process."""
+"""The directory of a container of the fake engine, read and waited for by any process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Volumes of the fake runtime, and commands beside its servers."""
+"""Volumes of the fake engine, and commands beside its servers."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def local_engine() -> str | None:
     """Return the address of the engine that the SDK would use, if it is a socket of this machine.
 
     If this process is in a container of that engine, ports published on the loopback cannot be
-    reached. What to do then is left to the other runtime.
+    reached. What to do then is left to the other engine.
     """
     url = engine_address()
     if url is None or not url.startswith("unix:///"):

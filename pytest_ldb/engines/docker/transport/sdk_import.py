@@ -1,4 +1,4 @@
-"""The runtime that uses the Docker SDK, imported when something needs it.
+"""The engine that uses the Docker SDK, imported when something needs it.
 
 This may be in a thread, beside a test. The SDK imports requests, which imports urllib3's support of
 SOCKS, which warns where PySocks is missing. requests hides the warning by a filter. But filters
@@ -15,20 +15,20 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..sdk_engine import DockerRuntime
+    from ..sdk_engine import SdkEngine
 
 _SOCKS = "urllib3.contrib.socks"
 
 
-def docker_runtime() -> DockerRuntime:
-    """Return a runtime on the engine that ``DOCKER_HOST`` or the Docker context names.
+def sdk_engine() -> SdkEngine:
+    """Return an engine on the engine that ``DOCKER_HOST`` or the Docker context names.
 
     Raises:
         EngineUnavailable: No engine answers.
     """
     with _without_socks():
-        from ..sdk_engine import DockerRuntime
-    return DockerRuntime()
+        from ..sdk_engine import SdkEngine
+    return SdkEngine()
 
 
 @contextmanager

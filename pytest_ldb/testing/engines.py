@@ -1,4 +1,4 @@
-"""What every runtime must do."""
+"""What every engine must do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ..databases import REDIS
-from ..engines.protocol import Container, Exit, Runtime
+from ..engines.protocol import Container, Engine, Exit
 from ..lifecycle.readiness import ask
 from ..model.errors import EngineFailed, ImageUnavailable, NameTaken
 from ..model.instance import Address, InstanceStatus
@@ -33,20 +33,20 @@ UNREACHABLE = "localhost:1/ldb/absent:1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - for a moment
 
 
-class RuntimeContract(
+class EngineContract(
     ShellContract, ClientContract, ImageContract, LogContract, VolumeContract, ExecutionContract
 ):
-    """What every :class:`~pytest_ldb.engines.protocol.Runtime` must do.
+    """What every :class:`~pytest_ldb.engines.protocol.Engine` must do.
 
-    A test class for a runtime of your own::
+    A test class for an engine of your own::
 
-        class TestMyRuntime(RuntimeContract):
+        class TestMyRuntime(EngineContract):
             @pytest.fixture(scope="class")
             @classmethod
-            def make_runtime(cls):
+            def make_engine(cls):
                 return MyRuntime  # called in other processes too, so it must be picklable
 
-            def pause(self, runtime, container):
+            def pause(self, engine, container):
                 ...  # the one thing about containers that pytest-ldb never does
 
     Attributes:
@@ -60,43 +60,43 @@ class RuntimeContract(
 
     @pytest.fixture(scope="class")
     @classmethod
-    def make_runtime(cls) -> Callable[[], Runtime]:
-        """Return what makes the runtime, in this process and in others."""
+    def make_engine(cls) -> Callable[[], Engine]:
+        """Return what makes the engine, in this process and in others."""
         raise NotImplementedError
 
-    def pause(self, runtime: Any, container: str) -> None:
+    def pause(self, engine: Any, container: str) -> None:
         """Pause a container."""
         raise NotImplementedError
 
     @pytest.fixture(scope="class")
     @classmethod
-    def containers(cls, make_runtime: Callable[[], Runtime]) -> Iterator[Containers]:
+    def containers(cls, make_engine: Callable[[], Engine]) -> Iterator[Containers]:
         """Containers of the image."""
-        made = Containers(make_runtime(), cls.image)
+        made = Containers(make_engine(), cls.image)
         yield made
         made.close()
 
     @pytest.fixture
-    def runtime(self, containers: Containers) -> Runtime:
-        """The runtime under test."""
-        return containers.runtime
+    def engine(self, containers: Containers) -> Engine:
+        """The engine under test."""
+        return containers.engine
 
-    def test_an_image_keeps_its_id(self, runtime: Runtime) -> None:
-        once = runtime.image(self.image, pull="missing", say=print)
-        again = runtime.image(self.image, pull="never", say=print)
+    def test_an_image_keeps_its_id(self, engine: Engine) -> None:
+        once = engine.image(self.image, pull="missing", say=print)
+        again = engine.image(self.image, pull="never", say=print)
         assert once == again
 
     @pytest.mark.parametrize("pull", ["never", "missing", "always"])
-    def test_an_image_that_cannot_be_had_is_unavailable(self, runtime: Runtime, pull: str) -> None:
+    def test_an_image_that_cannot_be_had_is_unavailable(self, engine: Engine, pull: str) -> None:
         with pytest.raises(ImageUnavailable) as caught:
-            runtime.image(UNREACHABLE, pull=pull, say=print)
+            engine.image(UNREACHABLE, pull=pull, say=print)
         assert UNREACHABLE in str(caught.value)
 
     def test_a_new_container_waits_to_be_started(self, containers: Containers) -> None:
         spec = containers.spec(labels={"some": "label"})
-        identity = containers.runtime.create(spec)
+        identity = containers.engine.create(spec)
         found = containers.existing(identity)
-        image = containers.runtime.image(self.image, pull="never", say=print)
+        image = containers.engine.image(self.image, pull="never", say=print)
         assert (found.id, found.name, found.state) == (identity, spec.name, "created")
         assert (found.exit_code, found.address, found.image_id) == (None, None, image.id)
         assert spec.labels.items() <= found.labels.items()
@@ -128,11 +128,11 @@ class RuntimeContract(
 
     def test_a_container_is_found_by_its_exact_name_or_id(self, containers: Containers) -> None:
         spec = containers.spec()
-        identity = containers.runtime.create(spec)
+        identity = containers.engine.create(spec)
         found = containers.existing(identity)
-        assert containers.runtime.find(spec.name) == found
-        assert containers.runtime.find(spec.name[:-1]) is None
-        assert containers.runtime.find(f"{spec.name}x") is None
+        assert containers.engine.find(spec.name) == found
+        assert containers.engine.find(spec.name[:-1]) is None
+        assert containers.engine.find(f"{spec.name}x") is None
 
     def test_containers_are_found_by_all_their_labels(self, containers: Containers) -> None:
         one = containers.create(labels={"colour": "red", "size": "one"})
@@ -140,7 +140,7 @@ class RuntimeContract(
 
         def found(**labels: str) -> set[str]:
             wanted = {BATCH: containers.batch, **labels}
-            return {container.id for container in containers.runtime.containers(wanted)}
+            return {container.id for container in containers.engine.containers(wanted)}
 
         assert found(size="one") == {one, other}
         assert found(size="one", colour="red") == {one}
@@ -148,57 +148,57 @@ class RuntimeContract(
         assert found(colour="re") == found(colour="red", size="two") == found(shape="") == set()
 
     def test_only_one_of_many_gets_a_name(
-        self, containers: Containers, make_runtime: Callable[[], Runtime]
+        self, containers: Containers, make_engine: Callable[[], Engine]
     ) -> None:
         spec = containers.spec()
 
-        def create(runtime: Runtime) -> str:
+        def create(engine: Engine) -> str:
             try:
-                return runtime.create(spec)
+                return engine.create(spec)
             except NameTaken:
                 return ""
 
-        runtimes = [make_runtime() for _ in range(4)]
-        with ThreadPoolExecutor(len(runtimes)) as pool:
-            identities = list(filter(None, pool.map(create, runtimes)))
+        engines = [make_engine() for _ in range(4)]
+        with ThreadPoolExecutor(len(engines)) as pool:
+            identities = list(filter(None, pool.map(create, engines)))
         assert [containers.existing(spec.name).id] == identities
         with pytest.raises(NameTaken, match=spec.name):
-            containers.runtime.create(spec)
+            containers.engine.create(spec)
 
     def test_every_verb_may_be_repeated(self, containers: Containers) -> None:
-        runtime, name = containers.runtime, containers.serve().name
-        runtime.start(name).close()
-        runtime.unpause(name)
+        engine, name = containers.engine, containers.serve().name
+        engine.start(name).close()
+        engine.unpause(name)
         assert containers.existing(name).state == "running"
-        runtime.stop(name)
-        runtime.stop(name)
+        engine.stop(name)
+        engine.stop(name)
         assert containers.existing(name).state == "exited"
-        runtime.remove(name)
-        runtime.remove(name)
-        runtime.stop(name)
-        assert runtime.find(name) is None
+        engine.remove(name)
+        engine.remove(name)
+        engine.stop(name)
+        assert engine.find(name) is None
 
-    def test_what_is_not_there_is_an_error(self, runtime: Runtime) -> None:
-        for verb in (runtime.start, runtime.watch, runtime.log, runtime.unpause):
+    def test_what_is_not_there_is_an_error(self, engine: Engine) -> None:
+        for verb in (engine.start, engine.watch, engine.log, engine.unpause):
             with pytest.raises(EngineFailed):
                 verb("ldb-contract-absent")
 
     def test_a_stopped_container_may_be_started_again(self, containers: Containers) -> None:
         identity = containers.serve().id
-        containers.runtime.stop(identity)
+        containers.engine.stop(identity)
         stopped = containers.existing(identity)
         assert (stopped.state, stopped.exit_code, stopped.address) == ("exited", 0, None)
         assert _status(stopped) is InstanceStatus.STOPPED
-        containers.wait_for(identity, containers.runtime.start(identity))
+        containers.wait_for(identity, containers.engine.start(identity))
         assert containers.existing(identity).state == "running"
 
     def test_a_paused_container_goes_on(self, containers: Containers) -> None:
         found = containers.serve()
-        self.pause(containers.runtime, found.id)
+        self.pause(containers.engine, found.id)
         paused = containers.existing(found.id)
         assert paused.state == "paused"
         assert _status(paused) is InstanceStatus.STOPPED
-        containers.runtime.unpause(found.id)
+        containers.engine.unpause(found.id)
         running = containers.existing(found.id)
         assert running == found
         assert running.address is not None
@@ -232,10 +232,10 @@ class RuntimeContract(
     ) -> None:
         identity, first = containers.run("echo early; exec sleep 60")
         wait_until(lambda: "early" in first.log(10), ENDS_S, "nothing in the log")
-        later = containers.runtime.watch(identity)
+        later = containers.engine.watch(identity)
         wait_until(lambda: "early" in later.log(10), ENDS_S, "nothing in the log")
         assert first.ended(0.0) is later.ended(0.0) is None
-        containers.runtime.remove(identity)
+        containers.engine.remove(identity)
         assert first.ended(ENDS_S) == later.ended(ENDS_S) == Exit(code=137, out_of_memory=False)
         first.close()
         later.close()
@@ -243,7 +243,7 @@ class RuntimeContract(
     def test_a_command_that_does_not_exist_does_not_run(self, containers: Containers) -> None:
         identity = containers.create(command=("/ldb-contract/absent",))
         try:
-            watch = containers.runtime.start(identity)
+            watch = containers.engine.start(identity)
         except EngineFailed as error:
             said = str(error)
         else:  # The image's entrypoint could be run.
@@ -266,46 +266,46 @@ class RuntimeContract(
 
     def test_a_released_guard_ends_nothing(self, containers: Containers) -> None:
         spec = containers.spec()
-        guard = containers.runtime.guard(spec.labels[f"{LABEL}id"])
-        identity = containers.runtime.create(spec)
+        guard = containers.engine.guard(spec.labels[f"{LABEL}id"])
+        identity = containers.engine.create(spec)
         guard.release()
         assert containers.existing(spec.name).id == identity
 
     @pytest.mark.parametrize("state", ["absent", "created", "running", "exited"])
     def test_a_guard_removes_what_its_killed_process_left(
-        self, containers: Containers, make_runtime: Callable[[], Runtime], state: str
+        self, containers: Containers, make_engine: Callable[[], Engine], state: str
     ) -> None:
-        spec, runtime = containers.spec(), containers.runtime
-        process = guarding(make_runtime, spec.labels[f"{LABEL}id"])
+        spec, engine = containers.spec(), containers.engine
+        process = guarding(make_engine, spec.labels[f"{LABEL}id"])
         if state == "absent":  # It is only just being created.
             process.kill()
-        runtime.create(spec)
+        engine.create(spec)
         if state in ("running", "exited"):
-            runtime.start(spec.name).close()
+            engine.start(spec.name).close()
         if state == "exited":
-            runtime.stop(spec.name)
+            engine.stop(spec.name)
         process.kill()
         containers.wait_until_gone(spec.name)
 
     def test_a_guard_leaves_alone_what_another_process_created(
-        self, containers: Containers, make_runtime: Callable[[], Runtime]
+        self, containers: Containers, make_engine: Callable[[], Engine]
     ) -> None:
         """It has the same name: it is the server that both wanted."""
         ours, theirs = containers.spec(), containers.spec(labels=SHARED, auto_remove=True)
-        guarding(make_runtime, ours.labels[f"{LABEL}id"]).kill()
-        containers.runtime.create(replace(theirs, name=ours.name))
-        watch = containers.runtime.start(ours.name)
+        guarding(make_engine, ours.labels[f"{LABEL}id"]).kill()
+        containers.engine.create(replace(theirs, name=ours.name))
+        watch = containers.engine.start(ours.name)
         assert watch.ended(GUARDED_S) is None
         watch.close()
 
     def test_a_guard_leaves_a_shared_server_to_its_last_user(
-        self, containers: Containers, make_runtime: Callable[[], Runtime]
+        self, containers: Containers, make_engine: Callable[[], Engine]
     ) -> None:
         spec = containers.spec(labels=SHARED, auto_remove=True)
-        process = guarding(make_runtime, spec.labels[f"{LABEL}id"])
-        containers.runtime.create(spec)
-        watch = containers.runtime.start(spec.name)
-        user = holding(make_runtime, spec.name)
+        process = guarding(make_engine, spec.labels[f"{LABEL}id"])
+        containers.engine.create(spec)
+        watch = containers.engine.start(spec.name)
+        user = holding(make_engine, spec.name)
         process.kill()
         assert watch.ended(GUARDED_S) is None
         user.kill()
@@ -313,12 +313,12 @@ class RuntimeContract(
         watch.close()
 
     def test_a_guard_ends_a_shared_server_that_nobody_uses(
-        self, containers: Containers, make_runtime: Callable[[], Runtime]
+        self, containers: Containers, make_engine: Callable[[], Engine]
     ) -> None:
         spec = containers.spec(labels=SHARED, auto_remove=True)
-        process = guarding(make_runtime, spec.labels[f"{LABEL}id"])
-        containers.runtime.create(spec)
-        containers.runtime.start(spec.name).close()
+        process = guarding(make_engine, spec.labels[f"{LABEL}id"])
+        containers.engine.create(spec)
+        containers.engine.start(spec.name).close()
         process.kill()
         containers.wait_until_gone(spec.name)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ldb.lifecycle.cache import Snapshot, Snapshots
+from pytest_ldb.lifecycle.cache import CachedServer, ServerCache
 from pytest_ldb.model.credentials import user_secret
 from pytest_ldb.testing.processes import wait_until
 
@@ -44,7 +44,7 @@ MADE_WITHIN_S = 60.0
 
 
 class User:
-    """A user of their own, so that their snapshots are only these."""
+    """A user of their own, so that their cache are only these."""
 
     def __init__(self, project: Project, home: Path) -> None:
         self.project = project
@@ -56,21 +56,21 @@ class User:
         run.passed(passed)
         return [line for line in run.output.splitlines() if " in " in line and ": " in line]
 
-    def known(self) -> dict[str, Snapshot]:
+    def known(self) -> dict[str, CachedServer]:
         """Return what is written down, by type."""
-        texts = [path.read_text() for path in (self.state / "snapshots").glob("*.json")]
-        found = [Snapshot(**json.loads(text)) for text in texts]
-        return {snapshot.type: snapshot for snapshot in found}
+        texts = [path.read_text() for path in (self.state / "cache").glob("*.json")]
+        found = [CachedServer(**json.loads(text)) for text in texts]
+        return {cached.type: cached for cached in found}
 
-    def wait_for(self, count: int) -> dict[str, Snapshot]:
-        """Wait until there are so many snapshots, and nothing else of those who make them."""
-        wait_until(lambda: len(self.known()) == count, MADE_WITHIN_S, "there is no snapshot")
+    def wait_for(self, count: int) -> dict[str, CachedServer]:
+        """Wait until there are so many cache, and nothing else of those who make them."""
+        wait_until(lambda: len(self.known()) == count, MADE_WITHIN_S, "there is no cached")
         wait_until(lambda: not self.makers(), MADE_WITHIN_S, "it is still being made")
-        assert all(snapshot.image for snapshot in self.known().values()), self.known()
+        assert all(cached.image for cached in self.known().values()), self.known()
         return self.known()
 
     def containers(self) -> list[str]:
-        """Return the names of containers in which snapshots are being made."""
+        """Return the names of containers in which cache are being made."""
         label = f"label=pytest-ldb.user={self.label}"
         return docker("ps", "--all", "--filter", label, "--format", "{{.Names}}").split()
 
@@ -81,21 +81,21 @@ class User:
         return set(docker("inspect", "--format", form, *names).split()) if names else set()
 
     def images(self) -> list[str]:
-        """Return the ids of this user's snapshots."""
+        """Return the ids of this user's cache."""
         label = f"label=pytest-ldb.user={self.label}"
         return docker("images", "--no-trunc", "--quiet", "--filter", label).split()
 
     def makers(self) -> list[int]:
-        """Return the processes that make snapshots of this user."""
+        """Return the processes that make cache of this user."""
         return [
             int(path.name)
             for path in Path("/proc").iterdir()
-            if path.name.isdigit() and self._makes_snapshots(path)
+            if path.name.isdigit() and self._makes_cache(path)
         ]
 
     @property
     def label(self) -> str:
-        return Snapshots(self.state, user_secret(self.state), "").user
+        return ServerCache(self.state, user_secret(self.state), "").user
 
     def clean_up(self) -> None:
         """Remove what is left, whatever happened."""
@@ -106,7 +106,7 @@ class User:
         for image in self.images():
             docker("rmi", image)
 
-    def _makes_snapshots(self, process: Path) -> bool:
+    def _makes_cache(self, process: Path) -> bool:
         try:
             words = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
         except OSError:
@@ -116,16 +116,16 @@ class User:
 
 @pytest.fixture
 def user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, project: Project) -> Iterator[User]:
-    """A user whose snapshots are gone after the test."""
+    """A user whose cache are gone after the test."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("LDB_SNAPSHOTS", "always")
+    monkeypatch.setenv("LDB_CACHE", "always")
     user = User(project, tmp_path / "home")
     yield user
     user.clean_up()
 
 
 @pytest.mark.parametrize("arguments", [[], ["-n2"]], ids=["alone", "workers"])
-def test_the_second_run_starts_from_snapshots(user: User, arguments: list[str]) -> None:
+def test_the_second_run_starts_from_cache(user: User, arguments: list[str]) -> None:
     user.project.write("test_all.py", ALL_THREE)
     assert [line.split()[2] for line in user.run(*arguments, passed=3)] == ["created"] * 3
     assert set(user.wait_for(3)) == {"postgres", "mysql", "mongodb"}
@@ -169,8 +169,8 @@ def pytest_ldb_database_types():
 def test_a_damaged_one_is_replaced_and_nobody_notices(user: User) -> None:
     user.project.write("test_all.py", POSTGRES)
     user.run(passed=2)
-    (snapshot,) = user.wait_for(1).values()
-    _damage(snapshot, user)
+    (cached,) = user.wait_for(1).values()
+    _damage(cached, user)
     (line,) = user.run("-n2", passed=2)
     assert "created" in line
     wait_until(lambda: len(user.known()) == 1, MADE_WITHIN_S, "it is not made anew")
@@ -181,20 +181,20 @@ def test_a_damaged_one_is_replaced_and_nobody_notices(user: User) -> None:
 def test_an_image_of_somebody_else_with_its_name_is_not_used(user: User) -> None:
     user.project.write("test_all.py", POSTGRES)
     user.run(passed=2)
-    (snapshot,) = user.wait_for(1).values()
-    docker("tag", os.environ["LDB_REDIS_IMAGE"], f"pytest-ldb-snapshot:{snapshot.key}")
+    (cached,) = user.wait_for(1).values()
+    docker("tag", os.environ["LDB_REDIS_IMAGE"], f"pytest-ldb-cached:{cached.key}")
     try:
         (line,) = user.run(passed=2)
         assert "restored" in line
     finally:
-        docker("rmi", f"pytest-ldb-snapshot:{snapshot.key}")
+        docker("rmi", f"pytest-ldb-cached:{cached.key}")
 
 
 def test_durable_servers_and_never_start_as_before(user: User) -> None:
     user.project.write("test_all.py", POSTGRES)
     user.run(passed=2)
     user.wait_for(1)
-    for option in ("--ldb-durable", "--ldb-snapshots=never"):
+    for option in ("--ldb-durable", "--ldb-cache=never"):
         (line,) = user.run(option, passed=2)
         assert "created" in line
     assert len(user.known()) == 1
@@ -212,8 +212,8 @@ def test_whoever_makes_it_may_be_killed_at_any_time(user: User) -> None:
             os.kill(process, signal.SIGKILL)
         wait_until(lambda: not user.containers(), 10.0, "its container is still there")
         assert used.isdisjoint(docker("volume", "ls", "--quiet").split())
-        for key in [snapshot.key for snapshot in user.known().values()]:
-            (user.state / "snapshots" / f"{key}.json").unlink()
+        for key in [cached.key for cached in user.known().values()]:
+            (user.state / "cache" / f"{key}.json").unlink()
     user.run(passed=2)
     user.wait_for(1)
     assert len(user.images()) == 1, "what was left is not removed"
@@ -226,18 +226,17 @@ def test_a_run_does_not_wait_for_it(user: User) -> None:
     user.wait_for(1)
 
 
-def _damage(snapshot: Snapshot, user: User) -> None:
+def _damage(cached: CachedServer, user: User) -> None:
     """Replace the image by one without a file that the server needs; the id is what it is."""
-    name = f"ldb-damage-{snapshot.key}"
+    name = f"ldb-damage-{cached.key}"
     remove = (
-        "cd /.ldb-snapshot/0 && tar --delete -f data.tar "
-        "$(tar -tf data.tar | grep global/pg_control)"
+        "cd /.ldb-cached/0 && tar --delete -f data.tar $(tar -tf data.tar | grep global/pg_control)"
     )
-    docker("run", "--name", name, "--entrypoint", "sh", snapshot.image, "-c", remove)
-    entrypoint = docker("inspect", "--format", "{{json .Config.Entrypoint}}", snapshot.image)
+    docker("run", "--name", name, "--entrypoint", "sh", cached.image, "-c", remove)
+    entrypoint = docker("inspect", "--format", "{{json .Config.Entrypoint}}", cached.image)
     change = f"ENTRYPOINT {entrypoint.strip()}"
     image = docker("commit", "--change", change, "--change", 'CMD ["postgres"]', name).strip()
     docker("rm", "--force", "--volumes", name)
-    file = user.state / "snapshots" / f"{snapshot.key}.json"
+    file = user.state / "cache" / f"{cached.key}.json"
     told = json.loads(file.read_text())
     file.write_text(json.dumps({**told, "image": image}))
