@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
+import shlex
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mirror import APT, KEYRING, credentials, mirror, update, way_to_mirrors
+from settings import download
 from steps import Failure, run, step
 
-APT = Path("/etc/apt")
 POLICY = Path("/usr/sbin/policy-rc.d")
 UNATTENDED = {"DEBIAN_FRONTEND": "noninteractive"}
-DEFAULT_MIRROR = "http://deb.debian.org/debian"
 # Two builds at once may each miss something, and apt-get can only be run once at a time.
 _installing = threading.Lock()
 
@@ -38,13 +38,13 @@ def install(*packages: str, optional: tuple[str, ...] = ()) -> None:
     if not may_install():
         raise Failure(
             f"{', '.join(packages)} cannot be installed: that takes root on Debian. Install what "
-            "is missing, or use a machine that reaches Docker Hub at registry-1.docker.io."
+            "is missing, or use a machine that reaches Docker Hub."
         )
     with step(f"installed {', '.join(packages)}"), _services_kept_down():
-        run("apt-get", "update")
+        update()
         known = [name for name in optional if run("apt-cache", "search", "-n", f"^{name}$")]
         options = ("--yes", "--no-install-recommends")
-        run("apt-get", "install", *options, *packages, *known, env=UNATTENDED)
+        download(APT, "apt-get", "install", *options, *packages, *known, env=UNATTENDED)
 
 
 @contextmanager
@@ -61,19 +61,38 @@ def _services_kept_down() -> Iterator[None]:
         POLICY.unlink()
 
 
-def write_debian(suite: str, tar: Path) -> None:
-    """Write the files of a small Debian system, from this machine's mirror."""
+def write_debian(suite: str, packages: Iterable[str], hook: Path | None, tar: Path) -> None:
+    """Write the files of a small Debian system with these packages, from this machine's mirror.
+
+    The hook is a program that prepares the system for its packages; it gets the system's path.
+    """
     require(mmdebstrap="mmdebstrap")
-    if not Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists():
-        install("debian-archive-keyring")
-    run("mmdebstrap", *DEBIAN_OPTIONS, *_apt_options(), suite, str(tar), _mirror())
+    with _installing:
+        if not KEYRING.exists():
+            install("debian-archive-keyring")
+        source = mirror().source(suite)
+    settings = tar.with_suffix(".apt.conf")
+    settings.write_text(way_to_mirrors() + credentials())
+    options = [*DEBIAN_OPTIONS, f"--include={','.join(packages)}", *_only_while_built(settings)]
+    if hook is not None:
+        options += [f"--essential-hook={hook}"]
+    download(APT, "mmdebstrap", *options, suite, str(tar), source)
+
+
+def _only_while_built(settings: Path) -> list[str]:
+    """The options that make mmdebstrap use settings of apt which the image must not keep."""
+    # The name sorts behind that of mmdebstrap's own file: the machine's settings win.
+    target = '"$1/etc/apt/apt.conf.d/99pytest-ldb"'
+    return [
+        f"--setup-hook=install --mode=600 {shlex.quote(str(settings))} {target}",
+        f"--customize-hook=rm {target}",
+    ]
 
 
 # These decide what is in the image, and so they are part of its identity; the mirror is not.
 DEBIAN_OPTIONS = (
     "--variant=apt",
     "--components=main",
-    "--include=passwd,tzdata",
     '--aptopt=APT::Install-Recommends "false"',
     '--aptopt=Acquire::Languages "none"',
     '--aptopt=Acquire::Retries "3"',
@@ -83,19 +102,3 @@ DEBIAN_OPTIONS = (
     "--dpkgopt=path-exclude=/usr/share/man/*",
     "--dpkgopt=path-exclude=/usr/share/locale/*",
 )
-
-
-def _mirror() -> str:
-    """The Debian mirror that this machine's own packages come from."""
-    files = [APT / "sources.list", *sorted((APT / "sources.list.d").glob("*"))]
-    text = "\n".join(file.read_text() for file in files if file.is_file())
-    active = re.sub(r"#.*", "", text)
-    found = re.search(r"https?://\S+/debian/?(?=\s)", active)
-    return found.group() if found else DEFAULT_MIRROR
-
-
-def _apt_options() -> list[str]:
-    """How this machine reaches its mirror, and how old it lets the mirror's lists be."""
-    wanted = re.compile(r"Acquire::(Check-(Valid-Until|Date)|https?::Proxy|https?::No-Cache) ")
-    lines = run("apt-config", "dump").splitlines()
-    return [f"--aptopt={line}" for line in lines if wanted.match(line)]

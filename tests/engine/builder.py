@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import shutil
 import tempfile
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bootstrap import write_debian
-from dockerd import docker
-from recipes import FOLDER, Recipe, debian_identity, debian_reference
+from dockerd import docker, pull
+from recipes import FOLDER, Recipe
 from steps import Failure, run, say, step
 
-REGISTRY = "https://registry-1.docker.io/v2/"
-REGISTRY_PATIENCE_S = 2.0
+# Ample for a large image; where no registry answers, engines give up by themselves within 30 s.
 PULL_TIMEOUT_S = 600.0
 LABEL = "tests-engine.identity"
 BUILDS_AT_ONCE = 2
 _locks: dict[str, threading.Lock] = {}
+_pulling = threading.Lock()
+_no_pull = threading.Event()
 
 
 def find(recipes: Iterable[Recipe]) -> dict[str, str]:
@@ -49,40 +47,25 @@ def provide(recipes: Iterable[Recipe]) -> dict[str, str]:
 
 
 def _provide(recipe: Recipe) -> str:
-    found = find([recipe])
-    if not found and registry_answers():
-        found = _pull(recipe)
+    found = find([recipe]) or _pull(recipe)
     return found.get(recipe.name) or _build(recipe)
 
 
-@functools.cache
-def registry_answers() -> bool:
-    """Whether Docker Hub can be reached from here within a moment; any answer counts."""
-    answered = threading.Event()
-
-    def ask() -> None:
-        try:
-            urllib.request.urlopen(REGISTRY, timeout=REGISTRY_PATIENCE_S).close()
-            answered.set()
-        except urllib.error.HTTPError:
-            answered.set()  # It wants credentials: it is there.
-        except OSError:
-            return
-
-    # Looking up a name knows no timeout, so it is done where nobody waits for it.
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(REGISTRY_PATIENCE_S)
-    return answered.is_set()
-
-
 def _pull(recipe: Recipe) -> dict[str, str]:
-    try:
-        with step(f"pulled {recipe.official}"):
-            docker("pull", "--quiet", recipe.official, timeout_s=PULL_TIMEOUT_S)
-    except Failure as failure:
-        say(f"{recipe.official} cannot be pulled, so an equivalent is built. {failure}")
-        return {}
+    """Pull the official image, unless a pull has failed before: where none is to be had, one waits.
+
+    Only the engine knows how it reaches registries, so it is not asked in another way.
+    """
+    with _pulling:
+        if _no_pull.is_set():
+            return {}
+        try:
+            with step(f"pulled {recipe.official}"):
+                pull(recipe.official, timeout_s=PULL_TIMEOUT_S)
+        except Failure as failure:
+            _no_pull.set()
+            say(f"{recipe.official} cannot be pulled, so equivalents are built. {failure}")
+            return {}
     return {recipe.name: recipe.official}
 
 
@@ -94,7 +77,7 @@ def _build(recipe: Recipe) -> str:
         if recipe.parent:
             _build(recipe.parent)
         else:
-            _import_debian(recipe.suite)
+            _import_debian(recipe)
         with tempfile.TemporaryDirectory(prefix="pytest-ldb-engine-") as name:
             context = Path(name)
             shutil.copytree(FOLDER / recipe.folder, context, dirs_exist_ok=True)
@@ -107,33 +90,32 @@ def _build(recipe: Recipe) -> str:
 
 
 def _build_command(recipe: Recipe) -> list[str]:
-    # The host's network reaches the mirror the way the host does.
+    # Nothing is downloaded in a build: a container has none of this machine's settings.
     # A step that fails leaves no container behind.
-    command = ["build", "--quiet", "--network=host", "--force-rm", f"--tag={recipe.reference}"]
+    command = ["build", "--quiet", "--network=none", "--force-rm", f"--tag={recipe.reference}"]
     command += [f"--label={LABEL}={recipe.identity}"]
     if recipe.parent is None:
-        command += [f"--build-arg=SUITE={recipe.suite}"]
+        command += [f"--build-arg=SYSTEM={recipe.system}"]
     return command + [f"--build-arg={name}={value}" for name, value in recipe.arguments.items()]
 
 
-def _import_debian(suite: str) -> None:
-    reference, identity = debian_reference(suite), debian_identity(suite)
-    with _locks.setdefault(reference, threading.Lock()):
-        if _labels([reference]).get(reference, {}).get(LABEL) == identity:
-            return
-        with (
-            step(f"imported {reference}"),
-            tempfile.TemporaryDirectory(prefix="pytest-ldb-engine-") as name,
-        ):
-            tar = Path(name) / "debian.tar"
-            write_debian(suite, tar)
-            docker(
-                "import",
-                f"--change=LABEL {LABEL}={identity}",
-                '--change=CMD ["bash"]',
-                str(tar),
-                reference,
-            )
+def _import_debian(recipe: Recipe) -> None:
+    """Make the Debian system that the image is built on, unless it is there."""
+    if _labels([recipe.system]).get(recipe.system, {}).get(LABEL) == recipe.system_identity:
+        return
+    with (
+        step(f"imported {recipe.system}"),
+        tempfile.TemporaryDirectory(prefix="pytest-ldb-engine-") as name,
+    ):
+        tar = Path(name) / "debian.tar"
+        write_debian(recipe.suite, recipe.system_packages, recipe.system_hook, tar)
+        docker(
+            "import",
+            f"--change=LABEL {LABEL}={recipe.system_identity}",
+            '--change=CMD ["bash"]',
+            str(tar),
+            recipe.system,
+        )
 
 
 def _labels(references: Iterable[str]) -> dict[str, dict[str, str]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bootstrap import install, may_install
 from processes import Process, processes
+from settings import DOCKER, download
 from steps import Failure, last_lines, run, say, state_directory, step
 
 START_TIMEOUT_S = 60.0
@@ -50,6 +51,11 @@ def docker(*arguments: str, timeout_s: float | None = None) -> str:
     """Run `docker` and return what it printed."""
     # The older builder is the one that every engine and every packaging of the tool has.
     return run("docker", *arguments, timeout_s=timeout_s, env={"DOCKER_BUILDKIT": "0"})
+
+
+def pull(reference: str, *, timeout_s: float) -> None:
+    """Let the engine pull an image; it decides from where, and by which settings."""
+    download(DOCKER, "docker", "pull", "--quiet", reference, timeout_s=timeout_s)
 
 
 def answers() -> bool:

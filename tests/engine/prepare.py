@@ -15,10 +15,14 @@ one: docker.io is installed if need be, dockerd is started in the background, an
 engine left behind does not stop it. Its log and what is known about it are in
 ~/.local/state/pytest-ldb/engine (or below $XDG_STATE_HOME).
 
-The images are the official ones where Docker Hub answers. Elsewhere they are built: from packages
-of Debian, of PyPI (MongoDB's server) and of npm (its shell), with entrypoints that keep the
-promises of the official images. They are called localhost/pytest-ldb/<database>:<version>, carry a
-digest of all they were made of, and are built again only if that changes.
+The images are the official ones where the engine can pull them. Elsewhere they are built: from
+packages of Debian, of PyPI (MongoDB's server) and of npm (its shell), with entrypoints that keep
+the promises of the official images. They are called localhost/pytest-ldb/<database>:<version>,
+carry a digest of all they were made of, and are built again only if that changes.
+
+All downloads are made on this machine, none in a container: by apt (and mmdebstrap for it), pip,
+npm and the engine, with the settings that these find by themselves. So the mirrors, certificates
+and proxies are those that this machine is set up for. A download that fails shows the settings.
 
 Several of these may run at once. Standard output has what --env or the command prints, and nothing
 else. Variables that are set already keep their values. An engine that was started stays until

