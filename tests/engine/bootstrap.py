@@ -86,6 +86,8 @@ def _only_while_built(settings: Path) -> list[str]:
     return [
         f"--setup-hook=install --mode=600 {shlex.quote(str(settings))} {target}",
         f"--customize-hook=rm {target}",
+        # An address may carry a password.
+        '--customize-hook=sed --in-place "s#://[^/@ ]*@#://#" "$1/etc/apt/sources.list"',
     ]
 
 
