@@ -14,7 +14,7 @@ from ..lifecycle.cache import ServerCache
 from ..lifecycle.commands import Lifecycle
 from ..lifecycle.owned import OwnedServers
 from ..lifecycle.planner import Planner
-from ..model.credentials import state_directory, user_mark, user_secret
+from ..model.credentials import UserIdentity, state_directory
 from ..model.database import Database
 from ..model.database_type import DatabaseType
 from ..model.errors import InvalidRequest
@@ -44,40 +44,42 @@ class Context:
         return SdkEngine()
 
     @cached_property
-    def secret(self) -> bytes:
-        """The user's."""
-        return user_secret(self.state)
+    def identity(self) -> UserIdentity:
+        """The user."""
+        return UserIdentity.load(self.state)
 
     @cached_property
     def inventory(self) -> Inventory:
         """Which servers there are."""
-        return Inventory(self.engine, self.secret, user_mark(self.secret))
+        return Inventory(self.engine, self.identity)
 
     @cached_property
     def lifecycle(self) -> Lifecycle:
         """The seven commands."""
-        whose = {f"{LABEL}user": user_mark(self.secret)}
-        return Lifecycle(self.engine, self.planner, BUILTIN, self.secret, whose)
+        whose = {f"{LABEL}user": self.identity.mark}
+        return Lifecycle(self.planner, BUILTIN, whose)
 
     @cached_property
     def planner(self) -> Planner:
         """Decides what is started."""
-        return Planner(self.engine, self.settings, Scope.free(self.secret), say)
+        return Planner(
+            self.engine, self.settings, Scope.standalone(self.identity.mark), self.identity, say
+        )
 
     @cached_property
     def owned(self) -> OwnedServers:
         """Holds what is being created."""
-        return OwnedServers(self.engine, self.secret, self.settings.timeout_s)
+        return OwnedServers(self.engine, self.settings.timeout_s)
 
     @property
     def standalone(self) -> StandaloneServers:
         """Creates servers that stay."""
-        return StandaloneServers(self.engine, self.planner, self.owned)
+        return StandaloneServers(self.planner, self.owned)
 
     @cached_property
     def cache(self) -> ServerCache:
         """The cache of initialised servers."""
-        return ServerCache(self.state / "cache", self.secret, self.engine.url)
+        return ServerCache(self.state / "cache", self.identity.mark, self.engine.url)
 
     def servers(self, names: Iterable[str]) -> list[Server]:
         """Return the servers with these names, each once."""

@@ -53,7 +53,7 @@ def _findings(here: Context) -> Iterator[Finding]:
     yield Finding("python", OK, f"{platform.python_version()}, {platform.platform()}")
     yield from _variables()
     try:
-        _ = here.secret  # made, or read
+        _ = here.identity  # made, or read
         yield Finding("state", OK, str(here.state))
         for look in (_engine, _images, _cache, _servers):
             yield from look(here)
@@ -119,7 +119,7 @@ def _trial(here: Context, database_types: list[DatabaseType]) -> Iterator[Findin
     cheapest = min(
         database_types, key=lambda database_type: CHEAPEST_FIRST.index(database_type.name)
     )
-    yield from SelfTest(here.engine, here.planner, here.secret).findings(cheapest)
+    yield from SelfTest(here.planner).findings(cheapest)
 
 
 def _cache(here: Context) -> Iterator[Finding]:
@@ -143,6 +143,6 @@ def _servers(here: Context) -> Iterator[Finding]:
         yield Finding("leftover", NOTE, f"{leftover.what} {leftover.name}: {leftover.why}", remedy)
     for container in here.engine.containers({f"{LABEL}schema": ""}):
         user = container.labels.get(f"{LABEL}user", "unknown")
-        if user != here.inventory.user:
+        if user != here.identity.mark:
             fact = f"{container.name}, {container.state}, belongs to another user, {user}"
             yield Finding("others", OK, fact)

@@ -11,10 +11,11 @@ from functools import partial
 from typing import Any
 
 from ..engines.protocol import Container, Engine, Volume
-from ..lifecycle.container_spec import Ownership, instance_of
+from ..lifecycle.container_spec import Ownership, found_instance
+from ..model.credentials import UserIdentity
 from ..model.errors import AmbiguousName, CommandFailed, EngineFailed, InstanceNotFound, InUse
 from ..model.instance import Instance
-from ..model.request import LABEL, SCHEMA
+from ..model.request import LABEL, SCHEMA, container_name, server_name
 
 _ANONYMOUS = re.compile("[0-9a-f]{64}")
 
@@ -97,13 +98,11 @@ class Inventory:
 
     Args:
         engine: Where they live.
-        secret: The user's.
-        user: The user's mark.
+        identity: The user.
     """
 
     engine: Engine
-    secret: bytes
-    user: str
+    identity: UserIdentity
 
     def servers(self) -> list[Server]:
         """Return all of them, oldest first."""
@@ -122,12 +121,12 @@ class Inventory:
             InstanceNotFound: There is none.
             AmbiguousName: There are several.
         """
-        name = name.removeprefix("ldb-")
+        name = server_name(name)
         containers = self._containers()
-        exact = [found for found in containers if found.name == f"ldb-{name}"]
+        exact = [found for found in containers if found.name == container_name(name)]
         fitting = exact or [found for found in containers if _answers_to(found, name)]
         if len(fitting) > 1:
-            names = sorted(found.name.removeprefix("ldb-") for found in fitting)
+            names = sorted(server_name(found.name) for found in fitting)
             raise AmbiguousName(
                 name, f"{len(names)} servers answer to this", evidence="\n".join(names)
             )
@@ -137,14 +136,14 @@ class Inventory:
 
     def names(self) -> list[str]:
         """Return the names of all of them."""
-        return sorted(container.name.removeprefix("ldb-") for container in self._containers())
+        return sorted(server_name(container.name) for container in self._containers())
 
     def volumes(self, name: str = "") -> list[Volume]:
         """Return the volumes with data of all servers, or of a server that may be gone."""
-        found = self.engine.volumes({f"{LABEL}user": self.user})
+        found = self.engine.volumes({f"{LABEL}user": self.identity.mark})
         if not name:
             return list(found)
-        wanted = {name.removeprefix("ldb-"), name}
+        wanted = {server_name(name), name}
         known = (f"{LABEL}name", f"{LABEL}volume")
         return [volume for volume in found if wanted & {volume.labels[label] for label in known}]
 
@@ -158,10 +157,12 @@ class Inventory:
         return [volume for volume in self.volumes() if volume.name not in used]
 
     def _containers(self) -> Sequence[Container]:
-        return self.engine.containers({f"{LABEL}schema": SCHEMA, f"{LABEL}user": self.user})
+        return self.engine.containers(
+            {f"{LABEL}schema": SCHEMA, f"{LABEL}user": self.identity.mark}
+        )
 
     def _not_found(self, name: str) -> Exception:
-        foreign = self.engine.find(f"ldb-{name}")
+        foreign = self.engine.find(container_name(name))
         if foreign is not None:
             Ownership.of(foreign)
             return InstanceNotFound(
@@ -176,7 +177,7 @@ class Inventory:
     def _server(self, container: Container) -> Server:
         processes, size_bytes = self._look(container)
         return Server(
-            instance=instance_of(container, self.secret),
+            instance=found_instance(container, self.identity),
             ownership=Ownership.of(container),
             container=container,
             processes=processes,
@@ -234,7 +235,7 @@ def refuse_if_used(server: Server) -> None:
 
 
 def _answers_to(container: Container, text: str) -> bool:
-    name, identity = container.name.removeprefix("ldb-"), container.labels[f"{LABEL}id"]
+    name, identity = server_name(container.name), container.labels[f"{LABEL}id"]
     starts = re.search(rf"(^|-){re.escape(text)}", name)
     is_id = len(text) >= SHORTEST_ID and identity.startswith(text)
     return bool(text) and (starts is not None or is_id)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
-from ..engines.protocol import Container, Engine, Image
-from ..lifecycle.container_spec import container_spec, credentials_for
+from ..engines.protocol import Container, Engine
 from ..lifecycle.owned import OwnedServers
 from ..lifecycle.planner import Planner
 from ..model.database_type import DatabaseType
@@ -49,52 +48,49 @@ class SelfTest:
     """Starts a server that nobody needs, and tries with it what the others need.
 
     Args:
-        engine: The engine.
-        planner: Decides what is started.
-        secret: The password derives from it.
+        planner: Resolves it.
     """
 
-    engine: Engine
     planner: Planner
-    secret: bytes
 
     def findings(self, database_type: DatabaseType) -> Iterator[Finding]:
         """Try everything with a type whose image is there; nothing of it is left."""
         identity = uuid4()
-        request, image = self.planner.private(database_type, suffix="", image=None)
-        request = replace(request, own_name=f"doctor-{identity.hex[:8]}")
-        spec = container_spec(request, image, credentials_for(request, self.secret), identity)
-        spec = replace(spec, memory_volumes=image.volumes)
-        owned = OwnedServers(self.engine, self.secret, self.planner.settings.timeout_s)
+        server = self.planner.named(
+            self.planner.private(database_type, suffix=""), f"doctor-{identity.hex[:8]}"
+        )
+        paths = server.image.volumes
+        server = replace(server, spec=replace(server.spec, memory_volumes=paths))
+        owned = OwnedServers(self._engine, self.planner.settings.timeout_s)
         try:
-            address = owned.carry_out(spec, database_type, identity).address
+            address = owned.create(server, identity).address
             assert address
             yield Finding(
                 "publishing", OK, f"{database_type.name} answers on {address.host}:{address.port}"
             )
-            yield from self._try_container(owned.existing(spec.name), image)
+            yield from self._try_container(owned.existing(server.spec.name), paths)
         except LdbError as error:
             yield Finding.of("server", error)
         finally:
             owned.close()
 
-    def _try_container(self, container: Container, image: Image) -> Iterator[Finding]:
+    def _try_container(self, container: Container, paths: Sequence[str]) -> Iterator[Finding]:
         yield self._try_exec(container)
-        yield from self._try_memory(container, image)
+        yield from self._try_memory(container, paths)
         yield from self._look_at_disk(container)
         yield self._try_commit(container)
 
     def _try_exec(self, container: Container) -> Finding:
-        said = run_beside(self.engine, container.id, ["sh", "-c", "echo $((6 * 7))"]).strip()
+        said = run_beside(self._engine, container.id, ["sh", "-c", "echo $((6 * 7))"]).strip()
         if said == "42":
             return Finding("exec", OK, "run beside a server")
         remedy = "Its image must have `sh`, and the engine must allow `exec`."
         return Finding("exec", PROBLEM, f"do not run beside a server: {said}", remedy)
 
-    def _try_memory(self, container: Container, image: Image) -> Iterator[Finding]:
-        mounts = run_beside(self.engine, container.id, ["cat", "/proc/mounts"]).splitlines()
+    def _try_memory(self, container: Container, paths: Sequence[str]) -> Iterator[Finding]:
+        mounts = run_beside(self._engine, container.id, ["cat", "/proc/mounts"]).splitlines()
         kinds = {path: kind for _, path, kind, *_ in map(str.split, mounts)}
-        for path in image.volumes:
+        for path in paths:
             if kinds.get(path) == "tmpfs":
                 yield Finding("tmpfs", OK, f"data can be held in memory ({path})")
             else:
@@ -102,7 +98,7 @@ class SelfTest:
                 yield Finding("tmpfs", NOTE, f"{path} is not held in memory", remedy)
 
     def _look_at_disk(self, container: Container) -> Iterator[Finding]:
-        lines = run_beside(self.engine, container.id, ["df", "-Pk", "/"]).splitlines()
+        lines = run_beside(self._engine, container.id, ["df", "-Pk", "/"]).splitlines()
         with suppress(IndexError, ValueError):
             total, _, free = (int(number) * 1024 for number in lines[1].split()[1:4])
             fact = f"{free / 1e9:.0f} of {total / 1e9:.0f} GB are free where the engine keeps data"
@@ -115,10 +111,14 @@ class SelfTest:
     def _try_commit(self, container: Container) -> Finding:
         labels = {f"{LABEL}doctor": "true"}
         try:
-            self.engine.stop(container.id)
-            made = self.engine.remember(container.id, ["/etc"], labels, "pytest-ldb-doctor:trial")
-            self.engine.remove_image(made)
+            self._engine.stop(container.id)
+            made = self._engine.remember(container.id, ["/etc"], labels, "pytest-ldb-doctor:trial")
+            self._engine.remove_image(made)
         except LdbError as error:
             remedy = "Servers are initialised anew in every run (--ldb-cache=never)."
             return Finding("commit", NOTE, f"images cannot be made: {error.fact}", remedy)
         return Finding("commit", OK, "images can be made of servers")
+
+    @property
+    def _engine(self) -> Engine:
+        return self.planner.engine

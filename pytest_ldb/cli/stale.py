@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..engines.protocol import Engine
 from ..lifecycle.cache import ServerCache
-from ..lifecycle.cache_expiry import old_cache, unnamed_images
+from ..lifecycle.cache_expiry import old_entries, unnamed_images
 from ..model.instance import InstanceStatus
 from ..model.request import LABEL
 from ..util.locks import alone
@@ -77,13 +77,13 @@ class StaleResources:
             yield from self._of_cache()
 
     def _of_cache(self) -> Iterator[StaleResource]:
-        makers = {f"{LABEL}user": self.inventory.user, f"{LABEL}cached": ""}
+        makers = {f"{LABEL}user": self.inventory.identity.mark, f"{LABEL}cached": ""}
         for container in self.engine.containers(makers):
             # Servers made from a cached have the labels of its image, and more.
             if f"{LABEL}schema" not in container.labels:
                 remove = partial(self.engine.remove, container.id)
                 yield StaleResource("container", container.name, "nobody makes its cached", remove)
-        old = dict(old_cache(self.engine, self.cache))
+        old = dict(old_entries(self.engine, self.cache))
         for cached, why in old.items():
             forget = partial(self.cache.forget, cached.key)
             yield StaleResource("cached", cached.key, why, forget)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from uuid import uuid4
 
-from ..engines.protocol import Engine, Image, Volume
+from ..engines.protocol import Engine, Volume
 from ..lifecycle.container_spec import Ownership, volumes_for
 from ..lifecycle.owned import OwnedServers
-from ..lifecycle.planner import Planner
+from ..lifecycle.planner import Planner, ResolvedServer
 from ..model.database_type import DatabaseType
 from ..model.errors import InvalidRequest, NameTaken, VolumeUnusable
 from ..model.instance import Instance
-from ..model.request import LABEL, CreateInstanceRequest
+from ..model.request import LABEL, CreateInstanceRequest, container_name, server_name
 
 LONGEST_NAME = 100
 
@@ -25,12 +25,10 @@ class StandaloneServers:
     """Creates servers that stay.
 
     Args:
-        engine: Where they live.
         planner: Decides what is started.
         owned: Starts it.
     """
 
-    engine: Engine
     planner: Planner
     owned: OwnedServers
 
@@ -63,18 +61,18 @@ class StandaloneServers:
         if name:
             name = _checked(name)
             self._check_name(name)
-        request, found = self.planner.standalone(database_type, image=image, port=port)
-        if volume and not found.volumes:
+        server = self.planner.standalone(database_type, image=image, port=port)
+        paths = server.image.volumes
+        if volume and not paths:
             raise InvalidRequest(
                 database_type.name,
-                "nobody said where its data is",
-                remedy="Set `data_paths` of its type.",
+                "this database type does not define `data_paths`",
+                remedy="Set `data_paths` of the type, or leave out --volume.",
             )
-        for own_name in [name] if name else self._free_names(database_type, volume, found):
-            holder = (volume or f"ldb-{own_name}") if found.volumes else ""
-            named = replace(request, own_name=own_name, volume=holder)
+        for own_name in [name] if name else self._free_names(server, volume):
+            holder = (volume or container_name(own_name)) if paths else ""
             try:
-                return self._create(named, found)
+                return self._create(self.planner.named(server, own_name, volume=holder))
             except NameTaken:
                 if name:
                     raise
@@ -84,23 +82,25 @@ class StandaloneServers:
                     raise
         raise AssertionError("there is always another number")
 
-    def _create(self, request: CreateInstanceRequest, image: Image) -> Instance:
-        self._check_volumes(request, image)
-        instance = self.owned.make(request, image, uuid4())
+    def _create(self, server: ResolvedServer) -> Instance:
+        self._check_volumes(server)
+        instance = self.owned.create(server, uuid4())
         self.owned.let_go(instance.id)
         return instance
 
-    def _free_names(self, database_type: DatabaseType, volume: str, image: Image) -> Iterator[str]:
+    def _free_names(self, server: ResolvedServer, volume: str) -> Iterator[str]:
         """Yield names that no server has, and whose volumes hold no data from earlier."""
-        volumes = {there.name for there in self.engine.volumes({})}
+        volumes = {there.name for there in self._engine.volumes({})}
         for number in count(1):
-            name = database_type.name if number == 1 else f"{database_type.name}-{number}"
-            own = set() if volume else set(volumes_for(f"ldb-{name}", image.volumes).values())
-            if not own & volumes and self.engine.find(f"ldb-{name}") is None:
+            base = server.database_type.name
+            name = base if number == 1 else f"{base}-{number}"
+            container = container_name(name)
+            own = set() if volume else set(volumes_for(container, server.image.volumes).values())
+            if not own & volumes and self._engine.find(container) is None:
                 yield name
 
     def _check_name(self, name: str) -> None:
-        container = self.engine.find(f"ldb-{name}")
+        container = self._engine.find(container_name(name))
         if container is None:
             return
         Ownership.of(container)
@@ -110,9 +110,10 @@ class StandaloneServers:
             remedy=f"Start it (`pytest-ldb start {name}`), or choose another name.",
         )
 
-    def _check_volumes(self, request: CreateInstanceRequest, image: Image) -> None:
-        wanted = volumes_for(request.volume, image.volumes).values()
-        for volume in self.engine.volumes({}):
+    def _check_volumes(self, server: ResolvedServer) -> None:
+        request = server.request
+        wanted = volumes_for(request.volume, server.image.volumes).values()
+        for volume in self._engine.volumes({}):
             if volume.name in wanted:
                 self._check_volume(request, volume)
 
@@ -130,17 +131,21 @@ class StandaloneServers:
                 f"it holds data of {before}, which {now} cannot read",
                 remedy="Choose another one with --volume.",
             )
-        users = self.engine.containers({f"{LABEL}volume": request.volume})
+        users = self._engine.containers({f"{LABEL}volume": request.volume})
         if users:
             raise VolumeUnusable(
                 volume.name,
-                f"{users[0].name.removeprefix('ldb-')} has its data there",
+                f"{server_name(users[0].name)} has its data there",
                 remedy="Delete that server first (its data stays), or choose another volume.",
             )
 
+    @property
+    def _engine(self) -> Engine:
+        return self.planner.engine
+
 
 def _checked(name: str) -> str:
-    name = name.removeprefix("ldb-")
+    name = server_name(name)
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", name) or len(name) > LONGEST_NAME:
         raise InvalidRequest(
             repr(name),

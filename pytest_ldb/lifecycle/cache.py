@@ -1,13 +1,12 @@
-"""Which cache of initialised servers there are: images whose data is put into memory.
+"""The cache of initialised servers: images whose data is put into memory when a server starts.
 
-An image is used only if a file of this user says so, which is written when the image has been
-made from a server that was stopped cleanly, and when a server made from it has answered.
+An image is used only if a file of this user names it. The file is written after the image was made
+from a server that was stopped cleanly, and after a server made from it has answered.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import os
 import time
@@ -16,15 +15,15 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ..engines.protocol import Image
-from ..model.credentials import user_mark
 from ..model.errors import hidden
 from ..model.request import CreateInstanceRequest
+from ..util.files import write_atomically
+from .planner import ResolvedServer
 
 __tracebackhide__ = hidden
 
 SCHEMA = "1"
-"""Raised whenever a cached made by an older version must not be used by this one."""
+"""Raised whenever an entry made by an older version must not be used by this one."""
 
 DAY_S = 24 * 3600.0
 
@@ -34,15 +33,15 @@ CI = ("CI", "BUILD_NUMBER", "TF_BUILD")
 
 @dataclass(frozen=True, kw_only=True)
 class CachedServer:
-    """An initialised server, remembered.
+    """An entry of the cache.
 
     Args:
-        key: Tells what it answers: request, user, engine.
+        key: Of the request that it answers, for this user and engine.
         image: The id of the image that holds the data.
-        type: The type of database.
+        type: The database type.
         base: The reference that the request named.
         base_id: The id that this reference had.
-        engine: Where the image is.
+        engine: The address of the engine that has the image.
         failure: Why there is no image, if it could not be made.
     """
 
@@ -60,82 +59,79 @@ class ServerCache:
     """The cache of one user on one engine.
 
     Args:
-        directory: Where the user's files about them are.
-        secret: The user's; the passwords in the data derive from it.
+        directory: Where the user's files about it are.
+        user: The user's mark; passwords in the data derive from the same secret.
         engine: The address of the engine.
         mode: ``auto``, ``always`` (on machines for continuous integration too), or ``never``.
-        wanted: What :meth:`want` was told.
+        wanted: What :meth:`want` was given.
     """
 
     directory: Path
-    secret: bytes = field(repr=False)
+    user: str
     engine: str
     mode: str = "auto"
-    wanted: list[tuple[CreateInstanceRequest, Image]] = field(default_factory=list)
+    wanted: list[ResolvedServer] = field(default_factory=list)
 
     def find(self, request: CreateInstanceRequest) -> str | None:
         """Return the id of the image to use for a request, if there is one."""
         if self.mode == "never" or not request.cached:
             return None
-        cached = self.read(self.key(request))
-        if cached is None or not cached.image:
+        entry = self.read(self.key(request))
+        if entry is None or not entry.image:
             return None
         with suppress(OSError):
-            os.utime(self._file(cached.key))  # Those that nobody uses are removed some day.
-        return cached.image
+            os.utime(self._file(entry.key))  # Entries that are not used are removed in time.
+        return entry.image
 
-    def want(self, request: CreateInstanceRequest, image: Image) -> None:
-        """Have a cached made later, if that is worth it here."""
+    def want(self, server: ResolvedServer) -> None:
+        """Have an entry made after the run, if it is worth it on this machine."""
         here = self.mode == "always" or not any(os.environ.get(name) for name in CI)
-        if self.mode == "never" or not here or not request.cached or not image.volumes:
+        in_memory = server.request.cached and server.spec.memory_volumes
+        if self.mode == "never" or not here or not in_memory:
             return
-        if self.read(self.key(request)) is None:
-            self.wanted.append((request, image))
+        if self.read(self.key(server.request)) is None:
+            self.wanted.append(server)
 
-    def want_no_more(self, request: CreateInstanceRequest) -> None:
+    def want_no_more(self, server: ResolvedServer) -> None:
         """Take :meth:`want` back."""
-        self.wanted[:] = [wanted for wanted in self.wanted if wanted[0] is not request]
+        self.wanted[:] = [wanted for wanted in self.wanted if wanted is not server]
 
     def key(self, request: CreateInstanceRequest) -> str:
-        """Return what tells the cache of different requests apart, 16 hex digits."""
-        told = json.dumps([SCHEMA, self.engine, request.fingerprint])
-        return hmac.new(self.secret, told.encode(), hashlib.sha256).hexdigest()[:16]
+        """Return the key of a request, 16 hex digits; entries of other users have other keys."""
+        parts = json.dumps([SCHEMA, self.user, self.engine, request.fingerprint])
+        return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
-    @property
-    def user(self) -> str:
-        """Tells the user's images from those of others on the same engine."""
-        return user_mark(self.secret)
-
-    def add(self, cached: CachedServer) -> None:
-        """Have a cached used from now on."""
+    def add(self, entry: CachedServer) -> None:
+        """Have an entry used from now on."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = self.directory / f"{cached.key}.new"
-        draft.write_text(json.dumps(asdict(cached)))
-        draft.replace(self._file(cached.key))
+        write_atomically(self._file(entry.key), json.dumps(asdict(entry)))
 
     def forget(self, key: str) -> None:
-        """Have a cached not used any more."""
+        """Have an entry used no more; its image becomes stale."""
         with suppress(OSError):
             self._file(key).unlink()
 
     def read(self, key: str) -> CachedServer | None:
-        """Return what is known of a cached; nothing if that cannot be read."""
+        """Return an entry; None if there is none, or if it cannot be read."""
         try:
-            told: Mapping[str, str] = json.loads(self._file(key).read_text())
-            return CachedServer(**told)
+            values: Mapping[str, str] = json.loads(self._file(key).read_text())
+            return CachedServer(**values)
         except (OSError, ValueError, TypeError):
             return None
 
     def known(self) -> Iterator[tuple[CachedServer, float]]:
-        """Yield the cache on this engine, and for how many seconds nobody has used them."""
+        """Yield the entries on this engine, and for how many seconds each has not been used."""
         for file in sorted(self.directory.glob("*.json")):
-            cached = self.read(file.stem)
-            if cached is not None and cached.engine == self.engine:
+            entry = self.read(file.stem)
+            if entry is not None and entry.engine == self.engine:
                 with suppress(OSError):
-                    yield cached, time.time() - file.stat().st_mtime
+                    yield entry, time.time() - file.stat().st_mtime
 
     def need_work(self) -> bool:
-        """Whether any are wanted, or it is time to look for old ones; asking counts as looking."""
+        """Whether entries are wanted, or a day has passed since old ones were looked for.
+
+        The answer for old ones is yes once a day: asking counts as looking.
+        """
         return bool(self.wanted) or self._is_time_to_look()
 
     def _is_time_to_look(self) -> bool:

@@ -1,40 +1,41 @@
-"""Making cache after a run, in a process of its own, and removing old ones."""
+"""Filling the cache after a run, in a process of its own, and removing old entries."""
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-from ..engines.protocol import ContainerSpec, Engine, Image
+from ..engines.protocol import ContainerSpec, Engine, Watch
 from ..model.errors import EngineFailed, LdbError
-from ..model.request import LABEL, CreateInstanceRequest
+from ..model.request import LABEL, container_name
 from ..util.detached import detached
 from ..util.locks import alone
 from .cache import CachedServer, ServerCache
-from .cache_expiry import old_cache, remove_unnamed_images
-from .container_spec import container_spec, credentials_for
-from .readiness import wait_until_ready
+from .cache_expiry import old_entries, remove_unnamed_images
+from .planner import ResolvedServer
+from .starter import Starter
 
 PATIENCE_S = 300.0
 
 _SCRIPT = """
 import sys
 from pytest_ldb.lifecycle.cache_builder import CacheBuilder
-CacheBuilder.told(sys.stdin.buffer.read()).carry_out()
+CacheBuilder.from_bytes(sys.stdin.buffer.read()).build()
 """
 
 
 @dataclass(frozen=True)
 class CacheBuilder:
-    """What is to be done about cache when a run is over.
+    """Makes the entries that a run wanted, and removes old ones.
 
     Args:
-        engine: Where the servers were.
-        cache: Which there are, and which are wanted.
+        engine: Where the servers ran.
+        cache: Which entries there are, and which are wanted.
         locks: A directory for lock files.
         timeout_s: The most time that a server may take to become ready.
     """
@@ -45,34 +46,34 @@ class CacheBuilder:
     timeout_s: float
 
     @classmethod
-    def told(cls, order: bytes) -> CacheBuilder:
-        """Return what another process has to do."""
-        told = pickle.loads(order)  # noqa: S301 - from our own process
-        assert isinstance(told, cls)
-        return told
+    def from_bytes(cls, data: bytes) -> CacheBuilder:
+        """Return what :meth:`to_bytes` was called on, in another process of this user."""
+        builder = pickle.loads(data)  # noqa: S301 - from our own process
+        assert isinstance(builder, cls)
+        return builder
 
-    def order(self) -> bytes:
-        """Return this as bytes for :func:`begin`; none if there is no way."""
+    def to_bytes(self) -> bytes:
+        """Return this for another process; empty if a type or an engine cannot be pickled."""
         try:
             return pickle.dumps(self)
         except (pickle.PicklingError, AttributeError, TypeError):
-            return b""  # A type or engine of somebody's that cannot be sent.
+            return b""
 
-    def carry_out(self) -> None:
-        """Make what is wanted and remove what is old, unless another process does it already."""
+    def build(self) -> None:
+        """Make what is wanted and remove what is old, after other builders of this user."""
         with suppress(TimeoutError, LdbError), alone(self.locks, "cache", PATIENCE_S):
-            for request, image in self.cache.wanted:
-                self.make(request, image)
+            for server in self.cache.wanted:
+                self.add(server)
             self.remove_old()
 
-    def make(self, request: CreateInstanceRequest, image: Image) -> None:
-        """Make a cached and try it; if that fails, it is not tried again for a day."""
+    def add(self, server: ResolvedServer) -> None:
+        """Make an entry and try it; if that fails, it is not tried again for a day."""
         # The init scripts, and the image behind the reference, may have changed since.
-        now = replace(request)
-        key = self.cache.key(now)
-        if now.fingerprint != request.fingerprint or self.cache.read(key):
+        request = replace(server.request)
+        key = self.cache.key(request)
+        if request.fingerprint != server.request.fingerprint or self.cache.read(key):
             return
-        cached = CachedServer(
+        entry = CachedServer(
             key=key,
             image="",
             type=request.database_type.name,
@@ -81,72 +82,66 @@ class CacheBuilder:
             engine=self.cache.engine,
         )
         try:
-            cached = replace(cached, image=self._made(now, image, key))
+            entry = replace(entry, image=self._image(server, key))
         except (LdbError, OSError) as error:
-            cached = replace(cached, failure=str(error))
-        self.cache.add(cached)
+            entry = replace(entry, failure=str(error))
+        self.cache.add(entry)
 
     def remove_old(self) -> None:
-        """Remove cache that nobody used for long, whose base is gone, or that nobody knows."""
-        for cached, _why in list(old_cache(self.engine, self.cache)):
-            self.cache.forget(cached.key)
+        """Remove entries that are old or whose base has changed, and images without an entry."""
+        for entry, _why in list(old_entries(self.engine, self.cache)):
+            self.cache.forget(entry.key)
         remove_unnamed_images(self.engine, self.cache)
 
-    def _made(self, request: CreateInstanceRequest, image: Image, key: str) -> str:
-        identity = uuid4()
-        spec = container_spec(request, image, credentials_for(request, self.cache.secret), identity)
-        labels = {
-            f"{LABEL}id": str(identity),
-            f"{LABEL}cached": key,
-            f"{LABEL}user": self.cache.user,
-        }
-        spec = replace(spec, name=f"ldb-cached-{key}", labels=labels, auto_remove=False)
-        paths = spec.memory_volumes
-        # Data in memory would be gone when the server stops.
-        with self._server(request, replace(spec, memory_volumes=())) as container:
-            self._stop(container)
-            remembered = self.engine.remember(container, paths, labels, f"pytest-ldb-cached:{key}")
-        with self._server(request, replace(spec, image=remembered)):
-            return remembered
+    def _image(self, server: ResolvedServer, key: str) -> str:
+        """Return an image of the server's initialised data, which has been tried."""
+        name = container_name(f"cache-{key}")
+        labels = {f"{LABEL}cached": key, f"{LABEL}user": self.cache.user}
+        spec = replace(server.spec, name=name, labels=labels, auto_remove=False)
+        # Data in memory would be lost when the server stops.
+        on_disk = replace(spec, memory_volumes=())
+        commit = partial(self._commit, server.spec.memory_volumes, labels, key)
+        image = self._with_server(server, on_disk, commit)
+        return self._with_server(server, replace(spec, image=image), lambda _: image)
 
-    @contextmanager
-    def _server(self, request: CreateInstanceRequest, spec: ContainerSpec) -> Iterator[str]:
-        """Have a server that is ready, and gone afterwards, even if this process is killed."""
+    def _with_server(
+        self, server: ResolvedServer, spec: ContainerSpec, use: Callable[[str], str]
+    ) -> str:
+        """Use a server that is ready; it is removed afterwards, even if this process is killed."""
         with suppress(EngineFailed):
             self.engine.remove(spec.name)  # left by a power cut
-        guard = self.engine.guard(spec.labels[f"{LABEL}id"])
-        try:
-            container = self.engine.create(spec)
-            watch = self.engine.start(container)
+        starter, identity = Starter(self.engine, self.timeout_s), uuid4()
+
+        def work(watch: Watch) -> str:
             try:
-                found = self.engine.find(container)
-                wait_until_ready(
-                    spec.name,
-                    found.address if found else None,
-                    request.database_type.ready,
-                    watch,
-                    timeout_s=self.timeout_s,
-                    secrets=[credentials_for(request, self.cache.secret).password],
+                found = self.engine.find(spec.name)
+                starter.wait(
+                    server.database_type, server.credentials, found, watch, subject=spec.name
                 )
             finally:
                 watch.close()
-            yield container
-        finally:
-            self.engine.remove(spec.name)
-            guard.release()
+            return use(spec.name)
 
-    def _stop(self, container: str) -> None:
+        result, guard = starter.start_new(spec, identity, work)
+        starter.remove(identity)
+        guard.release()
+        return result
+
+    def _commit(
+        self, paths: Sequence[str], labels: Mapping[str, str], key: str, container: str
+    ) -> str:
         self.engine.stop(container)
         stopped = self.engine.find(container)
         if stopped is None or stopped.exit_code != 0:
             code = stopped and stopped.exit_code
-            raise EngineFailed(container, f"the server did not stop cleanly, but with {code}")
+            raise EngineFailed(container, f"the server did not stop cleanly (exit code {code})")
+        return self.engine.remember(container, paths, labels, f"pytest-ldb-cache:{key}")
 
 
-def begin(order: bytes) -> None:
-    """Start a process that carries out an order, and do not wait for it."""
+def begin(data: bytes) -> None:
+    """Start a process that builds, given what ``to_bytes`` returned, and do not wait for it."""
     process = detached(_SCRIPT)
     assert process.stdin
     with process.stdin as pipe:
-        pipe.write(order)
-    process.returncode = 0  # nobody waits for it, and that is not worth a warning
+        pipe.write(data)
+    process.returncode = 0  # It is not waited for, which is not worth a warning.

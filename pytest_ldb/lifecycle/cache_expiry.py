@@ -1,4 +1,4 @@
-"""Which cache, and which images of cache, can be removed."""
+"""Which entries of the cache, and which of its images, can be removed."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ MOST_OF_A_TYPE = 5
 """Init scripts that change every hour must not fill the disk."""
 
 
-def old_cache(engine: Engine, cache: ServerCache) -> Iterator[tuple[CachedServer, str]]:
-    """Yield the cache that can go, and why."""
+def old_entries(engine: Engine, cache: ServerCache) -> Iterator[tuple[CachedServer, str]]:
+    """Yield the entries that can be removed, and why."""
     counts: dict[str, int] = {}
-    for cached, unused_s in sorted(cache.known(), key=lambda known: known[1]):
-        count = counts[cached.type] = counts.get(cached.type, 0) + 1
-        if unused_s > (UNUSED_S if cached.image else DAY_S):
-            yield cached, f"nobody used it for {unused_s / DAY_S:.0f} days"
+    for entry, unused_s in sorted(cache.known(), key=lambda known: known[1]):
+        count = counts[entry.type] = counts.get(entry.type, 0) + 1
+        if unused_s > (UNUSED_S if entry.image else DAY_S):
+            yield entry, f"it has not been used for {unused_s / DAY_S:.0f} days"
         elif count > MOST_OF_A_TYPE:
-            yield cached, f"there are {MOST_OF_A_TYPE} of {cached.type} that were used later"
-        elif not _is_base_there(engine, cached):
-            yield cached, f"{cached.base} is another image now, or gone"
+            yield entry, f"{MOST_OF_A_TYPE} entries of {entry.type} were used more recently"
+        elif not _is_base_there(engine, entry):
+            yield entry, f"{entry.base} was removed, or is another image now"
 
 
 def unnamed_images(
     engine: Engine, cache: ServerCache, without: Iterable[CachedServer] = ()
 ) -> list[Image]:
-    """Return the images of this user's cache that no cached needs, some left out."""
-    gone = {cached.key for cached in without}
-    needed = {cached.image for cached, _ in cache.known() if cached.key not in gone}
+    """Return the images of this user's cache that no entry names, leaving some entries out."""
+    left_out = {entry.key for entry in without}
+    named = {entry.image for entry, _ in cache.known() if entry.key not in left_out}
     images = engine.images({f"{LABEL}user": cache.user})
-    return [image for image in images if image.id not in needed]
+    return [image for image in images if image.id not in named]
 
 
 def remove_unnamed_images(engine: Engine, cache: ServerCache) -> None:
-    """Remove the images of this user's cache that no cached needs."""
+    """Remove the images of this user's cache that no entry names."""
     for image in unnamed_images(engine, cache):
         with suppress(EngineFailed):  # A container still uses it.
             engine.remove_image(image.id)
 
 
-def _is_base_there(engine: Engine, cached: CachedServer) -> bool:
+def _is_base_there(engine: Engine, entry: CachedServer) -> bool:
     try:
-        image = engine.image(cached.base, pull="never", say=lambda _line: None)
+        image = engine.image(entry.base, pull="never", say=lambda _line: None)
     except ImageUnavailable:
         return False
-    return image.id == cached.base_id
+    return image.id == entry.base_id

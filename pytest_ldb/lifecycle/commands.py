@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID, uuid4
 
-from ..engines.protocol import Container, Engine
+from ..engines.protocol import Container
 from ..model.database import Database
 from ..model.database_type import DatabaseType
 from ..model.errors import hidden
 from ..model.instance import Instance, InstanceStatus, type_named
-from ..model.request import LABEL, SCHEMA
-from .container_spec import instance_of, not_found
+from ..model.request import LABEL, SCHEMA, container_name, server_name
+from .container_spec import found_instance, not_found
 from .owned import OwnedServers
 from .planner import Planner
 
@@ -26,10 +26,8 @@ class Lifecycle:
     is gone are no errors. Servers are named by what ``create`` or ``list`` returned, or by name.
 
     Args:
-        engine: Where they live.
         planner: Decides what is started.
         types: The types that there are.
-        secret: Passwords derive from it.
         whose: The labels of the containers that this is about; None: those of this project.
 
     Attributes:
@@ -38,19 +36,16 @@ class Lifecycle:
 
     def __init__(
         self,
-        engine: Engine,
         planner: Planner,
         types: Sequence[DatabaseType],
-        secret: bytes,
         whose: Mapping[str, str] | None = None,
     ) -> None:
-        self._engine = engine
+        self._engine = planner.engine
         self._planner = planner
         self._types = types
-        self._secret = secret
         project = {f"{LABEL}project": planner.scope.project}
         self._ours = {f"{LABEL}schema": SCHEMA, **(project if whose is None else whose)}
-        self._owned = OwnedServers(engine, secret, planner.settings.timeout_s)
+        self._owned = OwnedServers(planner.engine, planner.settings.timeout_s)
         self.created: list[Instance] = []
 
     def create(self, database_type: str | DatabaseType, *, image: str | None = None) -> Instance:
@@ -66,9 +61,11 @@ class Lifecycle:
             InvalidRequest: There is no such type.
             StartFailed: It did not become ready; nothing of it is left.
         """
-        database_type, identity = self._database_type(database_type), uuid4()
-        request, found = self._planner.private(database_type, suffix=identity.hex[:8], image=image)
-        instance = self._owned.make(request, found, identity)
+        identity = uuid4()
+        server = self._planner.private(
+            self._database_type(database_type), suffix=identity.hex[:8], image=image
+        )
+        instance = self._owned.create(server, identity)
         self.created.append(instance)
         return instance
 
@@ -82,7 +79,8 @@ class Lifecycle:
         container = self._container(instance)
         if container.state == "paused":
             self._engine.unpause(container.id)
-        return self._owned.start(container.name, self._kind_of(container))
+        credentials = found_instance(container, self._planner.identity).credentials
+        return self._owned.start(container.name, self._type_of(container), credentials)
 
     def stop(self, instance: Instance | str) -> Instance:
         """Stop a server the way its image asks for; its data stays.
@@ -94,7 +92,7 @@ class Lifecycle:
         if container.state == "paused":
             self._engine.unpause(container.id)
         self._engine.stop(container.id)
-        return instance_of(self._owned.existing(container.name), self._secret)
+        return found_instance(self._owned.existing(container.name), self._planner.identity)
 
     def restart(self, instance: Instance | str) -> Instance:
         """Stop a server and start it again; its port may be another one than before.
@@ -115,7 +113,7 @@ class Lifecycle:
     def list(self) -> tuple[Instance, ...]:
         """Return all servers of this project, shared and kept ones too, oldest first."""
         found = self._engine.containers(self._ours)
-        instances = [instance_of(container, self._secret) for container in found]
+        instances = [found_instance(container, self._planner.identity) for container in found]
         return tuple(sorted(instances, key=lambda instance: instance.created_at))
 
     def status(self, instance: Instance | str) -> InstanceStatus:
@@ -141,8 +139,8 @@ class Lifecycle:
             return database_type
         return type_named(database_type, self._types)
 
-    def _kind_of(self, container: Container) -> DatabaseType:
-        made = self._owned.kind_of(_identity(container))
+    def _type_of(self, container: Container) -> DatabaseType:
+        made = self._owned.type_of(_identity(container))
         return made or self._database_type(container.labels[f"{LABEL}type"])
 
     def _container(self, instance: Instance | str) -> Container:
@@ -156,7 +154,7 @@ class Lifecycle:
         if isinstance(instance, Instance):
             found = self._engine.containers({f"{LABEL}id": str(instance.id)})
             return found[0] if found else None
-        container = self._engine.find(f"ldb-{instance.removeprefix('ldb-')}")
+        container = self._engine.find(container_name(server_name(instance)))
         if container is None or not self._ours.items() <= container.labels.items():
             return None
         return container

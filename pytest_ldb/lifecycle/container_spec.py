@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 from uuid import UUID
 
 from ..engines.protocol import Container, ContainerSpec, Image
-from ..model.credentials import derive_password
+from ..model.credentials import UserIdentity
 from ..model.database_type import DatabaseType, render
 from ..model.errors import ForeignContainer, InstanceNotFound, hidden
 from ..model.instance import Credentials, Instance, InstanceStatus
@@ -70,36 +70,10 @@ class Ownership:
         )
 
 
-def labels_for(request: CreateInstanceRequest, identity: UUID) -> dict[str, str]:
-    """Return the labels that make a container ours, and tell whose and what it is."""
-    return {
-        f"{LABEL}schema": SCHEMA,
-        f"{LABEL}id": str(identity),
-        f"{LABEL}name": request.name,
-        f"{LABEL}type": request.database_type.name,
-        f"{LABEL}image": request.image,
-        f"{LABEL}project": request.scope.project,
-        f"{LABEL}fingerprint": request.fingerprint,
-        f"{LABEL}run": request.scope.run,
-        f"{LABEL}kept": str(request.kept).lower(),
-        f"{LABEL}shared": str(request.shared).lower(),
-        f"{LABEL}user": request.scope.user,
-        f"{LABEL}volume": request.volume,
-        f"{LABEL}created": datetime.now(timezone.utc).isoformat(),
-        f"{LABEL}facts": json.dumps(request.facts),
-    }
-
-
-def credentials_for(request: CreateInstanceRequest, secret: bytes) -> Credentials:
-    """Return the superuser of the servers that equal requests share."""
-    password = derive_password(secret, request.seed)
-    return Credentials(request.database_type.user, password)
-
-
 def container_spec(
-    request: CreateInstanceRequest, image: Image, credentials: Credentials, identity: UUID
+    request: CreateInstanceRequest, image: Image, credentials: Credentials
 ) -> ContainerSpec:
-    """Return the container that answers the request."""
+    """Return the container that answers a request; :func:`identified` makes it unique."""
     database_type = request.database_type
     values = values_inside(database_type, credentials)
     environment = {
@@ -110,7 +84,7 @@ def container_spec(
         image=request.image,
         command=tuple(render(argument, values) for argument in request.arguments),
         environment={**environment, **database_type.environment},
-        labels=labels_for(request, identity),
+        labels=_labels(request),
         port=database_type.port,
         bind=request.bind,
         host_port=request.host_port,
@@ -125,6 +99,31 @@ def container_spec(
             for p in database_type.init_scripts
         },
     )
+
+
+def identified(spec: ContainerSpec, identity: UUID) -> ContainerSpec:
+    """Return the container with the id of its instance, and with this moment as its creation."""
+    created = datetime.now(timezone.utc).isoformat()
+    labels = {f"{LABEL}id": str(identity), f"{LABEL}created": created}
+    return replace(spec, labels={**spec.labels, **labels})
+
+
+def _labels(request: CreateInstanceRequest) -> dict[str, str]:
+    """Return the labels that make a container ours, and say whose and what it is."""
+    return {
+        f"{LABEL}schema": SCHEMA,
+        f"{LABEL}name": request.name,
+        f"{LABEL}type": request.database_type.name,
+        f"{LABEL}image": request.image,
+        f"{LABEL}project": request.scope.project,
+        f"{LABEL}fingerprint": request.fingerprint,
+        f"{LABEL}run": request.scope.run,
+        f"{LABEL}kept": str(request.kept).lower(),
+        f"{LABEL}shared": str(request.shared).lower(),
+        f"{LABEL}user": request.scope.user,
+        f"{LABEL}volume": request.volume,
+        f"{LABEL}facts": json.dumps(request.facts),
+    }
 
 
 def volumes_for(volume: str, paths: Sequence[str]) -> dict[str, str]:
@@ -152,7 +151,7 @@ def client_environment(database_type: DatabaseType, credentials: Credentials) ->
     return {name: render(text, values) for name, text in database_type.client_environment.items()}
 
 
-def instance_of(container: Container, secret: bytes) -> Instance:
+def instance_of(container: Container, credentials: Credentials) -> Instance:
     """Return the instance that a container of ours is."""
     ours = Ownership.of(container)
     return Instance(
@@ -160,13 +159,18 @@ def instance_of(container: Container, secret: bytes) -> Instance:
         name=ours.name,
         database_type=ours.type,
         image=ours.image,
-        credentials=Credentials(
-            ours.facts["user"], derive_password(secret, seed_of(ours.volume, ours.fingerprint))
-        ),
+        credentials=credentials,
         created_at=ours.created_at,
         address=container.address,
         status=InstanceStatus.of(container.state, container.exit_code),
     )
+
+
+def found_instance(container: Container, identity: UserIdentity) -> Instance:
+    """Return the instance that a container of this user is, from any process."""
+    ours = Ownership.of(container)
+    password = identity.password(seed_of(ours.volume, ours.fingerprint))
+    return instance_of(container, Credentials(ours.facts["user"], password))
 
 
 def not_found(name: str) -> InstanceNotFound:

@@ -2,133 +2,99 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
-from ..engines.protocol import Container, ContainerSpec, Engine, Guard, Image
+from ..engines.protocol import Container, Engine, Guard, Watch
 from ..model.database_type import DatabaseType
-from ..model.errors import LdbError, hidden
-from ..model.instance import Instance
-from ..model.request import LABEL, CreateInstanceRequest
-from .container_spec import container_spec, credentials_for, instance_of, not_found
-from .readiness import wait_until_ready
+from ..model.errors import hidden
+from ..model.instance import Credentials, Instance
+from ..model.request import server_name
+from .container_spec import instance_of, not_found
+from .planner import ResolvedServer
+from .starter import Starter
 
 __tracebackhide__ = hidden
 
 
 class OwnedServers:
-    """Makes servers, and starts them again.
+    """Creates servers, and starts them again.
 
     Args:
-        engine: Where they live.
-        secret: Passwords derive from it.
+        engine: Where they run.
         timeout_s: The most time that a server may take to become ready.
     """
 
-    def __init__(self, engine: Engine, secret: bytes, timeout_s: float) -> None:
+    def __init__(self, engine: Engine, timeout_s: float) -> None:
         self._engine = engine
-        self._secret = secret
-        self._timeout_s = timeout_s
-        self._made: dict[UUID, tuple[DatabaseType, Guard]] = {}
-        self._interrupted: list[tuple[DatabaseType, Guard]] = []
+        self._starter = Starter(engine, timeout_s)
+        self._created: dict[UUID, tuple[DatabaseType, Guard]] = {}
 
-    def make(self, request: CreateInstanceRequest, image: Image, identity: UUID) -> Instance:
-        """Create and start the server that answers a request, and return it when it is ready.
+    def create(self, server: ResolvedServer, identity: UUID) -> Instance:
+        """Create and start a server, and return it when it is ready.
 
         Args:
-            request: What it answers.
-            image: What to run.
-            identity: Its id.
+            server: The server.
+            identity: The id of its instance.
 
         Raises:
             NameTaken: The engine has a container of this name already.
             StartFailed: It did not become ready; nothing of it is left.
         """
-        spec = container_spec(request, image, credentials_for(request, self._secret), identity)
-        return self.carry_out(spec, request.database_type, identity)
+        ready = partial(self._ready, server.spec.name, server.database_type, server.credentials)
+        instance, guard = self._starter.start_new(server.spec, identity, ready)
+        self._created[identity] = server.database_type, guard
+        return instance
 
-    def carry_out(
-        self, spec: ContainerSpec, database_type: DatabaseType, identity: UUID
+    def start(
+        self, container: str, database_type: DatabaseType, credentials: Credentials
     ) -> Instance:
-        """Create and start a container, and return the server when it is ready; errors as above.
+        """Start a server that has been stopped, and return it when it is ready.
 
         Args:
-            spec: The container.
+            container: The name of its container.
             database_type: What it runs.
-            identity: Its id, which its labels say too.
-        """
-        self._made[identity] = database_type, self._engine.guard(str(identity))
-        try:
-            self._engine.create(spec)
-            return self.start(spec.name, database_type)  # by its name, as errors say it
-        except LdbError:
-            self.undo(identity)
-            raise
-        except BaseException:
-            # The engine may create it even now; only the guard looks for it for long enough.
-            self._interrupted.append(self._made.pop(identity))
-            self._remove(identity)
-            raise
-
-    def start(self, container: str, database_type: DatabaseType) -> Instance:
-        """Start a container, and return the server when it is ready.
-
-        Args:
-            container: Its name.
-            database_type: What it runs.
+            credentials: Its superuser.
 
         Raises:
             StartFailed: It did not become ready.
         """
-        watch = self._engine.start(container)
-        try:
-            found = self.existing(container)
-            wait_until_ready(
-                found.name.removeprefix("ldb-"),
-                found.address,
-                database_type.ready,
-                watch,
-                timeout_s=self._timeout_s,
-                secrets=[instance_of(found, self._secret).credentials.password],
-            )
-        finally:
-            watch.close()
-        return instance_of(self.existing(container), self._secret)
+        return self._ready(container, database_type, credentials, self._engine.start(container))
 
     def existing(self, container: str) -> Container:
         """Return the container of this name, which was there a moment ago.
 
         Raises:
-            InstanceNotFound: It is gone.
+            InstanceNotFound: It has been removed since.
         """
         found = self._engine.find(container)
         if found is None:
             raise not_found(container)
         return found
 
-    def kind_of(self, identity: UUID) -> DatabaseType | None:
-        """Return the type of a server that this process has made."""
-        database_type, _ = self._made.get(identity, (None, None))
+    def type_of(self, identity: UUID) -> DatabaseType | None:
+        """Return the type of a server that this process has created."""
+        database_type, _ = self._created.get(identity, (None, None))
         return database_type
 
     def let_go(self, identity: UUID) -> None:
-        """Leave a server to itself: it stays when this process ends."""
-        _, guard = self._made.pop(identity, (None, None))
+        """Have a server stay when this process ends."""
+        _, guard = self._created.pop(identity, (None, None))
         if guard is not None:
             guard.release()
 
-    def undo(self, identity: UUID) -> None:
-        """Remove all that there is of a server that this process has made, and forget it."""
-        self._remove(identity)
-        self.let_go(identity)
-
     def close(self) -> None:
         """Remove everything that was not let go."""
-        for identity in list(self._made):
-            self.undo(identity)
+        for identity in list(self._created):
+            self._starter.remove(identity)
+            self.let_go(identity)
 
-    def _remove(self, identity: UUID) -> None:
-        made_for_it = {f"{LABEL}id": str(identity)}
-        for container in self._engine.containers(made_for_it):
-            self._engine.remove(container.id)
-        for volume in self._engine.volumes(made_for_it):
-            self._engine.remove_volume(volume.name)
+    def _ready(
+        self, container: str, database_type: DatabaseType, credentials: Credentials, watch: Watch
+    ) -> Instance:
+        try:
+            found, name = self.existing(container), server_name(container)
+            self._starter.wait(database_type, credentials, found, watch, subject=name)
+        finally:
+            watch.close()
+        return instance_of(self.existing(container), credentials)

@@ -1,68 +1,138 @@
-"""From what the user decided and a type of database to a request."""
+"""From the settings and a database type to a server that is decided in every detail."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from ..engines.protocol import Engine, Image
+from ..engines.protocol import ContainerSpec, Engine, Image
+from ..model.credentials import UserIdentity
 from ..model.database_type import DatabaseType
 from ..model.errors import hidden
+from ..model.instance import Credentials
 from ..model.request import CreateInstanceRequest, Scope
 from ..model.settings import Settings
+from .container_spec import client_environment, container_spec, values_inside
 
 __tracebackhide__ = hidden
 
 
+@dataclass(frozen=True, kw_only=True)
+class ResolvedServer:
+    """A server that is decided and need not exist.
+
+    Args:
+        request: What it answers; equal requests share a server.
+        spec: The container to create if there is none.
+        credentials: Its superuser; the password is derived here and nowhere else.
+        image: What it runs, as the engine describes it.
+    """
+
+    request: CreateInstanceRequest
+    spec: ContainerSpec
+    credentials: Credentials = field(repr=False)
+    image: Image
+
+    @property
+    def database_type(self) -> DatabaseType:
+        """What it runs."""
+        return self.request.database_type
+
+    @cached_property
+    def values(self) -> Mapping[str, str]:
+        """What the placeholders of templates mean beside the server."""
+        return values_inside(self.database_type, self.credentials)
+
+    @cached_property
+    def client_environment(self) -> Mapping[str, str]:
+        """What clients beside the server find in their environment, to log in."""
+        environment = client_environment(self.database_type, self.credentials)
+        return {**environment, "LDB_PROFILE": self.database_type.client_profile}
+
+
+def resolved(
+    request: CreateInstanceRequest, image: Image, identity: UserIdentity
+) -> ResolvedServer:
+    """Return the server that answers a request.
+
+    Args:
+        request: What it must answer.
+        image: What the request's reference means on the engine.
+        identity: The password derives from it.
+    """
+    credentials = Credentials(request.database_type.user, identity.password(request.seed))
+    spec = container_spec(request, image, credentials)
+    return ResolvedServer(request=request, spec=spec, credentials=credentials, image=image)
+
+
 @dataclass(frozen=True)
 class Planner:
-    """Decides what is to be started. The only place that reads ``Settings`` for that."""
+    """Resolves servers. The only place that reads ``Settings`` for that.
+
+    Args:
+        engine: Where they are going to run.
+        settings: What the user decided.
+        scope: Whose they are.
+        identity: Passwords derive from it.
+        say: Takes a line for the user.
+    """
 
     engine: Engine
     settings: Settings
     scope: Scope
+    identity: UserIdentity
     say: Callable[[str], None]
 
-    def shared(
-        self, database_type: DatabaseType, *, pull: str = ""
-    ) -> tuple[CreateInstanceRequest, Image]:
-        """Return the request for the server that all processes of this run share.
+    def shared(self, database_type: DatabaseType, *, pull: str = "") -> ResolvedServer:
+        """Return the server that all processes of this run share.
 
         Args:
             database_type: What to run.
             pull: When to pull the image, instead of what the settings say.
 
         Raises:
-            ImageUnavailable: The image is neither here nor to be had.
+            ImageUnavailable: The image is not on the engine and cannot be pulled.
         """
-        return self._request(database_type, kept=self.settings.keep, pull=pull)
+        return self._resolve(database_type, kept=self.settings.keep, pull=pull)
 
     def private(
-        self, database_type: DatabaseType, *, suffix: str, image: str | None
-    ) -> tuple[CreateInstanceRequest, Image]:
-        """Return the request for a server that this process has to itself.
+        self, database_type: DatabaseType, *, suffix: str, image: str | None = None
+    ) -> ResolvedServer:
+        """Return a server that this process has to itself.
 
         Args:
             database_type: What to run.
-            suffix: Tells it from the others.
+            suffix: Distinguishes it from the others.
             image: The reference to run, whatever the settings say.
+
+        Raises:
+            ImageUnavailable: As above.
         """
-        return self._request(database_type, shared=False, suffix=suffix, image=image)
+        return self._resolve(database_type, shared=False, suffix=suffix, image=image)
 
     def standalone(
         self, database_type: DatabaseType, *, image: str | None, port: int | None
-    ) -> tuple[CreateInstanceRequest, Image]:
-        """Return the request for a server that stays until somebody deletes it, unnamed as yet.
+    ) -> ResolvedServer:
+        """Return a server that stays until the user deletes it; :meth:`named` gives it a name.
 
         Args:
             database_type: What to run.
             image: The reference to run, whatever the settings say.
-            port: To publish it on; None for one that the engine chooses.
-        """
-        request, found = self._request(database_type, kept=True, shared=False, image=image)
-        return replace(request, host_port=port), found
+            port: The port to publish it on; None for one that the engine chooses.
 
-    def _request(
+        Raises:
+            ImageUnavailable: As above.
+        """
+        server = self._resolve(database_type, kept=True, shared=False, image=image)
+        return resolved(replace(server.request, host_port=port), server.image, self.identity)
+
+    def named(self, server: ResolvedServer, name: str, *, volume: str = "") -> ResolvedServer:
+        """Return a server under a name of its own, with its data in a volume if one is given."""
+        request = replace(server.request, own_name=name, volume=volume)
+        return resolved(request, server.image, self.identity)
+
+    def _resolve(
         self,
         database_type: DatabaseType,
         *,
@@ -71,7 +141,7 @@ class Planner:
         suffix: str = "",
         image: str | None = None,
         pull: str = "",
-    ) -> tuple[CreateInstanceRequest, Image]:
+    ) -> ResolvedServer:
         reference = image or self.settings.image_for(database_type.name, database_type.image)
         bind = self.engine.bind(self.settings.bind)
         found = self.engine.image(reference, pull=pull or self.settings.pull, say=self.say)
@@ -82,9 +152,10 @@ class Planner:
             scope=self.scope,
             kept=kept,
             shared=shared,
-            # A server of one's own is there to be stopped and broken, and keeps its data.
+            # Private servers are there to be stopped and broken, and keep their data.
             durable=self.settings.durable or not shared,
             bind=bind,
             suffix=suffix,
         )
-        return request, replace(found, volumes=database_type.data_paths or found.volumes)
+        volumes = database_type.data_paths or found.volumes
+        return resolved(request, replace(found, volumes=volumes), self.identity)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from ..engines.protocol import Exit, Watch
 from ..model.database_type import Exchange
 from ..model.errors import DiskFull, InstanceDied, NotReady, OutOfMemory, StartFailed, hidden
-from ..model.instance import Address
+from ..model.instance import MASK, Address
 
 __tracebackhide__ = hidden
 
@@ -19,20 +19,23 @@ LONGEST_PAUSE_S = 0.05
 EXCHANGE_TIMEOUT_S = 1.0
 LOG_LINES = 20
 KILLED = 128 + 9
+LONGEST_ANSWER_BYTES = 65536
 
 
 def ask(address: Address, exchange: Exchange, timeout_s: float = EXCHANGE_TIMEOUT_S) -> bytes:
-    """Return what the server answers, empty if nothing; stops as soon as it proves readiness.
+    """Return what the server answers within a time; it stops as soon as that proves readiness.
 
-    Being accepted proves nothing: the engine's proxy accepts before anything listens behind it.
+    An accepted connection proves nothing: the engine's proxy accepts before the server listens.
     """
-    answer = b""
+    answer, deadline = b"", time.monotonic() + timeout_s
     try:
         with socket.create_connection((address.host, address.port), timeout_s) as connection:
             connection.sendall(exchange.send)
-            while not exchange.proves(answer):
+            while not exchange.proves(answer) and len(answer) < LONGEST_ANSWER_BYTES:
+                # A server that goes on sending something else must not move the deadline.
+                connection.settimeout(max(deadline - time.monotonic(), 0.001))
                 chunk = connection.recv(4096)
-                if not chunk:
+                if not chunk or time.monotonic() > deadline:
                     break
                 answer += chunk
     except OSError:
@@ -75,9 +78,9 @@ def wait_until_ready(  # noqa: PLR0913 - the clock and the secrets are for tests
                 return
         ended = watch.ended(pause)
         if ended is not None:
-            raise died(subject, ended, _masked(watch.log(LOG_LINES), secrets))
+            raise died(subject, ended, masked(watch.log(LOG_LINES), secrets))
         if now() - began > timeout_s:
-            log = _masked(watch.log(LOG_LINES), secrets)
+            log = masked(watch.log(LOG_LINES), secrets)
             raise _not_ready(subject, address, timeout_s, answer, log)
         look()
         pause = min(pause * 1.3, LONGEST_PAUSE_S)
@@ -128,7 +131,8 @@ def _not_ready(
     )
 
 
-def _masked(text: str, secrets: Iterable[str]) -> str:
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """Return a log without secrets."""
     for secret in secrets:
-        text = text.replace(secret, "********") if secret else text
+        text = text.replace(secret, MASK) if secret else text
     return text

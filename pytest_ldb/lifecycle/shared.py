@@ -1,7 +1,7 @@
 """Find a server or create it, once for all processes that ask for the same.
 
-The lock spares the engine a herd of creators. What makes it correct is the engine, where names are
-unique: whoever creates second is told so and looks again.
+The lock spares the engine many creators at once. What makes it correct is the engine, where names
+are unique: the second creator is refused, and looks again.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
+from uuid import uuid4
 
-from ..engines.protocol import Container, Engine, Image, Watch
+from ..engines.protocol import Container, Engine, Watch
 from ..model.errors import (
     EngineFailed,
     ImageUnavailable,
@@ -25,21 +27,23 @@ from ..model.errors import (
     StartFailed,
     hidden,
 )
-from ..model.request import LABEL, SCHEMA, CreateInstanceRequest
+from ..model.request import LABEL, SCHEMA
 from ..util.locks import alone
 from ..util.progress import Progress
 from .attach_cache import AttachCache
 from .cache import ServerCache
-from .container_spec import Ownership, instance_of, values_inside
+from .container_spec import Ownership, instance_of
+from .decision import Action, Seen, Step, decide, is_outdated
+from .hold import PendingServer, StartedServer, hold_started, open_shell
 from .lease import Lease
-from .readiness import ask, wait_until_ready
-from .starter import PendingServer, StartedServer, Starter
+from .planner import ResolvedServer
+from .readiness import ask
+from .starter import Starter
 
 __tracebackhide__ = hidden
 
 AGAIN_S = 0.02
 DEAF_AFTER_S = 3.0
-ABANDONED_AFTER_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,20 +51,18 @@ class SharedServers:
     """Finds or creates servers for this process.
 
     Args:
-        engine: Where they live.
-        secret: Passwords derive from it.
+        engine: Where they run.
         cache: What servers may be made from.
         directory: For lock files, one per project and type; never in the project itself.
         timeout_s: The most time to wait for a server to become ready.
         recreate: Whether a kept server of an earlier run is replaced.
         say: Takes a line for the user.
         attach_cache: Where kept servers are remembered.
-        is_awaited: Whether somebody sees what is said now, having waited for a while.
+        is_awaited: Whether a test has waited for a while, so that the user sees a line now.
         begun: The servers that this process holds, by type, ready or not.
     """
 
     engine: Engine
-    secret: bytes = field(repr=False)
     cache: ServerCache
     directory: Path
     timeout_s: float
@@ -70,50 +72,47 @@ class SharedServers:
     is_awaited: Callable[[], bool] = lambda: True
     begun: dict[str, PendingServer] = field(default_factory=dict)
 
-    def obtain(self, request: CreateInstanceRequest, image: Image) -> Lease:
-        """Return the server that answers the request, ready, held by this process.
+    def obtain(self, server: ResolvedServer) -> Lease:
+        """Return a lease on the server, which is ready and held by this process.
 
         Raises:
             StartFailed: It could not be started, or did not become ready.
             ForeignContainer: A container that is not ours has its name.
         """
-        cached = self.cache.find(request)
+        cached = self.cache.find(server.request)
         try:
-            lease = self._obtain(request, image, cached)
+            lease = self._obtain(server, cached)
         except (StartFailed, ImageUnavailable) as error:
             if cached is None:
                 raise
-            # It may be damaged, so it is made anew; the server is made without it, in time.
-            self.cache.forget(self.cache.key(request))
-            if isinstance(error, NotReady):
+            # The cached data may be damaged, so the next run makes it again.
+            self.cache.forget(self.cache.key(server.request))
+            if isinstance(error, NotReady):  # There is no time left for another start.
                 raise
-            lease = self._obtain(request, image, None)
-        if request.kept and self.attach_cache:
-            environment = self._starter.client_environment(request)
-            self.attach_cache.keep(
-                request.database_type.name, lease.container, request.fingerprint, environment
-            )
+            lease = self._obtain(server, None)
+        if server.request.kept and self.attach_cache:
+            self.attach_cache.keep(server, lease.container)
         return lease
 
-    def _obtain(self, request: CreateInstanceRequest, image: Image, cached: str | None) -> Lease:
+    def _obtain(self, server: ResolvedServer, cached: str | None) -> Lease:
         began = time.monotonic()
-        held = self._attach_at_once(request)
+        held = self._attach_at_once(server)
         if held is None:
-            with alone(self.directory, request.family):
-                held = self._hold(request, image, cached)
+            with alone(self.directory, server.request.family):
+                held = self._hold(server, cached)
         started = time.monotonic()
-        with self._beginning(request, image, held, started - began):
-            watch = self._wait(request, held, initialises=cached is None)
+        with self._beginning(server, held, started - began):
+            watch = self._wait(server, held, initialises=cached is None)
         return Lease(
-            instance=instance_of(held.container, self.secret),
-            database_type=request.database_type,
+            instance=instance_of(held.container, server.credentials),
+            database_type=server.database_type,
             shell=held.shell,
-            values=values_inside(request.database_type, self._starter.credentials(request)),
+            values=server.values,
             container=held.container.id,
-            outlives_run=request.kept,
+            outlives_run=server.request.kept,
             origin=held.origin,
-            fingerprint=request.fingerprint,
-            data_paths=image.volumes if request.in_memory else (),
+            fingerprint=server.request.fingerprint,
+            data_paths=server.spec.memory_volumes,
             start_s=started - began,
             ready_s=time.monotonic() - started,
             watch=watch,
@@ -121,105 +120,110 @@ class SharedServers:
 
     @contextmanager
     def _beginning(
-        self, request: CreateInstanceRequest, image: Image, held: StartedServer, start_s: float
+        self, server: ResolvedServer, held: StartedServer, start_s: float
     ) -> Iterator[None]:
-        """Make known what is held, as this process may be done before it is ready.
+        """Publish what is held, as this process may end before the server is ready.
 
-        What does not become ready is let go, and forgotten.
+        A server that does not become ready is let go.
         """
-        database_type = request.database_type.name
-        self.begun[database_type] = PendingServer(
-            instance_of(held.container, self.secret), held.origin, start_s
-        )
+        name = server.database_type.name
+        instance = instance_of(held.container, server.credentials)
+        self.begun[name] = PendingServer(instance, held.origin, start_s)
         if held.origin == "created":
-            self.cache.want(request, image)
+            self.cache.want(server)
         try:
             yield
         except BaseException:
-            self.begun.pop(database_type, None)
-            self.cache.want_no_more(request)
+            self.begun.pop(name, None)
+            self.cache.want_no_more(server)
             held.shell.close()
-            if held.origin in ("created", "restored") and request.kept:
-                self._starter.discard(held.container.id)
+            if held.origin in ("created", "restored") and server.request.kept:
+                self._starter.remove(instance.id)
             raise
 
-    def _attach_at_once(self, request: CreateInstanceRequest) -> StartedServer | None:
-        """Attach to a kept server that is well; as this changes nothing, nobody is kept out."""
-        container = self.engine.find(request.container) if request.kept else None
+    def _attach_at_once(self, server: ResolvedServer) -> StartedServer | None:
+        """Attach to a kept server that is well; this changes nothing, so it needs no lock."""
+        container = self.engine.find(server.spec.name) if server.request.kept else None
         if container is None or container.state != "running" or self.recreate:
             return None
         Ownership.of(container)
-        exchange, address = request.database_type.ready, container.address
+        exchange, address = server.database_type.ready, container.address
         if address is None or not exchange.proves(ask(address, exchange)):
             return None
         try:
-            shell = self._starter.open_shell(request, container.id)
+            shell = open_shell(self.engine, server, container.id)
         except (ShellLost, EngineFailed):
             return None
         return StartedServer(container, shell, "attached")
 
-    def _hold(
-        self, request: CreateInstanceRequest, image: Image, cached: str | None
-    ) -> StartedServer:
-        """Attach or create, again and again while servers come and go under our commands."""
-        deadline = time.monotonic() + self.timeout_s
+    def _hold(self, server: ResolvedServer, cached: str | None) -> StartedServer:
+        """Look, decide and carry the decision out, until this process holds the server.
+
+        Other processes may create or remove it at any moment.
+        """
+        began = first_seen = time.monotonic()
+        known = ""
         while True:
+            container = self.engine.find(server.spec.name)
+            identity = container.id if container else ""
+            if identity != known:
+                known, first_seen = identity, time.monotonic()
+            seen = self._seen(server, container, time.monotonic() - first_seen)
+            step = decide(seen, server.request, recreate=self.recreate)
             try:
-                return self._attach(request) or self._create(request, image, cached)
-            except (NameTaken, ShellLost):  # noqa: PERF203 - each turn talks to the engine
-                if time.monotonic() > deadline:
+                held = self._carry_out(step, server, container, cached)
+            except (NameTaken, ShellLost):
+                if time.monotonic() - began > self.timeout_s:
                     raise
-                time.sleep(AGAIN_S)
-
-    def _attach(self, request: CreateInstanceRequest) -> StartedServer | None:
-        """Return a hold on the server if there is one that may be used."""
-        container = self._find(request)
-        if container is None or not self._is_usable(request, container):
-            return None
-        if container.state == "exited":
-            self._tell(request, "the kept server had ended, so it is started again")
-            return self._starter.start(request, "restarted")
-        if container.state == "paused":
-            self.engine.unpause(container.id)
-            container = self.engine.find(container.id) or container
-        held = StartedServer(container, self._starter.open_shell(request), "attached")
-        if held.shell.was_ready and not self._answers(request, container):
-            self._tell(request, "the server runs but does not answer, so it is replaced")
-            held.shell.close()
-            self.engine.remove(container.id)
-            return None
-        return held
-
-    def _find(self, request: CreateInstanceRequest) -> Container | None:
-        """Find the container; one that another host is only just creating is given time."""
-        deadline = time.monotonic() + ABANDONED_AFTER_S
-        while True:
-            container = self.engine.find(request.container)
-            if container is not None:
-                Ownership.of(container)  # a foreign one is not worth waiting for
-            young = container is not None and container.state == "created"
-            if not young or time.monotonic() > deadline:
-                return container
+                held = None
+            if held is not None:
+                return held
             time.sleep(AGAIN_S)
 
-    def _is_usable(self, request: CreateInstanceRequest, container: Container) -> bool:
-        """Whether to attach to this container; removes one of ours that cannot be used."""
-        ours = Ownership.of(container)
-        stale = self.recreate and ours.kept and ours.run != request.scope.run
-        if stale:
-            self._refuse_if_used(container)
-            self._tell(request, "the kept server is replaced, as --ldb-recreate asks")
-        elif container.state in ("running", "paused") or (
-            container.state == "exited" and request.kept and not request.in_memory
-        ):
-            return True
-        elif request.kept and container.state != "removing":
-            self._tell(request, f"the kept server was {container.state}, so it is replaced")
-        self.engine.remove(container.id)
-        return False
+    def _seen(self, server: ResolvedServer, container: Container | None, for_s: float) -> Seen:
+        outdated = container is not None and is_outdated(
+            container, server.request, recreate=self.recreate
+        )
+        in_use = container is not None and outdated and self._in_use(container)
+        return Seen(container=container, seen_for_s=for_s, in_use=in_use)
 
-    def _answers(self, request: CreateInstanceRequest, container: Container) -> bool:
-        exchange, address = request.database_type.ready, container.address
+    def _carry_out(
+        self, step: Step, server: ResolvedServer, container: Container | None, cached: str | None
+    ) -> StartedServer | None:
+        """Carry a step out; return what is held then, or None to look again."""
+        if step.action is Action.REFUSE:
+            raise InvalidRequest(
+                "--ldb-recreate",
+                f"{server.spec.name}: {step.reason}",
+                remedy="Wait for that run to end, or leave out --ldb-recreate.",
+            )
+        if step.reason:
+            self._tell(server, step.reason)
+        if step.action is Action.CREATE:
+            return self._create(server, cached)
+        if container is None or step.action is Action.WAIT:
+            return None
+        if step.action is Action.REPLACE:
+            self.engine.remove(container.id)
+            return None
+        if step.action is Action.RESTART:
+            watch = self.engine.start(container.name)
+            return hold_started(self.engine, server, "restarted", watch)
+        if step.action is Action.UNPAUSE:
+            self.engine.unpause(container.id)
+            container = self.engine.find(container.id) or container
+        return self._attach(server, container)
+
+    def _attach(self, server: ResolvedServer, container: Container) -> StartedServer | None:
+        held = StartedServer(container, open_shell(self.engine, server), "attached")
+        if not held.shell.was_ready or self._answers(server, container):
+            return held
+        held.shell.close()
+        step = decide(Seen(container=container, deaf=True), server.request, recreate=self.recreate)
+        return self._carry_out(step, server, container, None)
+
+    def _answers(self, server: ResolvedServer, container: Container) -> bool:
+        exchange, address = server.database_type.ready, container.address
         deadline = time.monotonic() + DEAF_AFTER_S
         while address is not None and time.monotonic() < deadline:
             if exchange.proves(ask(address, exchange)):
@@ -227,29 +231,28 @@ class SharedServers:
             time.sleep(AGAIN_S)
         return False
 
-    def _create(
-        self, request: CreateInstanceRequest, image: Image, cached: str | None
-    ) -> StartedServer:
-        if request.kept:
-            self._retire_predecessors(request)
-        return self._starter.create(request, image, cached)
+    def _create(self, server: ResolvedServer, cached: str | None) -> StartedServer:
+        if server.request.kept:
+            self._retire_predecessors(server)
+        spec, origin = server.spec, "created"
+        if cached is not None:  # Its init scripts have been run.
+            spec, origin = replace(spec, image=cached, files={}), "restored"
+        hold = partial(hold_started, self.engine, server, origin)
+        held, guard = self._starter.start_new(spec, uuid4(), hold)
+        guard.release()
+        return held
 
     def _wait(
-        self, request: CreateInstanceRequest, held: StartedServer, *, initialises: bool
+        self, server: ResolvedServer, held: StartedServer, *, initialises: bool
     ) -> Watch | None:
-        """Wait outside the lock, so that others may find the server and wait beside us."""
+        """Wait outside the lock, so that other processes may find the server and wait too."""
         if held.watch is None and held.shell.was_ready:
             return None
         watch = held.watch or self.engine.watch(held.container.id)
+        look = Progress(self._telling(server, held, initialises=initialises)).look
         try:
-            wait_until_ready(
-                request.database_type.name,
-                held.container.address,
-                request.database_type.ready,
-                watch,
-                timeout_s=self.timeout_s,
-                secrets=[self._starter.credentials(request).password],
-                look=Progress(self._telling(request, held, initialises=initialises)).look,
+            self._starter.wait(
+                server.database_type, server.credentials, held.container, watch, look=look
             )
         except InstanceDied:
             watch.close()
@@ -258,23 +261,24 @@ class SharedServers:
         return watch
 
     def _telling(
-        self, request: CreateInstanceRequest, held: StartedServer, *, initialises: bool
+        self, server: ResolvedServer, held: StartedServer, *, initialises: bool
     ) -> Callable[[float, float], bool]:
-        """Return what tells how long it takes, once for all processes of the run that wait."""
-        what = "initialising" if initialises and request.database_type.cached else "starting"
+        """Return what reports how long it takes, once for all processes of the run that wait."""
+        what = "initialising" if initialises and server.database_type.cached else "starting"
 
         def tell(moment: float, seconds: float) -> bool:
             if not self.is_awaited():
                 return False
-            with suppress(LdbError):  # Whoever waits learns soon enough that it has ended.
-                if held.shell.is_first(f"{request.scope.run}-{moment:g}"):
-                    self._tell(request, f"{what}, {seconds:.0f} s")
+            with suppress(LdbError):  # The wait notices by itself that the server has ended.
+                if held.shell.is_first(f"{server.request.scope.run}-{moment:g}"):
+                    self._tell(server, f"{what}, {seconds:.0f} s")
             return True
 
         return tell
 
-    def _retire_predecessors(self, request: CreateInstanceRequest) -> None:
+    def _retire_predecessors(self, server: ResolvedServer) -> None:
         """Remove kept servers of this project and type that answer an older request."""
+        request = server.request
         for container in self.engine.containers(
             {
                 f"{LABEL}schema": SCHEMA,
@@ -285,24 +289,12 @@ class SharedServers:
         ):
             ours = Ownership.of(container)
             if container.name != request.container and not self._in_use(container):
-                self._tell(
-                    request, f"the kept server is replaced: {request.difference(ours.facts)}"
-                )
+                changed = request.difference(ours.facts)
+                self._tell(server, f"replacing the kept server: {changed}")
                 self.engine.remove(container.id)
 
-    def _refuse_if_used(self, container: Container) -> None:
-        """Give the run before a moment to leave; then it must be another one that stays."""
-        deadline = time.monotonic() + ABANDONED_AFTER_S
-        while self._in_use(container):
-            if time.monotonic() > deadline:
-                raise InvalidRequest(
-                    "--ldb-recreate",
-                    f"{container.name} is in use by another run",
-                    remedy="Wait for that run to end, or leave out --ldb-recreate.",
-                )
-            time.sleep(AGAIN_S)
-
     def _in_use(self, container: Container) -> bool:
+        """Whether another process holds a container."""
         if container.state != "running":
             return False
         try:
@@ -312,9 +304,9 @@ class SharedServers:
         shell.close()
         return shell.others > 0
 
-    @property
+    @cached_property
     def _starter(self) -> Starter:
-        return Starter(self.engine, self.secret)
+        return Starter(self.engine, self.timeout_s)
 
-    def _tell(self, request: CreateInstanceRequest, what: str) -> None:
-        self.say(f"{request.database_type.name}: {what}")
+    def _tell(self, server: ResolvedServer, what: str) -> None:
+        self.say(f"{server.database_type.name}: {what}")

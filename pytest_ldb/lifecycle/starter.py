@@ -1,154 +1,112 @@
-"""From a request to a container that runs and that this process holds."""
+"""Starting servers: whatever happens, a server that did not start leaves nothing behind."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from uuid import uuid4
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
 
-from ..engines.protocol import Container, Engine, Exit, Image, Watch
-from ..model.errors import EngineFailed, LdbError, ShellLost, StartFailed, hidden
-from ..model.instance import Credentials, Instance
-from ..model.request import LABEL, CreateInstanceRequest
-from ..shell.shell import Shell
-from .container_spec import client_environment, container_spec, credentials_for
-from .readiness import LOG_LINES, died
+from ..engines.protocol import Container, ContainerSpec, Engine, Guard, Watch
+from ..model.database_type import DatabaseType
+from ..model.errors import LdbError, hidden
+from ..model.instance import Credentials
+from ..model.request import LABEL
+from .container_spec import identified
+from .readiness import wait_until_ready
 
 __tracebackhide__ = hidden
 
-ENDS_WITHIN_S = 1.0
-UNKNOWN = Exit(code=255, out_of_memory=False)
+T = TypeVar("T")
 
+_INTERRUPTED: list[Guard] = []
+"""Guards of servers whose start was interrupted, held until the process ends.
 
-@dataclass(frozen=True)
-class StartedServer:
-    """A running container, and this process's hold on it.
-
-    Args:
-        container: As the engine described it.
-        shell: The hold.
-        origin: How it came: ``created``, ``restored``, ``restarted`` or ``attached``.
-        watch: Evidence since its start, where this process started it.
-    """
-
-    container: Container
-    shell: Shell
-    origin: str
-    watch: Watch | None = None
-
-
-@dataclass(frozen=True)
-class PendingServer:
-    """A server that this process holds, and that need not be ready.
-
-    Args:
-        instance: The server.
-        origin: How it came, as above.
-        start_s: How long it took until the container ran.
-        ready_s: Not known yet.
-    """
-
-    instance: Instance
-    origin: str
-    start_s: float
-    ready_s: None = None
+The engine may go on creating such a server; only its guard looks for it for long enough.
+"""
 
 
 @dataclass(frozen=True)
 class Starter:
-    """Starts containers and takes hold of them.
+    """Starts servers.
 
     Args:
-        engine: Where they live.
-        secret: Passwords derive from it.
+        engine: Where they run.
+        timeout_s: The most time that a server may take to become ready.
     """
 
     engine: Engine
-    secret: bytes
+    timeout_s: float
 
-    def create(
-        self, request: CreateInstanceRequest, image: Image, cached: str | None = None
-    ) -> StartedServer:
-        """Create the container and start it; whatever happens, it is held or gone.
+    def start_new(
+        self, spec: ContainerSpec, identity: UUID, use: Callable[[Watch], T]
+    ) -> tuple[T, Guard]:
+        """Create a container, start it and make use of it.
 
         Args:
-            request: What it answers.
-            image: What to run.
-            cached: The id of the image to make it from instead.
+            spec: The container.
+            identity: The id of its instance.
+            use: Takes hold of the server, or waits until it is ready.
+
+        Returns:
+            What ``use`` returned; and the guard that ends the container if this process ends,
+            until it is released.
 
         Raises:
-            ImageUnavailable: The image has gone meanwhile.
-            NameTaken: The engine has one of this name already.
-            StartFailed: It ended at once.
+            LdbError: It could not be created or started, or ``use`` failed; nothing is left.
         """
-        identity = uuid4()
-        spec = container_spec(request, image, self.credentials(request), identity)
-        if cached is not None:
-            spec = replace(spec, image=cached, files={})  # They have been run.
         guard = self.engine.guard(str(identity))
         try:
-            self.engine.create(spec)
-            return self.start(request, "created" if cached is None else "restored")
-        except BaseException:
-            with suppress(LdbError):
-                for container in self.engine.containers({f"{LABEL}id": str(identity)}):
-                    self.discard(container.id)
-            raise
-        finally:
+            self.engine.create(identified(spec, identity))
+            return use(self.engine.start(spec.name)), guard
+        except LdbError:
+            self.remove(identity)
             guard.release()
+            raise
+        except BaseException:
+            _INTERRUPTED.append(guard)
+            self.remove(identity)
+            raise
 
-    def start(self, request: CreateInstanceRequest, origin: str) -> StartedServer:
-        """Start the container that there is.
-
-        Raises:
-            StartFailed: It ended at once.
-        """
-        watch = self.engine.start(request.container)
-        try:
-            shell = self.open_shell(request)
-        except (ShellLost, EngineFailed):
-            ended = watch.ended(ENDS_WITHIN_S)
-            if ended is None:
-                raise
-            raise self._died(request, ended, watch) from None
-        container = self.engine.find(request.container)
-        if container is None:
-            shell.close()
-            raise self._died(request, watch.ended(ENDS_WITHIN_S) or UNKNOWN, watch)
-        return StartedServer(container, shell, origin, watch)
-
-    def open_shell(self, request: CreateInstanceRequest, container: str = "") -> Shell:
-        """Take hold of the container, which runs.
+    def wait(
+        self,
+        database_type: DatabaseType,
+        credentials: Credentials,
+        container: Container | None,
+        watch: Watch,
+        *,
+        subject: str = "",
+        look: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Return when a server is ready.
 
         Args:
-            request: What it answers.
-            container: Its id, where that is known.
+            database_type: What it runs.
+            credentials: Its superuser, whose password is masked in its log.
+            container: As the engine described it after its start; None if it has ended since.
+            watch: Evidence since its start.
+            subject: What to call it in messages, instead of its type.
+            look: Called again and again while it is not ready.
 
         Raises:
-            ShellLost: It is ending.
+            StartFailed: It ended, or did not become ready in time.
         """
-        return self.engine.shell(
-            container or request.container,
-            environment=self.client_environment(request),
-            ephemeral=not request.kept,
+        wait_until_ready(
+            subject or database_type.name,
+            container.address if container else None,
+            database_type.ready,
+            watch,
+            timeout_s=self.timeout_s,
+            secrets=[credentials.password],
+            look=look,
         )
 
-    def client_environment(self, request: CreateInstanceRequest) -> dict[str, str]:
-        """Return what the clients of the server find in their environment."""
-        database_type = request.database_type
-        environment = client_environment(database_type, self.credentials(request))
-        return {**environment, "LDB_PROFILE": database_type.client_profile}
-
-    def credentials(self, request: CreateInstanceRequest) -> Credentials:
-        """Return the superuser of the servers that equal requests share."""
-        return credentials_for(request, self.secret)
-
-    def discard(self, identity: str) -> None:
-        """Remove a container that failed; what is wrong is being said already."""
-        with suppress(EngineFailed):
-            self.engine.remove(identity)
-
-    def _died(self, request: CreateInstanceRequest, ended: Exit, watch: Watch) -> StartFailed:
-        password = self.credentials(request).password
-        log = watch.log(LOG_LINES).replace(password, "********")
-        return died(request.database_type.name, ended, log)
+    def remove(self, identity: UUID) -> None:
+        """Remove the container and the volumes that were made for an instance."""
+        made_for_it = {f"{LABEL}id": str(identity)}
+        with suppress(LdbError):  # What failed before is what the user needs to know.
+            for container in self.engine.containers(made_for_it):
+                self.engine.remove(container.id)
+            for volume in self.engine.volumes(made_for_it):
+                self.engine.remove_volume(volume.name)

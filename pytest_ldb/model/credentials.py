@@ -1,4 +1,4 @@
-"""Passwords that nobody stores: derived from a secret of the user and from what is asked for."""
+"""Passwords that are stored nowhere: derived from a secret of the user and from the request."""
 
 from __future__ import annotations
 
@@ -7,24 +7,67 @@ import hmac
 import os
 import secrets
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from .errors import InvalidRequest
 
 SECRET_BYTES = 32
 
 
-def derive_password(secret: bytes, fingerprint: str) -> str:
-    """Return the password of the servers with this fingerprint: the same in every process and run.
+class UserIdentity:
+    """The user of this machine, as engines know them. The only holder of the user's secret.
 
-    HMAC-SHA256 of the fingerprint, 32 hex digits (128 bits): no quoting anywhere.
+    Args:
+        secret: 32 random bytes, see :meth:`load`.
+
+    Attributes:
+        mark: Distinguishes this user's resources on an engine from those of others, 16 hex digits.
     """
-    return hmac.new(secret, fingerprint.encode(), hashlib.sha256).hexdigest()[:32]
 
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self._passwords: dict[str, str] = {}
+        self.mark = self._digest("user")[:16]
 
-def user_mark(secret: bytes) -> str:
-    """Return what tells a user's things on an engine from those of others, 16 hex digits."""
-    return hmac.new(secret, b"user", hashlib.sha256).hexdigest()[:16]
+    @classmethod
+    def load(cls, directory: Path) -> UserIdentity:
+        """Read the secret from a directory; it is made on first use, readable by the user only.
+
+        Raises:
+            InvalidRequest: The directory cannot be used.
+        """
+        path = directory / "secret"
+        try:
+            secret = path.read_bytes() if path.exists() else b""
+            return cls(secret if len(secret) == SECRET_BYTES else _make_secret(path))
+        except OSError as error:
+            raise InvalidRequest(
+                str(directory),
+                "the directory for the state of pytest-ldb cannot be used",
+                evidence=str(error),
+                remedy="Make it writable, or set XDG_STATE_HOME to a directory that is.",
+            ) from error
+
+    def password(self, seed: str) -> str:
+        """Return the password for a seed, the same in every process and run.
+
+        HMAC-SHA256 of the seed, 32 hex digits (128 bits), so that it needs no quoting anywhere.
+        """
+        if seed not in self._passwords:
+            self._passwords[seed] = self._digest(seed)[:32]
+        return self._passwords[seed]
+
+    def __getstate__(self) -> Mapping[str, Any]:
+        """Refuse to be pickled: the secret does not leave the process."""
+        raise TypeError("the user's secret stays in its process")
+
+    def __repr__(self) -> str:
+        return f"<UserIdentity {self.mark}>"
+
+    def _digest(self, text: str) -> str:
+        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
 
 
 def state_directory() -> Path:
@@ -33,27 +76,8 @@ def state_directory() -> Path:
     return Path(base).expanduser() / "pytest-ldb"
 
 
-def user_secret(directory: Path) -> bytes:
-    """Return this user's secret, made on first use; readable by this user only.
-
-    Raises:
-        InvalidRequest: The directory cannot be used.
-    """
-    path = directory / "secret"
-    try:
-        secret = path.read_bytes() if path.exists() else b""
-        return secret if len(secret) == SECRET_BYTES else _make_secret(path)
-    except OSError as error:
-        raise InvalidRequest(
-            str(directory),
-            "the directory for the state of pytest-ldb cannot be used",
-            evidence=str(error),
-            remedy="Make it writable, or set XDG_STATE_HOME to a directory that is.",
-        ) from error
-
-
 def _make_secret(path: Path) -> bytes:
-    """Several processes may do this at once: the first one that links its file wins."""
+    """Make the secret; of several processes that do so at once, the first to link its file wins."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, temporary = tempfile.mkstemp(dir=path.parent)  # mode 0600
     try:

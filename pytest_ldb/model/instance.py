@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from .database_type import DatabaseType
 
 
+MASK = "********"
+"""What stands for a password."""
+
+
 class Secret(str):  # noqa: SLOT000 - the mask needs a place
     """A string that drivers can use and that its ``repr`` does not give away.
 
@@ -28,7 +32,7 @@ class Secret(str):  # noqa: SLOT000 - the mask needs a place
 
     mask: str
 
-    def __new__(cls, value: str, mask: str = "********") -> Self:
+    def __new__(cls, value: str, mask: str = MASK) -> Self:
         """Wrap ``value``, shown as ``mask``."""
         self = super().__new__(cls, value)
         self.mask = mask

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import re
 from collections.abc import Mapping
@@ -12,12 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .credentials import user_mark
 from .database_type import DatabaseType
 from .errors import InvalidRequest
 
 LABEL = "pytest-ldb."
 """The prefix of the labels that make a container ours."""
+
+PREFIX = "ldb-"
+"""What the names of our containers and volumes begin with."""
 
 SCHEMA = "1"
 """Raised whenever a container made by an older version must not be used by this one."""
@@ -28,10 +29,10 @@ class Scope:
     """Whose server it is: the user's and the checkout's, and the run's.
 
     Args:
-        project: ``<slug>-<8 hex>`` of the project's root directory and of the user's secret: the
-            same path may be another project elsewhere, and passwords derive from the secret.
+        project: ``<slug>-<8 hex>`` of the project's root directory and of the user: the same path
+            may be another project on another machine.
         run: The id of the run, 8 hex digits.
-        user: Tells the user's things on an engine from those of others.
+        user: The user's mark, see :class:`~.credentials.UserIdentity`.
     """
 
     project: str
@@ -39,17 +40,17 @@ class Scope:
     user: str = ""
 
     @classmethod
-    def of(cls, root: Path, run: str, secret: bytes) -> Scope:
-        """Return the scope of a run of the user with this secret in the checkout at ``root``."""
+    def of(cls, root: Path, run: str, user: str) -> Scope:
+        """Return the scope of a user's run in the checkout at ``root``."""
         slug = "".join(c if c.isascii() and c.isalnum() else "-" for c in root.name.lower())
         slug = slug.strip("-")[:24].strip("-") or "project"
-        digest = hmac.new(secret, str(root.resolve()).encode(), hashlib.sha256).hexdigest()[:8]
-        return cls(project=f"{slug}-{digest}", run=run, user=user_mark(secret))
+        digest = hashlib.sha256(f"{user} {root.resolve()}".encode()).hexdigest()[:8]
+        return cls(project=f"{slug}-{digest}", run=run, user=user)
 
     @classmethod
-    def free(cls, secret: bytes) -> Scope:
-        """Return the scope of servers that belong to the user with this secret, and no project."""
-        return cls(project="", run="", user=user_mark(secret))
+    def standalone(cls, user: str) -> Scope:
+        """Return the scope of a user's servers that belong to no project."""
+        return cls(project="", run="", user=user)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +102,7 @@ class CreateInstanceRequest:
     @property
     def container(self) -> str:
         """The name of the container."""
-        return f"ldb-{self.name}"
+        return container_name(self.name)
 
     @property
     def in_memory(self) -> bool:
@@ -169,13 +170,26 @@ class CreateInstanceRequest:
         return re.sub(r"sha256:([0-9a-f]{12})[0-9a-f]+", r"\1", "; ".join(changed))
 
 
+def container_name(server: str) -> str:
+    """Return the name of the container of a server."""
+    return f"{PREFIX}{server}"
+
+
+def server_name(text: str) -> str:
+    """Return the name of a server, of which the user may have written the container's name."""
+    return text.removeprefix(PREFIX)
+
+
 def seed_of(volume: str, fingerprint: str) -> str:
     """Return what a server's password derives from."""
     return f"volume {volume}" if volume else fingerprint
 
 
 def _change(name: str, before: Any, now: Any) -> str:
-    """Say what changed; of lists only what is new and what is gone."""
+    """Say what changed: of lists the items, of mappings the names, as values may be secret."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        names = sorted(n for n in {**before, **now} if before.get(n) != now.get(n))
+        return f"{name} changed in {', '.join(names)}"
     if not isinstance(before, list) or not isinstance(now, list):
         return f"{name} was {before}, is {now}"
     lost = [part for part in before if part not in now]

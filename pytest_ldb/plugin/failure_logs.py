@@ -16,6 +16,7 @@ from ..engines.protocol import Watch
 from ..model.database_type import DatabaseType
 from ..model.errors import LdbError
 from ..model.instance import Instance
+from ..model.request import container_name
 from .fixtures import BEGAN, databases_of
 
 if TYPE_CHECKING:
@@ -157,7 +158,10 @@ def _private_servers(
     database_types = {database_type.name: database_type for database_type in session.types}
     return [
         _Server(
-            instance.name, database_types.get(instance.database_type), f"ldb-{instance.name}", began
+            instance.name,
+            database_types.get(instance.database_type),
+            container_name(instance.name),
+            began,
         )
         for instance in session.made
         if instance.name in names or instance.created_at.timestamp() >= began

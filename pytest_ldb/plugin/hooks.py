@@ -239,9 +239,10 @@ def _open_early(config: pytest.Config, names: Iterable[str]) -> None:
     from ..engines.docker.preopened import PreopenedShells
     from ..engines.docker.transport.discovery import local_engine, socket_of
     from ..lifecycle.attach_cache import AttachCache
-    from ..model.credentials import state_directory
+    from ..model.credentials import UserIdentity, state_directory
 
-    attach_cache = AttachCache(state_directory(), config.rootpath)
+    state = state_directory()
+    attach_cache = AttachCache(state, config.rootpath, UserIdentity.load(state))
     wanted = dict(filter(None, map(attach_cache.environment, names)))
     url = local_engine() if wanted else None
     if url is not None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-MASK = "********"
+from ..model.instance import MASK
 
 
 def mask_report(report: pytest.TestReport, secrets: Iterable[str]) -> None:

@@ -13,18 +13,18 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..engines.protocol import Engine, Image, Log
+from ..engines.protocol import Engine, Log
 from ..lifecycle.attach_cache import AttachCache
 from ..lifecycle.cache import ServerCache
 from ..lifecycle.lease import Lease
-from ..lifecycle.planner import Planner
+from ..lifecycle.planner import Planner, ResolvedServer
 from ..lifecycle.shared import SharedServers
-from ..model.credentials import user_secret
+from ..model.credentials import UserIdentity
 from ..model.database import Database
 from ..model.database_type import DatabaseType
 from ..model.errors import ImageUnavailable, LdbError, hidden
 from ..model.instance import Instance, type_named
-from ..model.request import CreateInstanceRequest, Scope
+from ..model.request import Scope
 from ..model.settings import Settings
 from ..shell.shell import Shell
 from ..util.background import BackgroundTasks
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ..isolation.pool import Pool
     from ..isolation.templates import Templates
     from ..lifecycle.commands import Lifecycle
-    from ..lifecycle.starter import PendingServer
+    from ..lifecycle.hold import PendingServer
 
 __tracebackhide__ = hidden
 
@@ -207,7 +207,7 @@ class Session:
         from ..lifecycle.commands import Lifecycle
 
         with self._lock:
-            return Lifecycle(self._engine, self._planner, self.types, self._secret)
+            return Lifecycle(self._planner, self.types)
 
     @property
     def database_name(self) -> str:
@@ -239,7 +239,7 @@ class Session:
         from ..lifecycle.cache_builder import CacheBuilder
 
         locks, timeout_s = self.state / "locks", self.settings.timeout_s
-        return CacheBuilder(self._engine, self._cache, locks, timeout_s).order()
+        return CacheBuilder(self._engine, self._cache, locks, timeout_s).to_bytes()
 
     @property
     def secrets(self) -> set[str]:
@@ -260,22 +260,19 @@ class Session:
 
             return external_lease(database_type, url, self._open_local_shell)
         with self._lock:  # Several threads may be the first to need these.
-            planner, sharing = self._planner, self._shared
-        request, image = self._plan(planner, database_type)
-        return sharing.obtain(request, image)
+            planner, shared = self._planner, self._shared
+        return shared.obtain(self._resolved(planner, database_type))
 
-    def _plan(
-        self, planner: Planner, database_type: DatabaseType
-    ) -> tuple[CreateInstanceRequest, Image]:
+    def _resolved(self, planner: Planner, database_type: DatabaseType) -> ResolvedServer:
         if self.settings.pull == "missing":
             with suppress(ImageUnavailable):
                 return planner.shared(database_type, pull="never")
         began = time.monotonic()
         with alone(self.state / "locks", f"{self._scope.project}-{database_type.name}-image"):
-            plan = planner.shared(database_type)  # one pull for all
+            server = planner.shared(database_type)  # one pull for all
         if self.settings.pull != "never":
             self.pulls_s[database_type.name] = time.monotonic() - began
-        return plan
+        return server
 
     def _open_local_shell(self, subject: str, environment: Mapping[str, str]) -> Shell:
         from ..engines.docker.transport.streams import local_shell
@@ -296,33 +293,34 @@ class Session:
         return self.make_engine()
 
     @cached_property
-    def _secret(self) -> bytes:
-        return user_secret(self.state)
+    def _identity(self) -> UserIdentity:
+        return UserIdentity.load(self.state)
 
     @cached_property
     def _scope(self) -> Scope:
-        return Scope.of(self.root, self.run, self._secret)
+        return Scope.of(self.root, self.run, self._identity.mark)
 
     @cached_property
     def _planner(self) -> Planner:
-        return Planner(self._engine, self.settings, self._scope, self._background.say)
+        return Planner(
+            self._engine, self.settings, self._scope, self._identity, self._background.say
+        )
 
     @cached_property
     def _cache(self) -> ServerCache:
         return ServerCache(
-            self.state / "cache", self._secret, self._engine.url, self.settings.cache
+            self.state / "cache", self._identity.mark, self._engine.url, self.settings.cache
         )
 
     @cached_property
     def _shared(self) -> SharedServers:
         return SharedServers(
             engine=self._engine,
-            secret=self._secret,
             cache=self._cache,
             directory=self.state / "locks",
             timeout_s=self.settings.timeout_s,
             recreate=self.settings.recreate,
             say=self._background.say,
-            attach_cache=AttachCache(self.state, self.root),
+            attach_cache=AttachCache(self.state, self.root, self._identity),
             is_awaited=self._background.is_awaited,
         )

@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from ..model.request import container_name
+
 if TYPE_CHECKING:
+    from ..lifecycle.hold import PendingServer
     from ..lifecycle.lease import Lease
-    from ..lifecycle.starter import PendingServer
     from .session import Session
 
 LAST_MOMENT_S = 2.0
@@ -58,7 +60,7 @@ class Use:
     @property
     def container(self) -> str:
         """The name of its container; empty if it is not one of ours."""
-        return "" if self.origin == "existing" else f"ldb-{self.name}"
+        return "" if self.origin == "existing" else container_name(self.name)
 
     @property
     def ended_by(self) -> str:

@@ -15,6 +15,7 @@ from ..lifecycle.commands import Lifecycle
 from ..lifecycle.lease import Lease
 from ..lifecycle.planner import Planner
 from ..lifecycle.shared import SharedServers
+from ..model.credentials import UserIdentity
 from ..model.database_type import DatabaseType
 from ..model.request import LABEL, Scope
 from ..model.settings import Settings
@@ -30,8 +31,8 @@ class Servers:
         directory: For the state of the user whose they are.
         run: The id of the run.
         leases: What :meth:`obtain` returned.
-        cache: As in ``Settings``; they are made as soon as they are wanted.
-        secret: The user's.
+        cache: As in ``Settings``; entries are made as soon as they are wanted.
+        identity: The user.
     """
 
     engine: Engine
@@ -39,29 +40,30 @@ class Servers:
     run: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     leases: list[Lease] = field(default_factory=list)
     cache: str = "never"
-    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    identity: UserIdentity = field(
+        default_factory=lambda: UserIdentity(secrets.token_bytes(32)), repr=False
+    )
 
     def obtain(self, database_type: DatabaseType, *, durable: bool = False) -> Lease:
         """Return a lease on the server that all who ask for the same share."""
-        request, image = self._planner(database_type, durable=durable).shared(database_type)
+        server = self._planner(database_type, durable=durable).shared(database_type)
         cache = self._cache
-        sharing = SharedServers(
+        shared = SharedServers(
             engine=self.engine,
-            secret=self.secret,
             cache=cache,
             directory=self.directory / "locks",
             timeout_s=60.0,
             recreate=False,
             say=print,
         )
-        lease = sharing.obtain(request, image)
-        CacheBuilder(self.engine, cache, self.directory / "locks", 60.0).carry_out()
+        lease = shared.obtain(server)
+        CacheBuilder(self.engine, cache, self.directory / "locks", 60.0).build()
         self.leases.append(lease)
         return lease
 
     def lifecycle(self, database_type: DatabaseType) -> Lifecycle:
         """Return the seven commands."""
-        return Lifecycle(self.engine, self._planner(database_type), [database_type], self.secret)
+        return Lifecycle(self._planner(database_type), [database_type])
 
     def volumes(self, database_type: DatabaseType) -> tuple[str, ...]:
         """Return where the data of a type is."""
@@ -76,7 +78,7 @@ class Servers:
             self._wait_until_gone(f"ldb-{lease.instance.name}")
 
     def forget_cache(self) -> None:
-        """Remove the cache that were made."""
+        """Remove the images of the cache."""
         user = self._cache.user
         for image in self.engine.images({f"{LABEL}user": user}):
             self.engine.remove_image(image.id)
@@ -84,7 +86,7 @@ class Servers:
     @property
     def _cache(self) -> ServerCache:
         folder = self.directory / "cache"
-        return ServerCache(folder, self.secret, self.engine.url, self.cache)
+        return ServerCache(folder, self.identity.mark, self.engine.url, self.cache)
 
     def _wait_until_gone(self, name: str) -> None:
         wait_until(lambda: self.engine.find(name) is None, 10.0, f"{name} is still there")
@@ -93,7 +95,8 @@ class Servers:
         settings = Settings(images={database_type.name: image_of(database_type)}, durable=durable)
         # Servers with other data have other names.
         run = f"{self.run}-{'durable' if durable else 'memory'}"
-        return Planner(self.engine, settings, Scope.of(self.directory, run, self.secret), print)
+        scope = Scope.of(self.directory, run, self.identity.mark)
+        return Planner(self.engine, settings, scope, self.identity, print)
 
 
 def image_of(database_type: DatabaseType) -> str:

@@ -17,12 +17,13 @@ from pytest_ldb.engines.docker.sdk_engine import SdkEngine
 from pytest_ldb.engines.protocol import Container, Engine
 from pytest_ldb.lifecycle.planner import Planner
 from pytest_ldb.lifecycle.readiness import ask
+from pytest_ldb.model.credentials import UserIdentity
 from pytest_ldb.model.errors import InstanceDied, InstanceNotFound, InvalidRequest, NotReady
 from pytest_ldb.model.request import LABEL, Scope
 from pytest_ldb.model.settings import Settings
 from pytest_ldb.testing.fake.engine import FakeEngine
 
-SECRET = bytes(32)
+IDENTITY = UserIdentity(bytes(32))
 KIND = replace(REDIS, image=os.environ.get("LDB_REDIS_IMAGE", REDIS.image), aliases=("alias",))
 
 
@@ -32,9 +33,9 @@ class Servers(Lifecycle):
     def __init__(self, engine: Any, root: Path, kinds: list[DatabaseType], **settings: Any) -> None:
         self.engine = engine
         self.said: list[str] = []
-        scope = Scope.of(root, uuid4().hex[:8], SECRET)
-        planner = Planner(engine, Settings(**settings), scope, self.said.append)
-        super().__init__(engine, planner, kinds, SECRET)
+        scope = Scope.of(root, uuid4().hex[:8], IDENTITY.mark)
+        planner = Planner(engine, Settings(**settings), scope, IDENTITY, self.said.append)
+        super().__init__(planner, kinds)
 
     def container(self, instance: Instance) -> Container:
         found: Container | None = self.engine.find(f"ldb-{instance.name}")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_ldb.model.credentials import state_directory, user_mark, user_secret
+from pytest_ldb.model.credentials import UserIdentity, state_directory
 from pytest_ldb.model.request import LABEL
 
 from .conftest import docker
@@ -126,7 +126,7 @@ class User:
     @property
     def mark(self) -> str:
         """What tells this user's things from those of others."""
-        return user_mark(user_secret(self.home / state_directory().name))
+        return UserIdentity.load(self.home / state_directory().name).mark
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start the command in a process group of its own, its streams being pipes."""

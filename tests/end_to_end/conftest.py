@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_ldb.model.credentials import state_directory, user_secret
+from pytest_ldb.model.credentials import UserIdentity, state_directory
 from pytest_ldb.model.request import Scope
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Project:
 
     def containers(self) -> list[str]:
         """Return the names of this project's containers, in whatever state."""
-        project = Scope.of(self.root, "", user_secret(state_directory())).project
+        project = Scope.of(self.root, "", UserIdentity.load(state_directory()).mark).project
         return docker(
             *("ps", "--all", "--format", "{{.Names}}"),
             *("--filter", f"label=pytest-ldb.project={project}"),

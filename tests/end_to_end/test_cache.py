@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ldb.lifecycle.cache import CachedServer, ServerCache
-from pytest_ldb.model.credentials import user_secret
+from pytest_ldb.lifecycle.cache import CachedServer
+from pytest_ldb.model.credentials import UserIdentity
 from pytest_ldb.testing.processes import wait_until
 
 from .conftest import Project, docker
@@ -95,7 +95,7 @@ class User:
 
     @property
     def label(self) -> str:
-        return ServerCache(self.state, user_secret(self.state), "").user
+        return UserIdentity.load(self.state).mark
 
     def clean_up(self) -> None:
         """Remove what is left, whatever happened."""

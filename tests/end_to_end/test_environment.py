@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from pytest_ldb.engines.docker.sdk_engine import SdkEngine
-from pytest_ldb.lifecycle.container_spec import instance_of
-from pytest_ldb.model.credentials import state_directory, user_secret
+from pytest_ldb.lifecycle.container_spec import found_instance
+from pytest_ldb.model.credentials import UserIdentity, state_directory
 from pytest_ldb.testing.processes import wait_until
 
 from .conftest import RECORDER, Project
@@ -42,7 +42,7 @@ def server(project: Project) -> str:
     (name,) = project.containers()
     container = SdkEngine().find(name)
     assert container is not None
-    instance = instance_of(container, user_secret(state_directory()))
+    instance = found_instance(container, UserIdentity.load(state_directory()))
     assert instance.address is not None
     where = f"{instance.address.host}:{instance.address.port}"
     return (

@@ -19,6 +19,7 @@ from pytest_ldb.databases import BUILTIN
 from pytest_ldb.engines.docker.sdk_engine import SdkEngine
 from pytest_ldb.lifecycle.commands import Lifecycle
 from pytest_ldb.lifecycle.planner import Planner
+from pytest_ldb.model.credentials import UserIdentity
 from pytest_ldb.model.request import Scope
 from pytest_ldb.model.settings import Settings
 
@@ -64,10 +65,10 @@ def lifecycle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lifecycle]:
     """Servers for this module that stand for those that a user has already."""
     engine = SdkEngine()
     images = {kind.name: os.environ[f"LDB_{kind.name.upper()}_IMAGE"] for kind in BUILTIN}
-    secret = b"secret" * 6
-    scope = Scope.of(tmp_path_factory.mktemp("external"), "external", secret)
-    planner = Planner(engine, Settings(images=images), scope, print)
-    lifecycle = Lifecycle(engine, planner, BUILTIN, secret)
+    identity = UserIdentity(b"secret" * 6)
+    scope = Scope.of(tmp_path_factory.mktemp("external"), "external", identity.mark)
+    planner = Planner(engine, Settings(images=images), scope, identity, print)
+    lifecycle = Lifecycle(planner, BUILTIN)
     yield lifecycle
     lifecycle.close()
 

@@ -78,7 +78,7 @@ def test_another_request_gets_another_server_and_a_line_that_says_why(kept: Proj
     run = kept.run("--ldb-keep", "--ldb-durable")
     run.passed(1)
     assert server(kept) != first
-    assert "ldb: redis: the kept server is replaced:" in run.output
+    assert "ldb: redis: replacing the kept server:" in run.output
     assert "durable was False, is True" in run.output
     assert len(kept.containers()) == 1
 
@@ -109,7 +109,7 @@ def test_a_server_that_is_not_well_is_repaired_or_replaced(kept: Project, harm: 
     run = kept.run("--ldb-keep")
     run.passed(1)
     assert len(kept.containers()) == 1
-    replaced = "the kept server was exited, so it is replaced" in run.output
+    replaced = "replacing the kept server (state: exited)" in run.output
     assert replaced == (harm != "pause")
 
 

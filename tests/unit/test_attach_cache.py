@@ -1,23 +1,37 @@
-"""What is remembered of kept servers, and shells that are opened early."""
+"""The cache of kept servers' containers."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pytest_ldb.engines.protocol import Image
 from pytest_ldb.lifecycle.attach_cache import FORGOTTEN_AFTER_S, AttachCache
-from pytest_ldb.model.credentials import derive_password, user_secret
+from pytest_ldb.lifecycle.planner import ResolvedServer, resolved
+from pytest_ldb.model.credentials import UserIdentity
+from pytest_ldb.model.request import CreateInstanceRequest, Scope
 
-FINGERPRINT = "f" * 64
+from .conftest import FAKE
+
+IDENTITY = UserIdentity(bytes(32))
+
+
+def server(name: str = "fake") -> ResolvedServer:
+    kind = replace(FAKE, name=name)
+    request = CreateInstanceRequest(
+        database_type=kind, image="x", image_id="y", scope=Scope(project="shop", run="1"), kept=True
+    )
+    return resolved(request, Image(id="y", volumes=()), IDENTITY)
 
 
 @pytest.fixture
 def attach_cache(tmp_path: Path) -> AttachCache:
-    return AttachCache(tmp_path / "state", tmp_path / "shop")
+    return AttachCache(tmp_path / "state", tmp_path / "shop", IDENTITY)
 
 
 def file_of(tmp_path: Path) -> Path:
@@ -25,58 +39,51 @@ def file_of(tmp_path: Path) -> Path:
     return file
 
 
-def test_what_is_kept_is_remembered_without_its_password(
-    attach_cache: AttachCache, tmp_path: Path
-) -> None:
-    password = derive_password(user_secret(tmp_path / "state"), FINGERPRINT)
-    environment = {"PGUSER": "postgres", "PGPASSWORD": password}
-    attach_cache.keep("postgres", "abc", FINGERPRINT, environment)
-    assert attach_cache.environment("postgres") == ("abc", environment)
-    assert password not in file_of(tmp_path).read_text()
+def test_server_is_kept_without_its_password(attach_cache: AttachCache, tmp_path: Path) -> None:
+    kept = server()
+    attach_cache.keep(kept, "abc")
+    assert attach_cache.environment("fake") == ("abc", kept.client_environment)
+    assert kept.credentials.password in kept.client_environment.values()
+    assert kept.credentials.password not in file_of(tmp_path).read_text()
 
 
-def test_nothing_is_known_of_others(attach_cache: AttachCache, tmp_path: Path) -> None:
-    attach_cache.keep("postgres", "abc", FINGERPRINT, {})
+def test_other_types_and_checkouts_are_unknown(attach_cache: AttachCache, tmp_path: Path) -> None:
+    attach_cache.keep(server(), "abc")
     assert attach_cache.environment("mysql") is None
-    assert AttachCache(tmp_path / "state", tmp_path / "bank").environment("postgres") is None
+    other = AttachCache(tmp_path / "state", tmp_path / "bank", IDENTITY)
+    assert other.environment("fake") is None
 
 
-def test_what_is_known_already_is_not_written_again(
-    attach_cache: AttachCache, tmp_path: Path
-) -> None:
-    attach_cache.keep("postgres", "abc", FINGERPRINT, {})
+def test_unchanged_entry_is_not_written_again(attach_cache: AttachCache, tmp_path: Path) -> None:
+    attach_cache.keep(server(), "abc")
     before = file_of(tmp_path).stat().st_ino
-    attach_cache.keep("postgres", "abc", FINGERPRINT, {})
+    attach_cache.keep(server(), "abc")
     assert file_of(tmp_path).stat().st_ino == before
-    attach_cache.keep("postgres", "def", FINGERPRINT, {})
-    assert attach_cache.environment("postgres") == ("def", {})
+    attach_cache.keep(server(), "def")
+    assert attach_cache.environment("fake") == ("def", server().client_environment)
 
 
-def test_what_is_old_is_forgotten_when_something_new_is_kept(
+def test_old_entries_are_removed_when_one_is_added(
     attach_cache: AttachCache, tmp_path: Path
 ) -> None:
-    attach_cache.keep("postgres", "abc", FINGERPRINT, {})
+    attach_cache.keep(server(), "abc")
     os.utime(file_of(tmp_path), (time.time() - FORGOTTEN_AFTER_S - 60,) * 2)
-    attach_cache.keep("mysql", "abc", FINGERPRINT, {})
-    assert attach_cache.environment("postgres") is None
-    assert attach_cache.environment("mysql") == ("abc", {})
+    attach_cache.keep(server("other"), "abc")
+    assert attach_cache.environment("fake") is None
+    assert attach_cache.environment("other") == ("abc", server("other").client_environment)
 
 
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"container": "a"}', json.dumps({"fingerprint": 1, "environment": 2})]
 )
-def test_what_cannot_be_read_is_nothing(
-    attach_cache: AttachCache, tmp_path: Path, text: str
-) -> None:
-    attach_cache.keep("postgres", "abc", FINGERPRINT, {})
+def test_unreadable_entry_is_ignored(attach_cache: AttachCache, tmp_path: Path, text: str) -> None:
+    attach_cache.keep(server(), "abc")
     file_of(tmp_path).write_text(text)
-    assert attach_cache.environment("postgres") is None
+    assert attach_cache.environment("fake") is None
 
 
-def test_a_place_that_cannot_be_written_is_no_error(
-    attach_cache: AttachCache, tmp_path: Path
-) -> None:
-    user_secret(tmp_path / "state")
+def test_unwritable_directory_is_no_error(attach_cache: AttachCache, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
     (tmp_path / "state/kept").write_text("a file")
-    attach_cache.keep("postgres", "abc", FINGERPRINT, {})
-    assert attach_cache.environment("postgres") is None
+    attach_cache.keep(server(), "abc")
+    assert attach_cache.environment("fake") is None

@@ -20,7 +20,9 @@ from pytest_ldb.lifecycle.cache import CI, DAY_S, CachedServer, ServerCache
 from pytest_ldb.lifecycle.cache_builder import CacheBuilder, begin
 from pytest_ldb.lifecycle.cache_expiry import MOST_OF_A_TYPE, UNUSED_S
 from pytest_ldb.lifecycle.lease import Lease
+from pytest_ldb.lifecycle.planner import ResolvedServer, resolved
 from pytest_ldb.lifecycle.shared import SharedServers
+from pytest_ldb.model.credentials import UserIdentity
 from pytest_ldb.model.database_type import DatabaseType
 from pytest_ldb.model.errors import InstanceDied
 from pytest_ldb.model.request import CreateInstanceRequest, Scope
@@ -29,7 +31,7 @@ from pytest_ldb.testing.processes import wait_until
 
 from .conftest import FAKE
 
-SECRET = bytes(32)
+ME = UserIdentity(bytes(32))
 
 INITIALISE = """
 mkdir -p data
@@ -47,11 +49,11 @@ class Machine:
     fake: FakeEngine
     directory: Path
     mode: str = "auto"
-    secret: bytes = SECRET
+    identity: UserIdentity = ME
     leases: list[Lease] = field(default_factory=list)
 
     def cache(self) -> ServerCache:
-        return ServerCache(self.directory / "cache", self.secret, self.fake.url, self.mode)
+        return ServerCache(self.directory / "cache", self.identity.mark, self.fake.url, self.mode)
 
     def request(self, kind: DatabaseType = KIND, **changes: Any) -> CreateInstanceRequest:
         image = self.image(kind)
@@ -59,6 +61,9 @@ class Machine:
         return CreateInstanceRequest(
             database_type=kind, image=kind.image, image_id=image.id, scope=scope, **changes
         )
+
+    def server(self, kind: DatabaseType = KIND, **changes: Any) -> ResolvedServer:
+        return resolved(self.request(kind, **changes), self.image(kind), self.identity)
 
     def image(self, kind: DatabaseType = KIND) -> Image:
         return self.fake.image(kind.image, pull="missing", say=print)
@@ -71,21 +76,20 @@ class Machine:
         cache = self.cache()
         lease = self.obtain(cache, kind, **changes)
         data = lease.shell.run(("cat", "data/initialised")).strip()
-        self.remembering(cache).carry_out()
+        self.remembering(cache).build()
         self.end()
         return f"{lease.origin} {data}"
 
     def obtain(self, cache: ServerCache, kind: DatabaseType = KIND, **changes: Any) -> Lease:
         sharing = SharedServers(
             engine=self.fake,
-            secret=self.secret,
             cache=cache,
             directory=self.directory / "locks",
             timeout_s=10.0,
             recreate=False,
             say=print,
         )
-        lease = sharing.obtain(self.request(kind, **changes), self.image(kind))
+        lease = sharing.obtain(self.server(kind, **changes))
         self.leases.append(lease)
         return lease
 
@@ -143,16 +147,17 @@ def test_a_kept_server_and_one_for_the_run_share_a_cached(machine: Machine) -> N
 def test_what_cannot_be_remembered_works_as_before(
     machine: Machine, kind: DatabaseType, changes: dict[str, Any]
 ) -> None:
-    request = machine.request(kind, **changes)
+    server = machine.server(kind, **changes)
     cache = machine.cache()
-    cache.want(request, machine.image())
+    cache.want(server)
     assert not cache.wanted
-    assert cache.find(request) is None
+    assert cache.find(server.request) is None
 
 
 def test_an_image_that_does_not_say_where_its_data_is_is_not_remembered(machine: Machine) -> None:
     cache = machine.cache()
-    cache.want(machine.request(), replace(machine.image(), volumes=()))
+    image = replace(machine.image(), volumes=())
+    cache.want(resolved(machine.request(), image, ME))
     assert not cache.wanted
 
 
@@ -220,13 +225,15 @@ def test_an_init_script_that_changes_meanwhile_makes_no_cached(
     cache = machine.cache()
     machine.obtain(cache, replace(KIND, init_scripts=(script,), init_directory="/init"))
     script.write_text("two")
-    machine.remembering(cache).carry_out()
+    machine.remembering(cache).build()
     assert machine.images() == set()
 
 
 def test_another_user_has_others(machine: Machine) -> None:
     machine.run()
-    theirs = replace(machine, secret=bytes(31) + b"1", directory=machine.directory / "theirs")
+    theirs = replace(
+        machine, identity=UserIdentity(bytes(31) + b"1"), directory=machine.directory / "theirs"
+    )
     assert theirs.run().startswith("created")
     assert machine.known().isdisjoint(theirs.known())
     assert machine.run().startswith("restored"), "they removed ours"
@@ -289,7 +296,7 @@ def test_a_server_that_cannot_be_remembered_is_not_tried_every_time(
     kind = replace(KIND, command=("sh", "-c", script))
     cache = machine.cache()
     machine.obtain(cache, kind)
-    machine.remembering(cache).carry_out()
+    machine.remembering(cache).build()
     assert machine.images() == set()
     (told,) = [cached for cached, _ in cache.known()]
     assert told.failure
@@ -297,7 +304,7 @@ def test_a_server_that_cannot_be_remembered_is_not_tried_every_time(
     machine.obtain(again, kind)
     assert not again.wanted
     age(machine.files()[0], DAY_S + 60)
-    machine.remembering(machine.cache()).carry_out()
+    machine.remembering(machine.cache()).build()
     machine.obtain(again, kind)
     assert again.wanted
 
@@ -319,10 +326,10 @@ def test_one_is_wanted_before_the_server_is_ready_and_not_if_it_fails(
 def test_what_nobody_used_for_long_is_removed(machine: Machine) -> None:
     machine.run()
     age(machine.files()[0], UNUSED_S - 60)
-    machine.remembering(machine.cache()).carry_out()
+    machine.remembering(machine.cache()).build()
     assert len(machine.images()) == 1
     age(machine.files()[0], UNUSED_S + 60)
-    machine.remembering(machine.cache()).carry_out()
+    machine.remembering(machine.cache()).build()
     assert machine.images() == set()
     assert machine.files() == []
 
@@ -338,7 +345,7 @@ def test_being_used_counts(machine: Machine) -> None:
 def test_it_goes_with_its_base(machine: Machine, change: Callable[[Path], Any]) -> None:
     machine.run()
     change(machine.fake._image_path(KIND.image))
-    machine.remembering(machine.cache()).carry_out()
+    machine.remembering(machine.cache()).build()
     assert machine.images() == set()
 
 
@@ -364,7 +371,7 @@ def test_old_ones_are_looked_for_once_a_day(machine: Machine) -> None:
 def test_another_process_carries_it_out(machine: Machine) -> None:
     cache = machine.cache()
     machine.obtain(cache)
-    begin(machine.remembering(cache).order())
+    begin(machine.remembering(cache).to_bytes())
     wait_until(lambda: bool(machine.known()), 20.0, "there is no cached")
     assert machine.run().startswith("restored")
 
@@ -376,17 +383,17 @@ def test_an_order_that_cannot_be_sent_is_none(machine: Machine) -> None:
     machine.fake = Local(machine.fake.url)
     cache = machine.cache()
     machine.obtain(cache)
-    assert machine.remembering(cache).order() == b""
+    assert machine.remembering(cache).to_bytes() == b""
 
 
 def test_whoever_makes_it_may_be_killed(machine: Machine) -> None:
     slow = replace(KIND, command=("sh", "-c", "sleep 20"))
     cache = machine.cache()
-    cache.want(machine.request(slow), machine.image())
-    order = machine.remembering(cache).order()
+    cache.want(machine.server(slow))
+    order = machine.remembering(cache).to_bytes()
     program = (
         "import sys; from pytest_ldb.lifecycle.cache_builder import CacheBuilder; "
-        "CacheBuilder.told(sys.stdin.buffer.read()).carry_out()"
+        "CacheBuilder.from_bytes(sys.stdin.buffer.read()).build()"
     )
     process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE)
     assert process.stdin
@@ -404,6 +411,6 @@ def test_what_is_known_can_be_sent(machine: Machine) -> None:
     cache = machine.cache()
     machine.obtain(cache)
     again = pickle.loads(pickle.dumps(cache))
-    ((request, _),) = again.wanted
-    assert again.key(request) == cache.key(request)
+    (server,) = again.wanted
+    assert again.key(server.request) == cache.key(server.request)
     assert isinstance(again.read("absent"), CachedServer | None)

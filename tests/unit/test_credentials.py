@@ -1,8 +1,9 @@
-"""Passwords that nobody stores."""
+"""The user's secret, and the passwords that derive from it."""
 
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 import stat
 import subprocess
 import sys
@@ -10,37 +11,55 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ldb.model.credentials import derive_password, state_directory, user_secret
+from pytest_ldb.model.credentials import UserIdentity, state_directory
 from pytest_ldb.model.errors import InvalidRequest
 
 
-def test_a_password_follows_from_the_secret_and_the_request() -> None:
-    password = derive_password(b"secret", "fingerprint")
-    assert password == derive_password(b"secret", "fingerprint")
-    assert password != derive_password(b"another", "fingerprint")
-    assert password != derive_password(b"secret", "another")
+def secret_in(directory: Path) -> bytes:
+    UserIdentity.load(directory)
+    return (directory / "secret").read_bytes()
+
+
+def test_password_derives_from_secret_and_seed() -> None:
+    identity, other = UserIdentity(b"secret"), UserIdentity(b"another")
+    password = identity.password("fingerprint")
+    assert password == UserIdentity(b"secret").password("fingerprint")
+    assert password != other.password("fingerprint")
+    assert password != identity.password("another")
     assert len(password) == 32
     assert set(password) <= set("0123456789abcdef")
 
 
-def test_a_secret_is_made_once(tmp_path: Path) -> None:
-    secret = user_secret(tmp_path / "state")
+def test_mark_differs_by_user() -> None:
+    assert UserIdentity(b"secret").mark == UserIdentity(b"secret").mark
+    assert UserIdentity(b"secret").mark != UserIdentity(b"another").mark
+
+
+def test_secret_is_never_shown_or_sent() -> None:
+    identity = UserIdentity(b"secret")
+    assert "secret" not in repr(identity)
+    with pytest.raises(TypeError, match="stays in its process"):
+        pickle.dumps(identity)
+
+
+def test_secret_is_made_once(tmp_path: Path) -> None:
+    secret = secret_in(tmp_path / "state")
     assert len(secret) == 32
-    assert user_secret(tmp_path / "state") == secret
-    assert user_secret(tmp_path / "elsewhere") != secret
+    assert secret_in(tmp_path / "state") == secret
+    assert secret_in(tmp_path / "elsewhere") != secret
 
 
 def test_only_the_user_can_read_the_secret(tmp_path: Path) -> None:
-    user_secret(tmp_path / "state")
+    secret_in(tmp_path / "state")
     assert stat.S_IMODE((tmp_path / "state" / "secret").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
     assert [path.name for path in (tmp_path / "state").iterdir()] == ["secret"]
 
 
-def test_processes_that_make_the_secret_at_once_get_the_same(tmp_path: Path) -> None:
+def test_concurrent_processes_get_the_same_secret(tmp_path: Path) -> None:
     program = (
-        "import sys, pathlib; from pytest_ldb.model.credentials import user_secret\n"
-        "sys.stdin.read(); print(user_secret(pathlib.Path(sys.argv[1])).hex())"
+        "import sys, pathlib; from pytest_ldb.model.credentials import UserIdentity\n"
+        "sys.stdin.read(); print(UserIdentity.load(pathlib.Path(sys.argv[1])).mark)"
     )
     processes = [
         subprocess.Popen(
@@ -55,33 +74,33 @@ def test_processes_that_make_the_secret_at_once_get_the_same(tmp_path: Path) -> 
         assert process.stdin
         process.stdin.close()
         process.stdin = None
-    secrets = {process.communicate()[0].strip() for process in processes}
-    assert secrets == {user_secret(tmp_path / "state").hex()}
+    marks = {process.communicate()[0].strip() for process in processes}
+    assert marks == {UserIdentity.load(tmp_path / "state").mark}
 
 
-def test_the_first_one_that_links_its_secret_wins(
+def test_first_process_that_links_its_secret_wins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def somebody_else_was_faster(_: str, path: Path) -> None:
+    def another_process_was_faster(_: str, path: Path) -> None:
         path.write_bytes(b"x" * 32)
         raise FileExistsError
 
-    monkeypatch.setattr("os.link", somebody_else_was_faster)
-    assert user_secret(tmp_path) == b"x" * 32
+    monkeypatch.setattr("os.link", another_process_was_faster)
+    assert UserIdentity.load(tmp_path).mark == UserIdentity(b"x" * 32).mark
     assert [path.name for path in tmp_path.iterdir()] == ["secret"]
 
 
-def test_a_damaged_secret_is_replaced(tmp_path: Path) -> None:
+def test_damaged_secret_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"short")
-    secret = user_secret(tmp_path)
+    secret = secret_in(tmp_path)
     assert len(secret) == 32
-    assert user_secret(tmp_path) == secret
+    assert secret_in(tmp_path) == secret
 
 
-def test_a_directory_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
+def test_unusable_directory_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InvalidRequest) as caught:
-        user_secret(tmp_path / "file" / "state")
+        UserIdentity.load(tmp_path / "file" / "state")
     assert caught.value.subject == str(tmp_path / "file" / "state")
     assert "Not a directory" in caught.value.evidence
     assert "XDG_STATE_HOME" in caught.value.remedy

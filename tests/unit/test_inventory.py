@@ -15,10 +15,12 @@ import pytest
 from pytest_ldb.cli.inventory import Inventory, refuse_if_used, run_beside
 from pytest_ldb.cli.stale import StaleResources
 from pytest_ldb.cli.standalone import StandaloneServers
+from pytest_ldb.engines.protocol import ContainerSpec
 from pytest_ldb.lifecycle.cache import DAY_S, CachedServer, ServerCache
-from pytest_ldb.lifecycle.container_spec import container_spec, credentials_for, volumes_for
+from pytest_ldb.lifecycle.container_spec import identified, volumes_for
 from pytest_ldb.lifecycle.owned import OwnedServers
-from pytest_ldb.lifecycle.planner import Planner
+from pytest_ldb.lifecycle.planner import Planner, resolved
+from pytest_ldb.model.credentials import UserIdentity
 from pytest_ldb.model.errors import (
     AmbiguousName,
     CommandFailed,
@@ -36,7 +38,7 @@ from pytest_ldb.testing.fake.engine import FakeEngine
 
 from .conftest import FAKE
 
-SECRET, OTHER = bytes(32), bytes(31) + b"x"
+ME, OTHER = UserIdentity(bytes(32)), UserIdentity(bytes(31) + b"x")
 OTHER_KIND = replace(FAKE, name="other")
 
 
@@ -46,29 +48,30 @@ class Desk:
 
     fake: FakeEngine
     directory: Path
-    secret: bytes = SECRET
+    identity: UserIdentity = ME
 
     @property
     def inventory(self) -> Inventory:
-        return Inventory(self.fake, self.secret, Scope.free(self.secret).user)
+        return Inventory(self.fake, self.identity)
 
     @property
     def cache(self) -> ServerCache:
-        return ServerCache(self.directory / "cache", self.secret, self.fake.url)
+        return ServerCache(self.directory / "cache", self.identity.mark, self.fake.url)
 
     def create(self, kind: Any = FAKE, **wanted: Any) -> str:
-        planner = Planner(self.fake, Settings(), Scope.free(self.secret), print)
-        maker = OwnedServers(self.fake, self.secret, 10.0)
-        return StandaloneServers(self.fake, planner, maker).create(kind, **wanted).name
+        scope = Scope.standalone(self.identity.mark)
+        planner = Planner(self.fake, Settings(), scope, self.identity, print)
+        owned = OwnedServers(self.fake, 10.0)
+        return StandaloneServers(planner, owned).create(kind, **wanted).name
 
     def serve(self, run: str = "1", *, age_s: float = 0.0, stopped: bool = False, **so: Any) -> str:
         """Have a server of a run, made so long ago, and return the name of its container."""
         image = self.fake.image(FAKE.image, pull="missing", say=print)
-        scope = replace(Scope.free(self.secret), project="shop-12345678", run=run)
+        scope = Scope(project="shop-12345678", run=run, user=self.identity.mark)
         request = CreateInstanceRequest(
             database_type=FAKE, image=FAKE.image, image_id=image.id, scope=scope, **so
         )
-        spec = container_spec(request, image, credentials_for(request, self.secret), uuid4())
+        spec = identified(resolved(request, image, self.identity).spec, uuid4())
         created = (datetime.now(timezone.utc) - timedelta(seconds=age_s)).isoformat()
         labels = {**spec.labels, f"{LABEL}created": created}
         self.fake.create(replace(spec, labels=labels, auto_remove=False))
@@ -118,7 +121,7 @@ def test_an_exact_name_is_that_server_even_if_others_begin_so(desk: Desk) -> Non
 
 
 def test_servers_of_others_are_not_there(desk: Desk) -> None:
-    name = replace(desk, secret=OTHER).create()
+    name = replace(desk, identity=OTHER).create()
     with pytest.raises(InstanceNotFound, match="belongs to another user"):
         desk.inventory.find(name)
     assert desk.inventory.servers() == []
@@ -129,7 +132,7 @@ def test_containers_that_are_not_ours_are_named_as_such(desk: Desk, fake: FakeEn
     desk.create(name="mine")
     mine = fake.find("ldb-mine")
     assert mine is not None
-    spec = container_spec(*_plain(fake), uuid4())
+    spec = _plain(fake)
     fake.create(replace(spec, name="ldb-foreign", labels={}))
     with pytest.raises(ForeignContainer):
         desk.inventory.find("foreign")
@@ -160,7 +163,7 @@ def test_a_name_or_a_volume_is_had_by_one_server(desk: Desk) -> None:
     with pytest.raises(VolumeUnusable, match="holds data of fake, which other cannot read"):
         desk.create(OTHER_KIND, name="more", volume="ldb-mine")
     with pytest.raises(VolumeUnusable, match="was not made by pytest-ldb for this user"):
-        replace(desk, secret=OTHER).create(name="more", volume="ldb-mine")
+        replace(desk, identity=OTHER).create(name="more", volume="ldb-mine")
     assert desk.names() == ["mine"]
 
 
@@ -234,7 +237,7 @@ def test_only_what_is_dead_is_left_over(desk: Desk, fake: FakeEngine) -> None:
 
 def test_old_cache_and_images_without_one_are_left_over(desk: Desk, fake: FakeEngine) -> None:
     image = fake.image(FAKE.image, pull="missing", say=print)
-    spec = container_spec(*_plain(fake), uuid4())
+    spec = _plain(fake)
     container = fake.create(replace(spec, labels={}, files={"/data/x": b""}))
     labels = {f"{LABEL}user": desk.cache.user}
     unnamed = fake.remember(container, ["/data"], labels, "unnamed:1")
@@ -262,9 +265,9 @@ def test_volumes_are_named_after_paths_where_there_are_several() -> None:
     }
 
 
-def _plain(fake: FakeEngine) -> tuple[Any, Any, Any]:
+def _plain(fake: FakeEngine) -> ContainerSpec:
     image = fake.image(FAKE.image, pull="missing", say=print)
     request = CreateInstanceRequest(
-        database_type=FAKE, image=FAKE.image, image_id=image.id, scope=Scope.free(SECRET)
+        database_type=FAKE, image=FAKE.image, image_id=image.id, scope=Scope.standalone(ME.mark)
     )
-    return request, image, credentials_for(request, SECRET)
+    return resolved(request, image, ME).spec

@@ -9,6 +9,8 @@ from uuid import uuid4
 import pytest
 
 from pytest_ldb.lifecycle.owned import OwnedServers
+from pytest_ldb.lifecycle.planner import resolved
+from pytest_ldb.model.credentials import UserIdentity
 from pytest_ldb.model.errors import EngineFailed, InstanceNotFound
 from pytest_ldb.model.request import CreateInstanceRequest, Scope
 from pytest_ldb.testing.fake.engine import FakeEngine
@@ -50,16 +52,16 @@ def test_only_the_guard_waits_for_what_was_interrupted(
     engine = Failing(tmp_path, error)
     image = engine.image(FAKE.image, pull="missing", say=print)
     request = CreateInstanceRequest(
-        database_type=FAKE, image=FAKE.image, image_id=image.id, scope=Scope.free(bytes(32))
+        database_type=FAKE, image=FAKE.image, image_id=image.id, scope=Scope.standalone("me")
     )
-    maker = OwnedServers(engine, bytes(32), 1.0)
+    owned = OwnedServers(engine, 1.0)
     with pytest.raises(type(error)):
-        maker.make(request, image, uuid4())
-    maker.close()
+        owned.create(resolved(request, image, UserIdentity(bytes(32))), uuid4())
+    owned.close()
     assert [guard.released for guard in engine.guards] == [released]
 
 
 def test_a_server_that_has_gone_is_told_by_its_whole_name(tmp_path: Path) -> None:
-    maker = OwnedServers(FakeEngine(tmp_path), b"secret", 1.0)
+    owned = OwnedServers(FakeEngine(tmp_path), 1.0)
     with pytest.raises(InstanceNotFound, match=r"^ldb-shop-redis-1234: there is no such server"):
-        maker.existing("ldb-shop-redis-1234")
+        owned.existing("ldb-shop-redis-1234")

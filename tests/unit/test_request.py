@@ -17,7 +17,7 @@ from pytest_ldb.model.database_type import DatabaseType
 from pytest_ldb.model.errors import InvalidRequest
 from pytest_ldb.model.request import CreateInstanceRequest, Scope
 
-SECRET = b"secret"
+USER = "0123456789abcdef"
 SCOPE = Scope(project="shop-12345678", run="cafe0123")
 
 
@@ -56,18 +56,18 @@ def test_a_suffix_tells_servers_of_one_run_apart() -> None:
     ],
 )
 def test_a_project_is_called_after_its_directory(directory: str, slug: str) -> None:
-    scope = Scope.of(Path(directory), "cafe0123", SECRET)
+    scope = Scope.of(Path(directory), "cafe0123", USER)
     assert re.fullmatch(re.escape(slug) + "-[0-9a-f]{8}", scope.project)
     assert scope.run == "cafe0123"
 
 
 def test_two_checkouts_are_two_projects() -> None:
-    one, other = (Scope.of(Path(root), "", SECRET) for root in ("/a/shop", "/b/shop"))
+    one, other = (Scope.of(Path(root), "", USER) for root in ("/a/shop", "/b/shop"))
     assert one.project != other.project
 
 
 def test_two_users_never_share_a_project() -> None:
-    one, other = (Scope.of(Path("/a/shop"), "", secret) for secret in (SECRET, bytes(32)))
+    one, other = (Scope.of(Path("/a/shop"), "", user) for user in (USER, "f" * 16))
     assert one.project != other.project
 
 
@@ -76,12 +76,12 @@ def test_a_checkout_is_the_same_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "link").mkdir()
     (tmp_path / "link" / "shop").symlink_to(tmp_path / "shop")
     direct, linked = tmp_path / "shop", tmp_path / "link" / "shop"
-    assert Scope.of(direct, "", SECRET) == Scope.of(linked, "", SECRET)
+    assert Scope.of(direct, "", USER) == Scope.of(linked, "", USER)
 
 
 @given(st.text())
 def test_any_directory_makes_a_name_that_engines_take(name: str) -> None:
-    scope = Scope.of(Path("/src") / name.replace("\0", ""), "cafe0123", SECRET)
+    scope = Scope.of(Path("/src") / name.replace("\0", ""), "cafe0123", USER)
     assert re.fullmatch(r"ldb-[a-z0-9][a-z0-9-]{0,80}", request(scope=scope).container)
 
 

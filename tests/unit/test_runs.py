@@ -417,7 +417,7 @@ def test_a_kept_server_is_there_for_the_next_run(
     assert len(servers()) == 1
     third = run(project, "--ldb-keep", "--ldb-image=fake=fake:2")
     third.stderr.fnmatch_lines(
-        ["ldb: fake: the kept server is replaced: image was fake:1, is fake:2*"]
+        ["ldb: fake: replacing the kept server: image was fake:1, is fake:2*"]
     )
     assert len(servers()) == 1
 

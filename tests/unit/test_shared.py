@@ -16,13 +16,15 @@ import pytest
 
 from pytest_ldb.cli.inventory import run_beside
 from pytest_ldb.engines.protocol import Container, ContainerSpec, Image
-from pytest_ldb.lifecycle import shared as sharing
+from pytest_ldb.lifecycle import decision, shared, starter
 from pytest_ldb.lifecycle.cache import ServerCache
-from pytest_ldb.lifecycle.container_spec import container_spec, credentials_for
+from pytest_ldb.lifecycle.container_spec import identified
+from pytest_ldb.lifecycle.hold import PendingServer
 from pytest_ldb.lifecycle.lease import Lease
+from pytest_ldb.lifecycle.planner import ResolvedServer, resolved
 from pytest_ldb.lifecycle.readiness import ask
 from pytest_ldb.lifecycle.shared import SharedServers
-from pytest_ldb.lifecycle.starter import PendingServer
+from pytest_ldb.model.credentials import UserIdentity
 from pytest_ldb.model.database_type import DatabaseType
 from pytest_ldb.model.errors import (
     CommandFailed,
@@ -40,7 +42,7 @@ from pytest_ldb.testing.processes import wait_until
 
 from .conftest import FAKE
 
-SECRET = bytes(32)
+IDENTITY = UserIdentity(bytes(32))
 GONE_WITHIN_S = 2.0
 
 
@@ -67,25 +69,27 @@ class Run:
         return CreateInstanceRequest(database_type=kind, scope=scope, **values)
 
     def obtain(self, kind: DatabaseType = FAKE, **changes: Any) -> Lease:
-        request = self.request(kind, **changes)
-        image = self.image(request.image)
+        server = self.server(kind, **changes)
         self.said.clear()
-        lease = self.sharing.obtain(request, image)
+        lease = self.sharing.obtain(server)
         self.leases.append(lease)
         return lease
+
+    def server(self, kind: DatabaseType = FAKE, **changes: Any) -> ResolvedServer:
+        request = self.request(kind, **changes)
+        return resolved(request, self.image(request.image), IDENTITY)
 
     def image(self, reference: str) -> Image:
         return self.fake.image(reference, pull="missing", say=self.said.append)
 
     @property
     def cache(self) -> ServerCache:
-        return ServerCache(self.directory / "cache", SECRET, self.fake.url, "never")
+        return ServerCache(self.directory / "cache", IDENTITY.mark, self.fake.url, "never")
 
     @property
     def sharing(self) -> SharedServers:
         return SharedServers(
             engine=self.fake,
-            secret=SECRET,
             cache=self.cache,
             directory=self.directory,
             timeout_s=self.timeout_s,
@@ -96,7 +100,7 @@ class Run:
     def create(self, request: CreateInstanceRequest, **changes: Any) -> str:
         """Create a container for a request, and leave it at that."""
         image = self.fake.image(request.image, pull="missing", say=self.said.append)
-        spec = container_spec(request, image, credentials_for(request, SECRET), uuid4())
+        spec = identified(resolved(request, image, IDENTITY).spec, uuid4())
         return self.fake.create(replace(spec, **changes))
 
     def end(self) -> None:
@@ -191,7 +195,7 @@ def test_another_image_is_another_kept_server_and_a_line_says_so(
     second = after.obtain(kept=True, image="fake:2")
     assert second.origin == "created"
     assert second.instance.id != first.instance.id
-    assert after.said == ["fake: the kept server is replaced: image was fake:1, is fake:2"]
+    assert after.said == ["fake: replacing the kept server: image was fake:1, is fake:2"]
     assert only(after.fake).name == f"ldb-{second.instance.name}"
 
 
@@ -242,13 +246,13 @@ def test_recreate_says_so(make_run: Callable[..., Run]) -> None:
     before.obtain(kept=True)
     before.end()
     after.obtain(kept=True)
-    assert after.said == ["fake: the kept server is replaced, as --ldb-recreate asks"]
+    assert after.said == ["fake: replacing the kept server (--ldb-recreate)"]
 
 
 def test_recreate_takes_nothing_from_a_run_that_goes_on(
     make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sharing, "ABANDONED_AFTER_S", 0.1)
+    monkeypatch.setattr(decision, "ABANDONED_AFTER_S", 0.1)
     first = make_run().obtain(kept=True)
     with pytest.raises(InvalidRequest, match="is in use by another run"):
         make_run(recreate=True).obtain(kept=True)
@@ -274,7 +278,7 @@ def test_a_kept_server_that_was_stopped_lost_its_data_and_is_replaced(
     before.end()
     before.fake.stop(only(before.fake).id)
     assert after.obtain(kept=True).origin == "created"
-    assert after.said == ["fake: the kept server was exited, so it is replaced"]
+    assert after.said == ["fake: replacing the kept server (state: exited)"]
     assert only(after.fake).state == "running"
 
 
@@ -305,7 +309,7 @@ DEAF = running("redis-server & echo $! >pid; wait; exec sleep 60")
 def test_a_kept_server_that_does_not_answer_any_more_is_replaced(
     make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sharing, "DEAF_AFTER_S", 0.1)
+    monkeypatch.setattr(shared, "DEAF_AFTER_S", 0.1)
     before, after = make_run(), make_run()
     first = before.obtain(DEAF, kept=True)
     first.shell.run(["sh", "-c", "kill $(cat pid)"])
@@ -328,7 +332,7 @@ def test_a_container_that_is_not_ours_is_never_touched(run: Run, labels: dict[st
 def test_a_container_that_was_created_and_abandoned_is_replaced(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sharing, "ABANDONED_AFTER_S", 0.1)
+    monkeypatch.setattr(decision, "ABANDONED_AFTER_S", 0.1)
     identity = run.create(run.request())
     assert run.obtain().origin == "created"
     assert only(run.fake).id != identity
@@ -401,11 +405,10 @@ def test_nobody_says_that_it_takes_long_if_nobody_sees_it(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pytest_ldb.util.progress.FIRST_S", 0.1)
-    kind = running("sleep 0.5; exec redis-server")
-    image = run.image(kind.image)
+    server = run.server(running("sleep 0.5; exec redis-server"))
     run.said.clear()
     sharing = replace(run.sharing, is_awaited=lambda: False)
-    run.leases.append(sharing.obtain(run.request(kind), image))
+    run.leases.append(sharing.obtain(server))
     assert run.said == []
 
 
@@ -417,8 +420,7 @@ def test_what_was_begun_is_known_before_it_is_ready_and_forgotten_if_it_fails(
     good, bad = running(f"{wait_for_gate} exec redis-server"), running(f"{wait_for_gate} exit 3")
     bad = replace(bad, name="bad")
     with ThreadPoolExecutor(2) as pool:
-        kinds = [(run.request(kind), run.image(kind.image)) for kind in (good, bad)]
-        work = [pool.submit(ours.obtain, *kind) for kind in kinds]
+        work = [pool.submit(ours.obtain, run.server(kind)) for kind in (good, bad)]
         wait_until(lambda: set(ours.begun) == {"fake", "bad"}, 10.0, "nothing has begun")
         begun = ours.begun["fake"]
         gate.touch()
@@ -427,7 +429,7 @@ def test_what_was_begun_is_known_before_it_is_ready_and_forgotten_if_it_fails(
     assert isinstance(work[1].exception(), InstanceDied)
     assert ours.begun == {"fake": begun}
     another = run.sharing
-    run.leases.append(another.obtain(run.request(good), run.image(good.image)))
+    run.leases.append(another.obtain(run.server(good)))
     assert another.begun == {"fake": PendingServer(begun.instance, "attached", ANY)}
 
 
@@ -537,7 +539,7 @@ def test_an_interrupted_start_leaves_nothing(run: Run, monkeypatch: pytest.Monke
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sharing, "wait_until_ready", interrupted)
+    monkeypatch.setattr(starter, "wait_until_ready", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run.obtain()
     wait_until(lambda: not run.fake.containers({}), GONE_WITHIN_S, "something is left")
