@@ -19,13 +19,24 @@ if TYPE_CHECKING:
     from .databases import MONGODB, MYSQL, POSTGRES, REDIS
     from .lifecycle.commands import Lifecycle
     from .model.database import Database, Snapshot
-    from .model.database_type import DatabaseType, Exchange
+    from .model.database_type import (
+        Addresses,
+        ClientProgram,
+        DatabaseType,
+        Exchange,
+        LogFormat,
+        Operations,
+        Reset,
+        ServerProgram,
+    )
     from .model.errors import LdbError
     from .model.instance import Address, Credentials, Instance, InstanceStatus
     from .model.setup import Setup
 
 _HOMES = {
     "Address": "model.instance",
+    "Addresses": "model.database_type",
+    "ClientProgram": "model.database_type",
     "Credentials": "model.instance",
     "Database": "model.database",
     "DatabaseType": "model.database_type",
@@ -34,10 +45,14 @@ _HOMES = {
     "InstanceStatus": "model.instance",
     "LdbError": "model.errors",
     "Lifecycle": "lifecycle.commands",
+    "LogFormat": "model.database_type",
     "MONGODB": "databases",
     "MYSQL": "databases",
+    "Operations": "model.database_type",
     "POSTGRES": "databases",
     "REDIS": "databases",
+    "Reset": "model.database_type",
+    "ServerProgram": "model.database_type",
     "Setup": "model.setup",
     "Snapshot": "model.database",
 }
@@ -48,6 +63,8 @@ __all__ = [
     "POSTGRES",
     "REDIS",
     "Address",
+    "Addresses",
+    "ClientProgram",
     "Credentials",
     "Database",
     "DatabaseType",
@@ -56,6 +73,10 @@ __all__ = [
     "InstanceStatus",
     "LdbError",
     "Lifecycle",
+    "LogFormat",
+    "Operations",
+    "Reset",
+    "ServerProgram",
     "Setup",
     "Snapshot",
 ]

@@ -89,7 +89,9 @@ class Context:
     def database(self, server: Server, name: str = "") -> Database:
         """Return a database of a server; the one that it has from the beginning by default."""
         database_type = self.database_type(server)
-        return Database(server.instance, name or database_type.initial_database, database_type)
+        return Database(
+            server.instance, name or database_type.server.initial_database, database_type
+        )
 
     def database_type(self, server: Server) -> DatabaseType:
         """Return the type of a server."""

@@ -109,7 +109,7 @@ def url(here: Context, *, name: str, form: str, driver: str, database: str) -> N
     if form == "url":
         click.echo(str(found.url))
     elif form == "sqlalchemy":
-        dialect = found.database_type.dialect
+        dialect = found.database_type.addresses.dialect
         click.echo(str(found.sqlalchemy_url(driver or DRIVERS.get(dialect, ""))))
     elif form == "libpq":
         click.echo(" ".join(f"{key}={_libpq_value(str(v))}" for key, v in found.libpq.items()))
@@ -134,13 +134,13 @@ def shell(here: Context, *, name: str, arguments: Sequence[str]) -> int:
     """
     server = here.inventory.find(name)
     database_type, credentials = here.database_type(server), server.instance.credentials
-    if not database_type.terminal:
+    if not database_type.client.terminal:
         raise InvalidRequest(database_type.name, "nobody said which client people use")
     here.database(server).address  # noqa: B018 - raises if it does not run
     values = values_inside(database_type, credentials)
     execution = here.engine.execute(
         server.container.id,
-        [*(render(part, values) for part in database_type.terminal), *arguments],
+        [*(render(part, values) for part in database_type.client.terminal), *arguments],
         environment=client_environment(database_type, credentials),
         tty=is_conversation(),
     )

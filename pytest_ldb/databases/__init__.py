@@ -1,8 +1,9 @@
-"""One declaration for each database."""
+"""One declaration for each database type; their longer scripts are in ``scripts``."""
 
 from collections.abc import Iterable
 
 from ..model.database_type import DatabaseType
+from ..model.type_checks import check_together
 from .mongodb import MONGODB
 from .mysql import MYSQL
 from .postgres import POSTGRES
@@ -14,7 +15,11 @@ __all__ = ["BUILTIN", "MONGODB", "MYSQL", "POSTGRES", "REDIS", "all_types"]
 
 
 def all_types(added: Iterable[DatabaseType]) -> tuple[DatabaseType, ...]:
-    """Return ours and those that somebody adds, which replace ours of the same name."""
-    return tuple(
-        {database_type.name: database_type for database_type in (*BUILTIN, *added)}.values()
-    )
+    """Return ours and those that are added, which replace ours of the same name.
+
+    Raises:
+        InvalidRequest: Two types have a name or an alias in common.
+    """
+    types = {database_type.name: database_type for database_type in (*BUILTIN, *added)}
+    check_together(types.values())
+    return tuple(types.values())

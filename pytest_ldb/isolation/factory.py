@@ -29,14 +29,14 @@ class DatabaseFactory:
     @cached_property
     def resetter(self) -> DatabaseResetter | None:
         """What puts used databases back, where that is faster than a copy."""
-        if self.template is None or not self.lease.database_type.repair:
+        if self.template is None or not self.lease.database_type.reset.repair:
             return None
         return DatabaseResetter(self.lease.commands, self.template)
 
     @property
     def prefers_used(self) -> bool:
         """Whether using a database, or a number, again is faster than making one."""
-        return self.resetter is not None or self.lease.database_type.numbered_databases > 0
+        return self.resetter is not None or self.lease.database_type.server.numbered_databases > 0
 
     def make(self) -> Database:
         """Return a database that holds what the template holds, and nothing else."""

@@ -128,7 +128,7 @@ class Lifecycle:
     def database(self, instance: Instance) -> Database:
         """Return the database that a server has from the beginning."""
         database_type = self._database_type(instance.database_type)
-        return Database(instance, database_type.initial_database, database_type)
+        return Database(instance, database_type.server.initial_database, database_type)
 
     def close(self) -> None:
         """Delete everything that :meth:`create` made."""

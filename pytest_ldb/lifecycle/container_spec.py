@@ -76,9 +76,8 @@ def container_spec(
     """Return the container that answers a request; :func:`identified` makes it unique."""
     database_type = request.database_type
     values = values_inside(database_type, credentials)
-    environment = {
-        name: render(text, values) for name, text in database_type.credential_environment.items()
-    }
+    templates = database_type.server.credential_environment
+    environment = {name: render(text, values) for name, text in templates.items()}
     return ContainerSpec(
         name=request.container,
         image=request.image,
@@ -95,7 +94,7 @@ def container_spec(
         shm_mib=database_type.shm_mib,
         auto_remove=request.shared and not request.kept,
         files={
-            f"{database_type.init_directory}/{p.name}": p.read_bytes()
+            f"{database_type.server.init_directory}/{p.name}": p.read_bytes()
             for p in database_type.init_scripts
         },
     )
@@ -140,15 +139,15 @@ def values_inside(database_type: DatabaseType, credentials: Credentials) -> dict
         "password": str(credentials.password),
         "host": INSIDE,
         "port": str(database_type.port),
-        "database": database_type.initial_database,
-        "template": database_type.initial_database,
+        "database": database_type.server.initial_database,
+        "template": database_type.server.initial_database,
     }
 
 
 def client_environment(database_type: DatabaseType, credentials: Credentials) -> dict[str, str]:
     """Return what the clients beside a server find in their environment, to log in."""
     values = values_inside(database_type, credentials)
-    return {name: render(text, values) for name, text in database_type.client_environment.items()}
+    return {name: render(text, values) for name, text in database_type.client.environment.items()}
 
 
 def instance_of(container: Container, credentials: Credentials) -> Instance:

@@ -35,16 +35,17 @@ def external_lease(
         "password": str(instance.credentials.password),
         "host": parts.hostname or "",
         "port": str(parts.port or database_type.port),
-        "database": database_type.initial_database,
-        "template": database_type.initial_database,
+        "database": database_type.server.initial_database,
+        "template": database_type.server.initial_database,
     }
-    templates = {**database_type.variables, **database_type.client_environment}
+    templates = {**database_type.addresses.env, **database_type.client.environment}
     environment = {name: render(text, values) for name, text in templates.items()}
     shell = open_shell(instance.name, environment)
     _check_client(database_type, shell)
+    addresses = replace(database_type.addresses, url=_template(database_type, parts))
     return Lease(
         instance=instance,
-        database_type=replace(database_type, url=_template(database_type, parts)),
+        database_type=replace(database_type, addresses=addresses),
         shell=shell,
         values=values,
         outlives_run=True,
@@ -55,9 +56,8 @@ def external_lease(
 
 def _check_client(database_type: DatabaseType, shell: Shell) -> None:
     """Databases are dropped when nobody listens any more, so look before the first is created."""
-    program = (
-        database_type.client[:1] if isinstance(database_type.drop, str) else database_type.drop[:1]
-    )
+    drop = database_type.operations.drop
+    program = database_type.client.argv[:1] if isinstance(drop, str) else drop[:1]
     if not program:
         return
     try:
@@ -82,7 +82,7 @@ def _split(database_type: DatabaseType, url: str) -> SplitResult:
         raise InvalidRequest(
             variable,
             f"{Secret(url)!r} is not the address of a server",
-            remedy=f"Write it like {database_type.url.format_map(_Example())}",
+            remedy=f"Write it like {database_type.addresses.url.format_map(_Example())}",
         )
     return parts
 
@@ -95,7 +95,8 @@ def _instance(database_type: DatabaseType, parts: SplitResult) -> Instance:
         database_type=database_type.name,
         image="",
         credentials=Credentials(
-            unquote(parts.username or "") or database_type.user, unquote(parts.password or "")
+            unquote(parts.username or "") or database_type.server.user,
+            unquote(parts.password or ""),
         ),
         created_at=datetime.now(timezone.utc),
         address=Address(host, port),
@@ -105,7 +106,7 @@ def _instance(database_type: DatabaseType, parts: SplitResult) -> Instance:
 
 def _template(database_type: DatabaseType, parts: SplitResult) -> str:
     """Return the type's URL with the scheme, the query and the absence of credentials as given."""
-    declared = urlsplit(database_type.url.replace("{", "").replace("}", ""))
+    declared = urlsplit(database_type.addresses.url.replace("{", "").replace("}", ""))
     query = parts.query or (declared.query if parts.password else "")
     login = "{user}:{password}@" if parts.password else "{user}@" if parts.username else ""
     address = f"{parts.scheme}://{login}{{host}}:{{port}}/{{database}}"

@@ -72,12 +72,12 @@ class Lease:
             InvalidRequest: The name is too long for the server.
             CommandFailed: The server refused.
         """
-        if self.database_type.numbered_databases:
+        if self.database_type.server.numbered_databases:
             name = self._number(template)
         else:
             self._check(name)
             if self.outlives_run:
-                self.commands.later(self.database_type.drop, name)
+                self.commands.later(self.database_type.operations.drop, name)
             self._create(name, template)
         return Database(self.instance, name, self.database_type, self)
 
@@ -88,14 +88,14 @@ class Lease:
         anew then if the server stays.
         """
         database_type = self.database_type
-        renewal = self.commands.renewal(database_type.initial_database)
+        renewal = self.commands.renewal(database_type.server.initial_database)
         # A server that stays and can be started again may have lost what it knew of who has it.
         forgetful = self.outlives_run and not self.data_paths
         if database_type.init_scripts or self.origin == "external" or forgetful or not renewal:
             return None
         if not self.shell.take_initial(renewal if self.outlives_run else ()):
             return None
-        return Database(self.instance, database_type.initial_database, database_type, self)
+        return Database(self.instance, database_type.server.initial_database, database_type, self)
 
     def drop_database(self, database: Database) -> None:
         """Drop a database and its snapshots, and end all connections to it."""
@@ -118,28 +118,28 @@ class Lease:
     def keep_database(self, database: Database) -> None:
         """Do not drop a database when this process ends."""
         name = database.database
-        if self.outlives_run and name == self.database_type.initial_database:
+        if self.outlives_run and name == self.database_type.server.initial_database:
             self.shell.forget(self.commands.renewal(name))
         elif self.outlives_run:
-            self.commands.not_later(self.database_type.drop, name)
+            self.commands.not_later(self.database_type.operations.drop, name)
 
     def create_template(self, name: str) -> Database:
         """Create a database to be filled and copied; what a process that died left is dropped."""
-        if self.database_type.numbered_databases:
+        if self.database_type.server.numbered_databases:
             name = self._claim_number(keep=True)
         else:
             self._check(name)
             if self.origin == "external":
-                self.commands.later(self.database_type.drop, name)
-            self.commands.do(self.database_type.drop, name)
+                self.commands.later(self.database_type.operations.drop, name)
+            self.commands.do(self.database_type.operations.drop, name)
             self._create(name, None)
         return Database(self.instance, name, self.database_type, self)
 
     def drop_template(self, name: str) -> None:
         """Drop a template that nobody will copy any more."""
         self._unseal(name)
-        self.commands.do(self.database_type.drop, name)
-        if self.database_type.numbered_databases:
+        self.commands.do(self.database_type.operations.drop, name)
+        if self.database_type.server.numbered_databases:
             self.shell.run(["free_number", name])
 
     def load(self, database: Database, file: Path) -> None:
@@ -149,16 +149,16 @@ class Lease:
             InvalidRequest: The type does not say how.
             CommandFailed: A statement failed.
         """
-        if not self.database_type.load:
+        if not self.database_type.operations.load:
             raise InvalidRequest(
                 self.database_type.name, "nobody said how it loads files", remedy="Set `load`."
             )
         path = self.shell.put(file.name, file.read_bytes())
-        self.commands.do(self.database_type.load, database.database, file=path)
+        self.commands.do(self.database_type.operations.load, database.database, file=path)
 
     def seal(self, database: Database) -> None:
         """Make a filled database ready to be copied again and again."""
-        self.commands.do(self.database_type.seal, database.database)
+        self.commands.do(self.database_type.operations.seal, database.database)
         self.commands.disconnect(database.database)
         self._export(database.database)
 
@@ -186,7 +186,7 @@ class Lease:
             CommandFailed: The server refused.
         """
         self.commands.disconnect(database.database)
-        self.commands.do(self.database_type.drop, database.database)
+        self.commands.do(self.database_type.operations.drop, database.database)
         self._clone(snapshot, database.database)
 
     @cached_property
@@ -200,35 +200,35 @@ class Lease:
         return size_kib if limit is None else min(size_kib, limit * 1024)
 
     def _unseal(self, database: str) -> None:
-        self.commands.do(self.database_type.unseal, database)
+        self.commands.do(self.database_type.operations.unseal, database)
         self._exported.discard(database)
 
     def _drop(self, database: str) -> None:
         self.commands.disconnect(database)
-        self.commands.do(self.database_type.drop, database)
-        if self.database_type.numbered_databases:
+        self.commands.do(self.database_type.operations.drop, database)
+        if self.database_type.server.numbered_databases:
             self._spare.append(database)
         elif self.outlives_run:
-            self.commands.not_later(self.database_type.drop, database)
+            self.commands.not_later(self.database_type.operations.drop, database)
 
     def _create(self, name: str, template: str | None) -> None:
         filled = self.database_type.init_scripts and self.origin != "external"
         if template is None and filled:
-            template = self.database_type.initial_database
+            template = self.database_type.server.initial_database
         if template is None:
-            self.commands.do(self.database_type.create, name)
+            self.commands.do(self.database_type.operations.create, name)
         else:
             self._clone(template, name)
 
     def _clone(self, template: str, name: str) -> None:
         self._export(template)
-        self.commands.do(self.database_type.clone, name, template=template)
+        self.commands.do(self.database_type.operations.clone, name, template=template)
 
     def _export(self, database: str) -> None:
         if database not in self._exported:
             if self.origin == "external":
-                self.commands.later(self.database_type.unseal, database)
-            self.commands.do(self.database_type.export, database)
+                self.commands.later(self.database_type.operations.unseal, database)
+            self.commands.do(self.database_type.operations.export, database)
             self._exported.add(database)
 
     def _number(self, template: str | None) -> str:
@@ -239,26 +239,26 @@ class Lease:
             number = self._claim_number()
         else:
             # A program that an earlier test left behind may have written to it.
-            self.commands.do(self.database_type.drop, number)
+            self.commands.do(self.database_type.operations.drop, number)
         if template is not None:
             self._clone(template, number)
         return number
 
     def _claim_number(self, *, keep: bool = False) -> str:
         """Take numbers until one is free; those that are not stay taken, so nobody tries again."""
-        count = self.database_type.numbered_databases
+        count = self.database_type.server.numbered_databases
         refusal: LdbError | None = None
         while (number := self.shell.take_number(count, keep=keep)) is not None:
             name = str(number)
             try:
-                self.commands.do(self.database_type.create, name)
+                self.commands.do(self.database_type.operations.create, name)
             except CommandFailed as error:
                 if error.status != IN_USE:
                     raise
                 refusal = error
                 continue
             if not keep:
-                self.commands.later(self.database_type.drop, name)
+                self.commands.later(self.database_type.operations.drop, name)
             return name
         raise InvalidRequest(
             self.instance.name,
@@ -268,7 +268,7 @@ class Lease:
         )
 
     def _check(self, name: str) -> None:
-        longest = self.database_type.longest_database_name
+        longest = self.database_type.server.longest_database_name
         if len(name.encode()) > longest:
             raise InvalidRequest(
                 name,

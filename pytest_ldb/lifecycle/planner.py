@@ -48,7 +48,7 @@ class ResolvedServer:
     def client_environment(self) -> Mapping[str, str]:
         """What clients beside the server find in their environment, to log in."""
         environment = client_environment(self.database_type, self.credentials)
-        return {**environment, "LDB_PROFILE": self.database_type.client_profile}
+        return {**environment, "LDB_PROFILE": self.database_type.client.profile}
 
 
 def resolved(
@@ -61,7 +61,7 @@ def resolved(
         image: What the request's reference means on the engine.
         identity: The password derives from it.
     """
-    credentials = Credentials(request.database_type.user, identity.password(request.seed))
+    credentials = Credentials(request.database_type.server.user, identity.password(request.seed))
     spec = container_spec(request, image, credentials)
     return ResolvedServer(request=request, spec=spec, credentials=credentials, image=image)
 
@@ -157,5 +157,5 @@ class Planner:
             bind=bind,
             suffix=suffix,
         )
-        volumes = database_type.data_paths or found.volumes
+        volumes = database_type.server.data_paths or found.volumes
         return resolved(request, replace(found, volumes=volumes), self.identity)

@@ -264,7 +264,7 @@ class SharedServers:
         self, server: ResolvedServer, held: StartedServer, *, initialises: bool
     ) -> Callable[[float, float], bool]:
         """Return what reports how long it takes, once for all processes of the run that wait."""
-        what = "initialising" if initialises and server.database_type.cached else "starting"
+        what = "initialising" if initialises and server.database_type.server.cached else "starting"
 
         def tell(moment: float, seconds: float) -> bool:
             if not self.is_awaited():

@@ -127,7 +127,7 @@ class Database:
     @property
     def url(self) -> str:
         """The address with everything needed to connect; its repr hides the password."""
-        return self._url(self.database_type.url)
+        return self._url(self.database_type.addresses.url)
 
     def sqlalchemy_url(self, driver: str) -> str:
         """Return the address for ``sqlalchemy.create_engine`` with the driver that you name.
@@ -138,15 +138,15 @@ class Database:
         Raises:
             InvalidRequest: SQLAlchemy does not support this database.
         """
-        if not self.database_type.dialect:
+        if not self.database_type.addresses.dialect:
             raise self._unsupported("SQLAlchemy")
-        _, _, rest = self.database_type.url.partition("://")
-        return self._url(f"{self.database_type.dialect}+{driver}://{rest}")
+        _, _, rest = self.database_type.addresses.url.partition("://")
+        return self._url(f"{self.database_type.addresses.dialect}+{driver}://{rest}")
 
     @property
     def keywords(self) -> dict[str, Any]:
         """Keyword arguments for the usual drivers: ``asyncpg.connect(**database.keywords)``."""
-        return self._arguments(self.database_type.driver_keywords)
+        return self._arguments(self.database_type.addresses.keywords)
 
     @property
     def libpq(self) -> dict[str, Any]:
@@ -155,14 +155,14 @@ class Database:
         Raises:
             InvalidRequest: The database does not speak PostgreSQL's protocol.
         """
-        if not self.database_type.libpq_keywords:
+        if not self.database_type.addresses.libpq:
             raise self._unsupported("libpq")
-        return self._arguments(self.database_type.libpq_keywords)
+        return self._arguments(self.database_type.addresses.libpq)
 
     @property
     def environment(self) -> dict[str, str]:
         """Environment variables for other programs (``PGHOST``, …), to pass to ``subprocess``."""
-        return self._filled(self.database_type.variables)
+        return self._filled(self.database_type.addresses.env)
 
     def _filled(self, templates: Mapping[str, str]) -> dict[str, str]:
         return {name: self._fill(template) for name, template in templates.items()}
@@ -174,7 +174,7 @@ class Database:
         return Secret(text) if "{password}" in template else text
 
     def _arguments(self, templates: Mapping[str, str]) -> dict[str, Any]:
-        numbers = ["{port}", "{database}" if self.database_type.numbered_databases else ""]
+        numbers = ["{port}", "{database}" if self.database_type.server.numbered_databases else ""]
         filled = self._filled(templates)
         return {name: int(v) if templates[name] in numbers else v for name, v in filled.items()}
 
@@ -191,7 +191,7 @@ class Database:
             "host": self.host,
             "port": str(self.port),
             "database": self.database,
-            "template": self.database_type.initial_database,
+            "template": self.database_type.server.initial_database,
         }
 
     def _unsupported(self, what: str) -> InvalidRequest:

@@ -1,4 +1,4 @@
-"""What is known about one kind of database, as data."""
+"""What is known about one database type, as data."""
 
 from __future__ import annotations
 
@@ -7,17 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import InvalidRequest
-
-TUPLES = (
-    *("command", "arguments", "tuning", "init_scripts", "data_paths", "aliases", "client"),
-    "terminal",
-)
-
-_PLACEHOLDER = re.compile(r"\{(user|password|database|template|host|port|file|mark|thing)\}")
+from .type_checks import PLACEHOLDER, check
 
 Command = tuple[str, ...] | str
-"""A tuple: a program and its arguments. A string: statements for the type's ``client``."""
+"""A tuple: a program and its arguments. A string: statements for the type's client."""
 
 
 def render(template: str, values: Mapping[str, str]) -> str:
@@ -26,7 +19,7 @@ def render(template: str, values: Mapping[str, str]) -> str:
     And, where they mean something, ``{file} {mark} {thing}``.
     Other braces stay as they are, so that JavaScript and JSON need no escaping.
     """
-    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
+    return PLACEHOLDER.sub(lambda match: values[match[1]], template)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,117 +40,84 @@ class Exchange:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DatabaseType:
-    """Everything known about one kind of database.
+class ServerProgram:
+    """How the image runs its server.
 
-    Strings marked *template* may contain the placeholders of :func:`render`.
-
-    The server:
-        name: What tests call it; its fixture is ``ldb_<name>``.
-        aliases: Other names that mean the same.
-        image: The reference of the image to run.
-        port: The TCP port that the server listens on inside its container.
-        ready: The exchange that proves that the server is ready.
+    Args:
         user: The superuser that the image creates.
         initial_database: The database that the image creates and that init scripts fill.
-        command: What follows the image's entrypoint, as in ``docker run IMAGE …``: the server's
-            program with its arguments, or arguments alone; empty for the image's own command.
-        program: The server's program, set before arguments of ours where ``command`` names none.
-        tuning: Arguments that trade durability for speed; left out when data must be durable.
+        program: The program, set before arguments of ours where ``command`` names none.
         arguments: Arguments that it always gets, before those of ``command`` (template).
+        tuning: Arguments that trade durability for speed; left out when data must be durable
+            (template).
         credential_environment: Variables that tell the image user, password and database
             (template).
-        environment: Further variables, as they are.
-        init_scripts: Files that the image runs on its first start, in the order of their names.
-        init_directory: Where the image looks for them.
+        init_directory: Where the image looks for init scripts; empty where it runs none.
         data_paths: Where its data is, to be held in memory; empty: the image's volumes.
         cached: Whether initialising the data takes longer than copying it. Then an initialised
             server is remembered, and the next one is made from that.
-        data_mib: The most that data held in memory may take; None leaves it to the engine (half
-            of its memory, usually).
-        memory_mib: The most memory that the container may take, data included; None: no limit.
-        shm_mib: The size of ``/dev/shm``.
+        numbered_databases: How many databases there are where they have numbers instead of names.
+        longest_database_name: In bytes.
+    """
 
-    Its log, of which the reports of failing tests show a part:
-        log_entry: A pattern for the beginning of an entry, with the groups ``database``, which the
-            entry is about, and ``time``, in UTC and as ISO 8601 has it, where it says so. Lines
-            that do not match belong to the entry before them. Empty: every line is an entry.
-        log_noise: A pattern for the beginning of entries that never tell why a test failed.
+    user: str = ""
+    initial_database: str = ""
+    program: str = ""
+    arguments: tuple[str, ...] = ()
+    tuning: tuple[str, ...] = ()
+    credential_environment: Mapping[str, str] = field(default_factory=dict)
+    init_directory: str = ""
+    data_paths: tuple[str, ...] = ()
+    cached: bool = False
+    numbered_databases: int = 0
+    longest_database_name: int = 63
 
-    Its clients, run inside the container, where ``{host}`` is ``localhost``:
-        client_profile: A line of POSIX shell run before the first command (sets ``PATH``).
-        client_environment: Variables that let the clients log in (template).
-        client: A program that takes statements from its standard input and writes nothing when
-            they succeed. It is kept open, since starting it often takes longer than the statement.
-            Its directory is ``$LDB_HOME``, which all shells of a server share.
-        terminal: The client that people use, for `pytest-ldb shell`; empty where there is none.
-        client_mark: The statement that makes it write a line that is ``{mark}``.
 
-    What is done to databases: a tuple is a command, a string is statements for ``client``, on one
-    line; empty where there is nothing to do.
+@dataclass(frozen=True, kw_only=True)
+class ClientProgram:
+    """The clients, run beside the server, where ``{host}`` is ``localhost``.
+
+    Args:
+        argv: A program that takes statements from its standard input and writes nothing when they
+            succeed (template). It is kept open, since starting it often takes longer than the
+            statement. Its directory is ``$LDB_HOME``, which all shells of a server share.
+        mark: The statement that makes it write a line that is ``{mark}``.
+        terminal: The client that people use, for `pytest-ldb shell` (template); empty where there
+            is none.
+        environment: Variables that let the clients log in (template).
+        profile: A line of POSIX shell run before the first command (sets ``PATH``).
+    """
+
+    argv: tuple[str, ...] = ()
+    mark: str = ""
+    terminal: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    profile: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operations:
+    """What is done to databases.
+
+    A tuple is a command, a string is statements for the client; empty where there is nothing to
+    do. All are templates.
+
+    Args:
         create: Creates ``{database}``; empty where the first write does. Where databases have
-            numbers it is a command that ends with status 3 if this one is in use by somebody.
+            numbers it is a command that ends with status 3 if this one is in use.
         clone: Creates ``{database}`` as a copy of ``{template}``; used where init scripts have
             filled the initial database, a setup has made a template, and for snapshots. Where
             databases have numbers it fills one that is empty.
         drop: Drops ``{database}``, if it is there.
-        disconnect: Ends all connections to ``{database}``. What ``client`` writes is given to it
+        disconnect: Ends all connections to ``{database}``. What the client writes is given to it
             as statements in turn.
         load: Runs the statements in ``{file}`` on ``{database}``.
-        seal: Makes ``{database}``, which nobody uses any more, ready to be cloned again and again.
+        seal: Makes ``{database}``, which is not used any more, ready to be cloned repeatedly.
         unseal: Undoes ``seal`` and ``export``.
         export: Writes down what ``{database}`` holds, where copies are made from that; each process
             does it before it clones a database for the first time.
-
-    Putting a used database back, where that is faster than a copy; for ``client``, empty where a
-    copy is always made:
-        inspect: Writes a line for each thing in ``{database}``: its name, a tab, what it is and
-            holds. Databases for which the lines are the same are the same for a test.
-        survey: Writes the statements of ``inspect``, where these depend on what is in
-            ``{database}``, which is the template.
-        repair: Makes ``{thing}`` in ``{database}`` what it is in ``{template}``. It may fail.
-
-    Names:
-        numbered_databases: How many databases there are where they have numbers instead of names.
-        longest_database_name: In bytes.
-
-    What tests receive:
-        url: The address of a database (template; the values are percent-encoded).
-        dialect: What SQLAlchemy calls it; empty where it does not support it.
-        driver_keywords: Keyword arguments of the usual Python drivers (template).
-        libpq_keywords: The same for libpq (template); empty where the protocol is another.
-        variables: Environment variables that other programs read (template).
     """
 
-    name: str
-    image: str
-    port: int
-    ready: Exchange
-    user: str
-    aliases: tuple[str, ...] = ()
-    initial_database: str = ""
-    command: tuple[str, ...] = ()
-    program: str = ""
-    tuning: tuple[str, ...] = ()
-    arguments: tuple[str, ...] = ()
-    credential_environment: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
-    init_scripts: tuple[Path, ...] = ()
-    init_directory: str = ""
-    data_paths: tuple[str, ...] = ()
-    cached: bool = False
-    data_mib: int | None = None
-    memory_mib: int | None = None
-    shm_mib: int = 256
-
-    log_entry: str = ""
-    log_noise: str = ""
-
-    client_profile: str = ""
-    client_environment: Mapping[str, str] = field(default_factory=dict)
-    client: tuple[str, ...] = ()
-    client_mark: str = ""
-    terminal: tuple[str, ...] = ()
     create: Command = ()
     clone: Command = ()
     drop: Command = ()
@@ -166,41 +126,122 @@ class DatabaseType:
     seal: Command = ()
     unseal: Command = ()
     export: Command = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reset:
+    """How a used database is put back, where that is faster than a copy.
+
+    Statements for the client (templates); empty where a copy is always made.
+
+    Args:
+        inspect: Writes a line for each thing in ``{database}``: its name, a tab, what it is and
+            holds. Databases for which the lines are the same are the same for a test.
+        survey: Writes the statements of ``inspect``, where these depend on what is in
+            ``{template}``. What it writes may contain ``{database}``.
+        repair: Makes ``{thing}`` in ``{database}`` what it is in ``{template}``. It may fail.
+    """
+
     inspect: str = ""
     survey: str = ""
     repair: str = ""
-    numbered_databases: int = 0
-    longest_database_name: int = 63
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogFormat:
+    """How to read the server's log, of which the reports of failing tests show a part.
+
+    Args:
+        entry: A pattern for the beginning of an entry, with the groups ``database``, which the
+            entry is about, and ``time``, in UTC and as ISO 8601 has it, where it says so. Lines
+            that do not match belong to the entry before them. Empty: every line is an entry.
+        noise: A pattern for the beginning of entries that never say why a test failed.
+    """
+
+    entry: str = ""
+    noise: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addresses:
+    """What tests receive. All are templates.
+
+    Args:
+        url: The address of a database; the values are percent-encoded.
+        dialect: What SQLAlchemy calls it; empty where it does not support it.
+        keywords: Keyword arguments of the usual Python drivers.
+        libpq: The same for libpq; empty where the protocol is another.
+        env: Environment variables that other programs read.
+    """
 
     url: str
     dialect: str = ""
-    driver_keywords: Mapping[str, str] = field(default_factory=dict)
-    libpq_keywords: Mapping[str, str] = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict)
+    keywords: Mapping[str, str] = field(default_factory=dict)
+    libpq: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseType:
+    """All that is known about one database type.
+
+    What projects change is at the top; what follows from the image is in groups. Strings marked
+    *template* may contain the placeholders of :func:`render`.
+
+    Args:
+        name: What tests call it; its fixture is ``ldb_<name>``.
+        image: The reference of the image to run.
+        port: The TCP port that the server listens on inside its container.
+        ready: The exchange that proves that the server is ready.
+        aliases: Other names that mean the same.
+        command: What follows the image's entrypoint, as in ``docker run IMAGE …``: the server's
+            program with its arguments, or arguments alone; empty for the image's own command
+            (template).
+        environment: Further variables for the container, as they are.
+        init_scripts: Files that the image runs on its first start, in the order of their names.
+        data_mib: The most that data held in memory may take; None leaves it to the engine (half
+            of its memory, usually).
+        memory_mib: The most memory that the container may take, data included; None: no limit.
+        shm_mib: The size of ``/dev/shm``.
+        addresses: What tests receive.
+        server: How the image runs its server.
+        client: The clients that are run beside it.
+        operations: What is done to databases.
+        reset: How a used database is put back.
+        log: How its log is read.
+
+    Raises:
+        InvalidRequest: A part contradicts another, or could not work: see :mod:`.type_checks`.
+    """
+
+    name: str
+    image: str
+    port: int
+    ready: Exchange
+    aliases: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    init_scripts: tuple[Path, ...] = ()
+    data_mib: int | None = None
+    memory_mib: int | None = None
+    shm_mib: int = 256
+
+    addresses: Addresses
+    server: ServerProgram = field(default_factory=ServerProgram)
+    client: ClientProgram = field(default_factory=ClientProgram)
+    operations: Operations = field(default_factory=Operations)
+    reset: Reset = field(default_factory=Reset)
+    log: LogFormat = field(default_factory=LogFormat)
 
     def __post_init__(self) -> None:
-        if not re.fullmatch("[a-z][a-z0-9_]*", self.name):
-            raise self._invalid("its name must be lower-case letters, digits and underscores")
-        for name in TUPLES:
-            if isinstance(getattr(self, name), (str, Path)):
-                raise self._invalid(f"{name} must be a tuple, with a comma if it has one part")
-        for name in ("create", "clone", "drop", "disconnect", "load", "seal", "unseal", "export"):
-            if isinstance(getattr(self, name), str) and not (self.client and self.client_mark):
-                raise self._invalid(
-                    f"{name} is a string, which is for a client, and there is no client with a mark"
-                )
-        scripts = tuple(Path(script) for script in self.init_scripts)
-        names = [script.name for script in scripts]
-        for name in names:
-            if names.count(name) > 1:
-                raise self._invalid(f"two init scripts are called {name}")
-        if scripts and not self.init_directory:
-            raise self._invalid("its image runs no init scripts, as init_directory is not set")
-        object.__setattr__(self, "init_scripts", scripts)
+        check(self)
+        object.__setattr__(self, "init_scripts", tuple(Path(path) for path in self.init_scripts))
 
-    def _invalid(self, fact: str) -> InvalidRequest:
-        return InvalidRequest(f"DatabaseType {self.name!r}", fact)
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name and the aliases."""
+        return (self.name, *self.aliases)
 
     def answers_to(self, name: str) -> bool:
         """Whether ``name`` is this type's name or one of its aliases, in any case."""
-        return name.lower() in (self.name, *self.aliases)
+        return name.lower() in self.names

@@ -112,41 +112,41 @@ class CreateInstanceRequest:
     @property
     def cached(self) -> bool:
         """Whether the initialised server is worth being remembered, and can be put into memory."""
-        return self.database_type.cached and self.in_memory
+        return self.database_type.server.cached and self.in_memory
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """What follows the image's entrypoint (template)."""
-        database_type = self.database_type
-        ours = (*database_type.arguments, *(database_type.tuning if self.in_memory else ()))
+        command, server = self.database_type.command, self.database_type.server
+        ours = (*server.arguments, *(server.tuning if self.in_memory else ()))
         if not ours:
-            return database_type.command
-        if database_type.command and not database_type.command[0].startswith("-"):
-            return (database_type.command[0], *ours, *database_type.command[1:])
-        return (*filter(None, (database_type.program,)), *ours, *database_type.command)
+            return command
+        if command and not command[0].startswith("-"):
+            return (command[0], *ours, *command[1:])
+        return (*filter(None, (server.program,)), *ours, *command)
 
     @cached_property
     def facts(self) -> dict[str, Any]:
         """Everything that changes how the server behaves, by name; holds no secret of ours."""
-        database_type = self.database_type
+        database_type, server = self.database_type, self.database_type.server
         return {
             "schema": SCHEMA,
             "type": database_type.name,
             "image": self.image,
             "image id": self.image_id,
             "command": list(self.arguments),
-            "environment": {**database_type.credential_environment, **database_type.environment},
+            "environment": {**server.credential_environment, **database_type.environment},
             "init scripts": {
-                f"{database_type.init_directory}/{path.name}": _digest(path)
+                f"{server.init_directory}/{path.name}": _digest(path)
                 for path in database_type.init_scripts
             },
             "durable": self.durable,
             "in memory": self.in_memory,
-            "data": list(database_type.data_paths),
+            "data": list(server.data_paths),
             "bind": self.bind,
             "port": database_type.port,
-            "user": database_type.user,
-            "initial database": database_type.initial_database,
+            "user": server.user,
+            "initial database": server.initial_database,
             "limits": [database_type.data_mib, database_type.memory_mib, database_type.shm_mib],
         }
 

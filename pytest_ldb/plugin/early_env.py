@@ -157,11 +157,11 @@ def absent(database_type: DatabaseType) -> Database:
         name=NOT_STARTED,
         database_type=database_type.name,
         image=database_type.image,
-        credentials=Credentials(database_type.user, NOT_STARTED),
+        credentials=Credentials(database_type.server.user, NOT_STARTED),
         created_at=datetime.now(timezone.utc),
         address=NOBODY,
     )
-    return Database(instance, database_type.initial_database, database_type)
+    return Database(instance, database_type.server.initial_database, database_type)
 
 
 def beside(database: str, suffixes: Iterable[str]) -> list[str]:
@@ -220,12 +220,12 @@ def _named(session: Session, database_type: DatabaseType) -> Database:
     lease = session.lease(database_type.name)
     database = session.database(database_type.name)
     others: list[str] = []
-    if not database_type.numbered_databases:
+    if not database_type.server.numbered_databases:
         suffixes = (os.environ.get("TOX_PARALLEL_ENV", ""), session.worker)
         others = beside(database.database, suffixes)
     session.early[database_type.name], session.beside[database_type.name] = database, others
     for name in others if lease.outlives_run else ():
-        lease.commands.later(database_type.drop, name)
+        lease.commands.later(database_type.operations.drop, name)
     return database
 
 

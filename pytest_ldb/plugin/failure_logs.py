@@ -90,8 +90,8 @@ def relevant(
     if database_type is None:
         return list(lines)
     begins, noise = (
-        re.compile(database_type.log_entry),
-        re.compile(database_type.log_noise or "(?!)"),
+        re.compile(database_type.log.entry),
+        re.compile(database_type.log.noise or "(?!)"),
     )
     # Otherwise the first lines are the rest of an entry from before.
     keep = not any(map(begins.match, lines))

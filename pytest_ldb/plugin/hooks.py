@@ -193,12 +193,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def _added_types(config: pytest.Config) -> Sequence[DatabaseType]:
     """Return the types of projects and plugins; of several with one name the first counts."""
+    hook = config.hook.pytest_ldb_database_types
+    if not hook.get_hookimpls():
+        return []
+    from ..databases import all_types
+    from ..model.errors import InvalidRequest
+
     types: dict[str, DatabaseType] = {}
-    answers = config.hook.pytest_ldb_database_types(config=config)
-    for database_type in (
-        database_type for answer in answers for database_type in _types_in(answer)
-    ):
-        types.setdefault(database_type.name, database_type)
+    try:
+        for answer in hook(config=config):
+            for database_type in _types_in(answer):
+                types.setdefault(database_type.name, database_type)
+        all_types(types.values())
+    except InvalidRequest as error:
+        raise pytest.UsageError(str(error)) from None
     return list(types.values())
 
 

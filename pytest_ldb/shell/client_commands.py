@@ -49,13 +49,14 @@ class DatabaseCommands:
             if error.status != CLIENT_ENDED:
                 raise
             # Somebody may have ended its connection. Whatever it had done by then is done anew.
-            if command in (self.database_type.create, self.database_type.clone):
-                self.do(self.database_type.drop, database)
+            operations = self.database_type.operations
+            if command in (operations.create, operations.clone):
+                self.do(operations.drop, database)
             self._tell(command, database, **more)
 
     def disconnect(self, database: str) -> None:
         """End all connections; that some end by themselves meanwhile is no failure."""
-        command = self.database_type.disconnect
+        command = self.database_type.operations.disconnect
         if not isinstance(command, str):
             self.do(command, database)
             return
@@ -69,9 +70,11 @@ class DatabaseCommands:
 
     def inspection(self, template: str) -> str:
         """Return the statements that inspect copies of a template."""
-        if not self.database_type.survey:
-            return self.database_type.inspect
-        return self._feed(self._statements(self.database_type.survey, template))
+        reset = self.database_type.reset
+        if not reset.survey:
+            return reset.inspect
+        # What it writes is a template of its own: there the database is the one to inspect.
+        return self._feed(self._statements(reset.survey, "{database}", template=template))
 
     def inspect(self, database: str, inspection: str) -> str:
         """Return a line for each thing in a database: a name, a tab, what it is and holds."""
@@ -79,7 +82,7 @@ class DatabaseCommands:
 
     def repair(self, database: str, thing: str, template: str) -> None:
         """Make a thing what it is in the template, or fail."""
-        self.do(self.database_type.repair, database, thing=thing, template=template)
+        self.do(self.database_type.reset.repair, database, thing=thing, template=template)
 
     def later(self, command: Command, database: str) -> None:
         """Do something when this process ends, in whatever way."""
@@ -90,7 +93,7 @@ class DatabaseCommands:
 
     def renewal(self, database: str) -> tuple[str, ...]:
         """Return a command that makes the initial database anew; empty if none can be given."""
-        drop, create = self.database_type.drop, self.database_type.create
+        drop, create = self.database_type.operations.drop, self.database_type.operations.create
         if not (isinstance(drop, str) and isinstance(create, str)):
             return ()
         statements = "\n".join(self._statements(text, database) for text in (drop, create))
@@ -106,7 +109,7 @@ class DatabaseCommands:
     def _tell(self, statements: str, database: str, **more: str) -> None:
         trouble = self._feed(self._statements(statements, database, **more))
         if trouble.strip():
-            fact = f"`{self.database_type.client[0]}` reports an error"
+            fact = f"`{self.database_type.client.argv[0]}` reports an error"
             raise CommandFailed(self.shell.subject, fact, evidence=trouble, status=1)
 
     def _feed(self, statements: str) -> str:
@@ -114,7 +117,8 @@ class DatabaseCommands:
 
     @property
     def _client(self) -> Client:
-        return Client(self._argv(self.database_type.client, ""), self.database_type.client_mark)
+        declared = self.database_type.client
+        return Client(self._argv(declared.argv, ""), declared.mark)
 
     def _statements(self, text: str, database: str, **more: str) -> str:
         return render(text, self._values(database, more))

@@ -113,7 +113,7 @@ class DatabaseTypeContract:
     def test_a_dropped_database_is_empty_or_gone(self, lease: Lease, name: str) -> None:
         database = lease.create_database(name)
         self.add(database, "thing")
-        lease.commands.do(self.database_type.drop, database.database)
+        lease.commands.do(self.database_type.operations.drop, database.database)
         try:
             left = self.things(database)
         except self.refused:
@@ -121,13 +121,15 @@ class DatabaseTypeContract:
         assert left == set()
 
     def test_dropping_what_is_not_there_is_no_error(self, lease: Lease) -> None:
-        absent = str(self.database_type.numbered_databases - 1 if self._numbered else "ldb_absent")
-        lease.commands.do(self.database_type.drop, absent)
+        absent = str(
+            self.database_type.server.numbered_databases - 1 if self._numbered else "ldb_absent"
+        )
+        lease.commands.do(self.database_type.operations.drop, absent)
 
     def test_a_name_may_be_as_long_as_declared(self, lease: Lease) -> None:
         if self._numbered:
             return
-        longest = self.database_type.longest_database_name
+        longest = self.database_type.server.longest_database_name
         database = lease.create_database("l" * longest)
         self.add(database, "thing")
         assert self.things(database) == {"thing"}
@@ -194,7 +196,7 @@ class DatabaseTypeContract:
         assert self.things(lease.create_template(f"{name}_t")) == set()
 
     def test_a_script_fills_a_database(self, lease: Lease, name: str, tmp_path: Path) -> None:
-        if self.script is None or not self.database_type.load:
+        if self.script is None or not self.database_type.operations.load:
             return
         file = tmp_path / f"it's {self.script[0]}"
         file.write_text(self.script[1])
@@ -203,7 +205,7 @@ class DatabaseTypeContract:
         assert self.things(database) == {"filled"}
 
     def test_a_script_that_fails_is_an_error(self, lease: Lease, name: str, tmp_path: Path) -> None:
-        if self.script is None or not self.database_type.load:
+        if self.script is None or not self.database_type.operations.load:
             return
         file = tmp_path / self.script[0]
         file.write_text("this is ( no statement;\n")
@@ -280,7 +282,7 @@ class DatabaseTypeContract:
             machine.close()
             machine.run = uuid.uuid4().hex[:8]
             lease = machine.obtain(database_type)
-            assert lease.origin == ("restored" if database_type.cached else "created")
+            assert lease.origin == ("restored" if database_type.server.cached else "created")
             database = lease.create_database(name)
             assert self.things(database) == ({"filled"} if database_type.init_scripts else set())
             self.add(database, "thing")
@@ -290,11 +292,11 @@ class DatabaseTypeContract:
 
     @property
     def _numbered(self) -> bool:
-        return self.database_type.numbered_databases > 0
+        return self.database_type.server.numbered_databases > 0
 
     @classmethod
     def _filled(cls, directory: Path) -> DatabaseType:
-        if cls.script is None or not cls.database_type.init_directory:
+        if cls.script is None or not cls.database_type.server.init_directory:
             return cls.database_type
         name, text = cls.script
         script = directory / name

@@ -16,7 +16,7 @@ IMAGES = {
     kind.name: os.environ.get(f"LDB_{kind.name.upper()}_IMAGE") or kind.image for kind in BUILTIN
 }
 DATABASES = tuple(IMAGES)
-REMEMBERED = tuple(kind.name for kind in BUILTIN if kind.cached)
+REMEMBERED = tuple(kind.name for kind in BUILTIN if kind.server.cached)
 """Those of which there are cache; others start as fast without."""
 
 

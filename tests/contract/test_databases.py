@@ -80,7 +80,7 @@ class TestPostgres(DatabaseTypeContract):
         connection.close()
 
     def test_the_server_has_taken_the_tuning(self, lease: Lease, name: str) -> None:
-        settings = [pair.split("=") for pair in POSTGRES.tuning if pair != "-c"]
+        settings = [pair.split("=") for pair in POSTGRES.server.tuning if pair != "-c"]
         with psycopg.connect(lease.create_database(name).url) as connection:
             for setting, value in settings:
                 assert connection.execute(f"SHOW {setting}".encode()).fetchone() == (value,)
@@ -185,7 +185,7 @@ class TestMySQL(DatabaseTypeContract):
             assert taken.items() <= dict(cursor.fetchall()).items()
             cursor.execute("SHOW PLUGINS")
             assert "ACTIVE" not in {row[1] for row in cursor if row[0] == "mysqlx"}
-        assert len(MYSQL.tuning) == len(taken) + 1
+        assert len(MYSQL.server.tuning) == len(taken) + 1
 
     def test_a_copy_that_is_not_complete_is_an_error(self, lease: Lease, name: str) -> None:
         template = lease.create_template(f"{name}_t")
@@ -304,8 +304,8 @@ class TestMongoDB(DatabaseTypeContract):
             diagnostics = "diagnosticDataCollectionEnabled"
             assert client.admin.command({"getParameter": 1, diagnostics: 1})[diagnostics] is False
             engine = taken["storage"]["wiredTiger"]["engineConfig"]["configString"]
-            assert engine == MONGODB.tuning[-1]
-        assert len(MONGODB.tuning) == 6
+            assert engine == MONGODB.server.tuning[-1]
+        assert len(MONGODB.server.tuning) == 6
 
     def test_the_environment_connects_other_programs(self, lease: Lease, name: str) -> None:
         with _mongodb(lease.create_database(name).environment["MONGODB_URI"]) as client:
@@ -407,7 +407,7 @@ class TestRedis(DatabaseTypeContract):
         with redis.Redis(**lease.create_database(name).keywords) as client:
             for setting, value in (("save", ""), ("appendonly", "no"), ("databases", "1024")):
                 assert client.config_get(setting) == {setting: value}
-        assert REDIS.tuning == ("--save", "", "--appendonly", "no")
+        assert REDIS.server.tuning == ("--save", "", "--appendonly", "no")
 
     def test_a_number_that_is_not_empty_is_never_handed_out(
         self, servers: Servers, name: str

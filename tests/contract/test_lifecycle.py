@@ -152,9 +152,8 @@ def test_the_status_is_the_engines_word(servers: Servers) -> None:
 
 def test_a_server_that_failed_is_an_error(make: Callable[..., Servers]) -> None:
     kind = replace(
-        *(KIND,),
-        arguments=(),
-        tuning=(),
+        KIND,
+        server=replace(KIND.server, arguments=(), tuning=()),
         command=("sh", "-c", "[ -e fail ] && exit 3; exec redis-server --protected-mode no"),
     )
     servers = make(kind)
@@ -220,7 +219,8 @@ def test_an_image_may_be_chosen(servers: Servers) -> None:
 def test_a_server_that_cannot_start_leaves_nothing(
     make: Callable[..., Servers], command: str, error: type[Exception]
 ) -> None:
-    kind = replace(KIND, arguments=(), tuning=(), command=("sh", "-c", command))
+    server = replace(KIND.server, arguments=(), tuning=())
+    kind = replace(KIND, server=server, command=("sh", "-c", command))
     servers = make(kind, timeout_s=0.5)
     with pytest.raises(error):
         servers.create(kind)

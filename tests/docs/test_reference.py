@@ -10,7 +10,19 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_ldb import Database, DatabaseType, Exchange, Instance, Lifecycle
+from pytest_ldb import (
+    Addresses,
+    ClientProgram,
+    Database,
+    DatabaseType,
+    Exchange,
+    Instance,
+    Lifecycle,
+    LogFormat,
+    Operations,
+    Reset,
+    ServerProgram,
+)
 from pytest_ldb.databases import BUILTIN
 from pytest_ldb.model import errors
 from pytest_ldb.plugin import hookspecs
@@ -24,6 +36,7 @@ FIXTURES = "docs/reference/fixtures.md"
 REPORT = "docs/reference/report.md"
 TYPES = "docs/reference/database-types.md"
 EVERYTHING = "\n".join(page.read_text() for page in PAGES)
+GROUPS = (ServerProgram, ClientProgram, Operations, Reset, LogFormat, Addresses)
 ADDED_BY_EXAMPLES = ("postgres17",)
 
 
@@ -100,7 +113,7 @@ def test_every_field_of_an_instance_is_named() -> None:
 
 def test_the_environment_variables_are_those_of_the_types() -> None:
     named = {name: variables.split(", ") for name, variables in rows(FIXTURES, "Type")}
-    assert named == {kind.name: list(kind.variables) for kind in BUILTIN}
+    assert named == {kind.name: list(kind.addresses.env) for kind in BUILTIN}
 
 
 def test_every_hook_has_a_heading_with_its_arguments() -> None:
@@ -125,9 +138,10 @@ def test_the_declared_types_are_as_the_table_says() -> None:
 
 def test_every_field_of_a_declaration_has_a_row() -> None:
     text = (ROOT / TYPES).read_text()
-    for declaration in (DatabaseType, Exchange):
-        for field in dataclasses.fields(declaration):
-            assert f"| `{field.name}` |" in text
+    sections = dict(re.findall(r"^##+ `(\w+)`\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL))
+    for declaration in (DatabaseType, Exchange, *GROUPS):
+        rows_there = re.findall(r"^\| `(\w+)` \|", sections[declaration.__name__], re.MULTILINE)
+        assert rows_there == [field.name for field in dataclasses.fields(declaration)]
 
 
 def test_every_key_of_a_report_has_a_row(reader: Reader) -> None:

@@ -153,8 +153,9 @@ from dataclasses import replace
 from pytest_ldb import POSTGRES
 
 def pytest_ldb_database_types():
-    place = {"environment": {"PGDATA": "/srv/data/here"}, "data_paths": ("/srv/data",)}
-    return [replace(POSTGRES, name="elsewhere", **place)]
+    server = replace(POSTGRES.server, data_paths=("/srv/data",))
+    environment = {"PGDATA": "/srv/data/here"}
+    return [replace(POSTGRES, name="elsewhere", server=server, environment=environment)]
 """,
     )
     user.project.write("test_all.py", POSTGRES.replace("ldb_postgres", "ldb_elsewhere"))

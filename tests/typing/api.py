@@ -23,6 +23,8 @@ from pytest_ldb import (
     POSTGRES,
     REDIS,
     Address,
+    Addresses,
+    ClientProgram,
     Credentials,
     Database,
     DatabaseType,
@@ -31,6 +33,10 @@ from pytest_ldb import (
     InstanceStatus,
     LdbError,
     Lifecycle,
+    LogFormat,
+    Operations,
+    Reset,
+    ServerProgram,
     Setup,
 )
 from pytest_ldb.engines.docker.sdk_engine import SdkEngine
@@ -43,11 +49,12 @@ VALKEY = DatabaseType(
     image="valkey/valkey:8",
     port=6379,
     ready=Exchange(send=b"PING\r\n", ready=rb"\+PONG"),
-    user="default",
-    drop=("valkey-cli", "-n", "{database}", "FLUSHDB"),
-    numbered_databases=16,
-    url="redis://{host}:{port}/{database}",
-    driver_keywords={"host": "{host}", "port": "{port}", "db": "{database}"},
+    server=ServerProgram(user="default", numbered_databases=16),
+    client=ClientProgram(argv=("valkey-cli",), mark="ECHO {mark}"),
+    operations=Operations(drop=("valkey-cli", "-n", "{database}", "FLUSHDB")),
+    reset=Reset(),
+    log=LogFormat(entry=r"\d+:\w "),
+    addresses=Addresses(url="redis://{host}:{port}/{database}", env={"VALKEY_PORT": "{port}"}),
 )
 
 

@@ -15,15 +15,14 @@ from pytest_ldb.model.instance import Address, Credentials, Instance, InstanceSt
 from pytest_ldb.testing.fake.engine import FakeEngine
 
 FAKE = replace(
-    *(REDIS,),
+    REDIS,
     name="fake",
     image="fake:1",
-    arguments=(),
-    tuning=(),
-    program="",
-    client=(),
-    clone=(),
-    drop=("redis-cli", "-n", "{database}", "FLUSHDB"),
+    server=replace(REDIS.server, arguments=(), tuning=(), program=""),
+    client=replace(REDIS.client, argv=()),
+    operations=replace(
+        REDIS.operations, clone=(), drop=("redis-cli", "-n", "{database}", "FLUSHDB")
+    ),
 )
 """The type of database whose server the fake engine has."""
 

@@ -39,7 +39,11 @@ mkdir -p data
 echo "has $(cat data/initialised)"
 exec redis-server
 """
-KIND = replace(FAKE, cached=True, command=("sh", "-c", INITIALISE))
+KIND = replace(
+    FAKE,
+    command=("sh", "-c", INITIALISE),
+    server=replace(FAKE.server, cached=True, init_directory="/init"),
+)
 
 
 @dataclass
@@ -141,7 +145,7 @@ def test_a_kept_server_and_one_for_the_run_share_a_cached(machine: Machine) -> N
 
 @pytest.mark.parametrize(
     ("kind", "changes"),
-    [(replace(KIND, cached=False), {}), (KIND, {"durable": True}), (KIND, {"shared": False})],
+    [(replace(KIND, server=FAKE.server), {}), (KIND, {"durable": True}), (KIND, {"shared": False})],
     ids=["undeclared", "durable", "private"],
 )
 def test_what_cannot_be_remembered_works_as_before(
@@ -210,7 +214,7 @@ def test_another_request_needs_another_one(machine: Machine, other: DatabaseType
 
 def test_an_init_script_that_changed_is_run(machine: Machine, tmp_path: Path) -> None:
     script = tmp_path / "fill.sql"
-    kind = replace(KIND, init_scripts=(script,), init_directory="/init")
+    kind = replace(KIND, init_scripts=(script,))
     script.write_text("one")
     machine.run(kind)
     script.write_text("two")
@@ -223,7 +227,7 @@ def test_an_init_script_that_changes_meanwhile_makes_no_cached(
     script = tmp_path / "fill.sql"
     script.write_text("one")
     cache = machine.cache()
-    machine.obtain(cache, replace(KIND, init_scripts=(script,), init_directory="/init"))
+    machine.obtain(cache, replace(KIND, init_scripts=(script,)))
     script.write_text("two")
     machine.remembering(cache).build()
     assert machine.images() == set()

@@ -23,7 +23,7 @@ all_types = pytest.mark.parametrize("kind", BUILTIN, ids=lambda kind: kind.name)
 def database(
     kind: DatabaseType, *, password: str = "s3cr't", host: str = "127.0.0.1", name: str = "shop"
 ) -> Database:
-    credentials = Credentials(kind.user, password)
+    credentials = Credentials(kind.server.user, password)
     return Database(instance(credentials=credentials, address=Address(host, 4711)), name, kind)
 
 
@@ -35,7 +35,7 @@ def test_any_password_survives_the_url(kind: DatabaseType, password: str, name: 
         assert unquote(parts.password or "") == password
         assert unquote(parts.path.removeprefix("/")) == name
         assert (parts.hostname, parts.port) == ("127.0.0.1", 4711)
-        assert unquote(parts.username or "") == kind.user
+        assert unquote(parts.username or "") == kind.server.user
 
 
 @all_types
@@ -43,9 +43,9 @@ def test_any_password_survives_the_url(kind: DatabaseType, password: str, name: 
 def test_nothing_shows_the_password(kind: DatabaseType, password: str) -> None:
     one = database(kind, password=password, name="7")
     shown = [one, one.url, one.password, one.keywords, one.environment, one.instance]
-    if kind.libpq_keywords:
+    if kind.addresses.libpq:
         shown.append(one.libpq)
-    if kind.dialect:
+    if kind.addresses.dialect:
         shown.append(one.sqlalchemy_url("driver"))
     assert password not in repr(shown)
     assert password in one.url
@@ -87,7 +87,8 @@ def test_keywords_are_those_of_the_driver() -> None:
 
 
 def test_a_name_stays_text_whatever_a_driver_calls_it() -> None:
-    kind = replace(MYSQL, driver_keywords={"db": "{database}", "tcp_port": "{port}"})
+    keywords = {"db": "{database}", "tcp_port": "{port}"}
+    kind = replace(MYSQL, addresses=replace(MYSQL.addresses, keywords=keywords))
     assert database(kind).keywords == {"db": "shop", "tcp_port": 4711}
 
 
@@ -120,7 +121,7 @@ def test_a_server_that_does_not_run_has_no_address() -> None:
 
 def _urls(one: Database) -> list[str]:
     urls = [one.url]
-    if one.database_type.dialect:
+    if one.database_type.addresses.dialect:
         urls.append(one.sqlalchemy_url("driver"))
-    templates = one.database_type.variables
+    templates = one.database_type.addresses.env
     return urls + [text for name, text in one.environment.items() if "://" in templates[name]]

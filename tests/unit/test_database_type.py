@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
 import struct
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_ldb.databases import BUILTIN, MONGODB, MYSQL, POSTGRES, REDIS
-from pytest_ldb.model.database_type import DatabaseType, render
+from pytest_ldb.databases import BUILTIN, MONGODB, MYSQL, POSTGRES, REDIS, all_types
+from pytest_ldb.model.database_type import (
+    ClientProgram,
+    DatabaseType,
+    Exchange,
+    Operations,
+    Reset,
+    render,
+)
 from pytest_ldb.model.errors import InvalidRequest
+from pytest_ldb.model.type_checks import FIXTURE_ENDINGS
+from pytest_ldb.plugin.fixtures import fixture_module
 from pytest_ldb.plugin.hooks import BUILTIN as BUILTIN_NAMES
 
+ROOT = Path(__file__).parents[2]
 VALUES = {
     "user": "the-user",
     "password": "the-password",
@@ -29,6 +40,11 @@ VALUES = {
 }
 
 
+def changed(kind: DatabaseType, group: str, **changes: Any) -> DatabaseType:
+    groups: dict[str, Any] = {group: replace(getattr(kind, group), **changes)}
+    return replace(kind, **groups)
+
+
 def test_the_plugin_knows_the_names_of_the_types_that_there_are() -> None:
     assert tuple(kind.name for kind in BUILTIN) == BUILTIN_NAMES
 
@@ -39,11 +55,126 @@ def test_a_name_must_make_a_fixture_and_a_variable(name: str) -> None:
         replace(POSTGRES, name=name)
 
 
-@pytest.mark.parametrize("field", ["command", "arguments", "tuning", "aliases", "init_scripts"])
+@pytest.mark.parametrize("name", ["redis_db", "redis_setup"])
+def test_a_name_must_not_make_the_fixture_of_another_type(name: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"ldb_{name} is a fixture of a database type that"):
+        replace(REDIS, name=name)
+
+
+def test_every_fixture_of_a_type_is_guarded() -> None:
+    fixtures = {name for name in vars(fixture_module(["x"], pytest.fail)) if "ldb_x" in name}
+    assert fixtures == {"ldb_x", *(f"ldb_x{ending}" for ending in FIXTURE_ENDINGS)}
+
+
+@pytest.mark.parametrize("alias", ["PG", "two words", ""])
+def test_an_alias_is_in_lower_case(alias: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"its alias '{alias}' must be lower-case"):
+        replace(POSTGRES, aliases=(alias,))
+
+
+@pytest.mark.parametrize("aliases", [("postgres",), ("pg", "pg")])
+def test_an_alias_is_given_once(aliases: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidRequest, match="is given twice, or is its name"):
+        replace(POSTGRES, aliases=aliases)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"name": "pg"}, "pg"),
+        ({"aliases": ("mysql",)}, "mysql"),
+        ({"aliases": ("my", "mongo")}, "mongo"),
+    ],
+)
+def test_a_name_means_one_type(changes: dict[str, Any], name: str) -> None:
+    other = replace(REDIS, **{"name": "other", **changes})
+    with pytest.raises(InvalidRequest, match=f"'{name}' is already a name of the database type"):
+        all_types([other])
+
+
+def test_a_type_made_by_replace_leaves_the_aliases_to_the_first() -> None:
+    other = replace(POSTGRES, name="postgres17", image="postgres:17")
+    types = all_types([other])
+    assert next(known for known in types if known.answers_to("pg")) == POSTGRES
+
+
+def test_a_type_takes_the_place_of_another_one_with_its_aliases() -> None:
+    assert all_types([replace(POSTGRES, image="postgres:17")])[0].image == "postgres:17"
+
+
+@pytest.mark.parametrize("field", ["command", "aliases", "init_scripts"])
 def test_a_text_is_not_a_list_of_texts(field: str) -> None:
     changes: dict[str, Any] = {field: "fill.sql"}
     with pytest.raises(InvalidRequest, match=f"{field} must be a tuple, with a comma"):
         replace(POSTGRES, **changes)
+
+
+@pytest.mark.parametrize(
+    ("group", "field"),
+    [
+        *(("server", "arguments"), ("server", "tuning"), ("server", "data_paths")),
+        *(("client", "argv"), ("client", "terminal")),
+    ],
+)
+def test_a_text_is_not_a_list_of_texts_in_a_group(group: str, field: str) -> None:
+    with pytest.raises(InvalidRequest, match=rf"{group}\.{field} must be a tuple, with a comma"):
+        changed(POSTGRES, group, **{field: "fill.sql"})
+
+
+def test_arguments_are_strings() -> None:
+    with pytest.raises(InvalidRequest, match=r"server\.arguments contains 16, which is not a str"):
+        changed(REDIS, "server", arguments=("--databases", 16))
+
+
+@pytest.mark.parametrize(
+    ("group", "field", "value", "word"),
+    [
+        ("server", "arguments", ("--x={file}",), "file"),
+        ("server", "credential_environment", {"A": "{passwort}"}, "passwort"),
+        ("client", "argv", ("psql", "{database}"), "database"),
+        ("client", "terminal", ("psql", "{template}"), "template"),
+        ("client", "environment", {"A": "{mark}"}, "mark"),
+        ("operations", "create", "CREATE {template};", "template"),
+        ("operations", "drop", ("dropdb", "{file}"), "file"),
+        ("reset", "inspect", "inspect {thing}", "thing"),
+        ("addresses", "url", "redis://{hots}:{port}", "hots"),
+        ("addresses", "env", {"A": "{template}"}, "template"),
+        ("addresses", "keywords", {"a": "{name}"}, "name"),
+    ],
+)
+def test_a_placeholder_means_something(group: str, field: str, value: object, word: str) -> None:
+    fact = rf"'postgres': {group}\.{field} contains {{{word}}}, which means nothing there"
+    with pytest.raises(InvalidRequest, match=fact) as caught:
+        changed(POSTGRES, group, **{field: value})
+    assert "{host}" in caught.value.remedy
+
+
+def test_a_placeholder_in_the_command_means_something() -> None:
+    with pytest.raises(InvalidRequest, match=r"command contains {file}, which means nothing there"):
+        replace(POSTGRES, command=("--x={file}",))
+
+
+def test_other_braces_belong_to_the_client() -> None:
+    changed(POSTGRES, "operations", create="CREATE {something} { x: 1 };")
+
+
+@pytest.mark.parametrize("field", ["entry", "noise"])
+def test_a_pattern_of_the_log_compiles(field: str) -> None:
+    with pytest.raises(InvalidRequest, match=rf"log\.{field} is not a regular expression: missing"):
+        changed(POSTGRES, "log", **{field: "(oops"})
+
+
+def test_the_pattern_of_an_exchange_compiles() -> None:
+    with pytest.raises(InvalidRequest, match=r"ready\.ready is not a regular expression"):
+        replace(POSTGRES, ready=Exchange(send=b"", ready=b"*"))
+
+
+def test_one_of_the_easy_types_takes_15_lines() -> None:
+    example = ROOT / "docs/examples/memcached.py"
+    (added,) = runpy.run_path(str(example))["pytest_ldb_database_types"]()
+    assert all_types([added])[-1] is added
+    _, begin, declaration = example.read_text().partition("MEMCACHED = DatabaseType(\n")
+    assert len((begin + declaration.partition("\n)\n")[0]).splitlines()) < 15
 
 
 def test_init_scripts_may_be_named_by_text() -> None:
@@ -86,13 +217,23 @@ def test_every_template_of_every_type_can_be_filled(kind: DatabaseType) -> None:
 
 @pytest.mark.parametrize("kind", BUILTIN, ids=lambda kind: kind.name)
 def test_no_command_shows_the_password_to_other_processes(kind: DatabaseType) -> None:
-    for command in (kind.create, kind.clone, kind.drop, kind.client, kind.load, kind.export):
+    operations = [getattr(kind.operations, field.name) for field in fields(Operations)]
+    for command in (*operations, kind.client.argv, kind.client.terminal):
         assert not any("{password}" in argument for argument in command)
 
 
 def test_statements_need_a_client() -> None:
-    with pytest.raises(InvalidRequest, match="create is a string, which is for a client"):
-        replace(POSTGRES, client=())
+    with pytest.raises(
+        InvalidRequest, match=r"operations\.create is a string, which is for a client"
+    ):
+        changed(POSTGRES, "client", argv=())
+    with pytest.raises(InvalidRequest, match=r"reset\.inspect is a string, which is for a client"):
+        replace(REDIS, client=ClientProgram(), operations=Operations(), reset=Reset(inspect="x"))
+
+
+def test_a_client_can_be_marked() -> None:
+    with pytest.raises(InvalidRequest, match=r"client\.mark must contain {mark}"):
+        changed(REDIS, "client", mark="PING")
 
 
 def _mongodb_answer(ok: float) -> bytes:
@@ -137,7 +278,7 @@ def test_a_server_that_is_not_ready_proves_nothing(kind: DatabaseType, answer: b
 def _texts(value: object) -> list[str]:
     if isinstance(value, str):
         return [value]
-    if isinstance(value, DatabaseType):
+    if is_dataclass(value):
         return [text for field in fields(value) for text in _texts(getattr(value, field.name))]
     if isinstance(value, tuple):
         return [text for part in value for text in _texts(part)]

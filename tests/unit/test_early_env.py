@@ -77,7 +77,8 @@ def test_each_type_is_wanted_once() -> None:
 
 
 def test_the_address_of_no_server_is_like_that_of_one() -> None:
-    kind = replace(POSTGRES, name="other", initial_database="first")
+    server = replace(POSTGRES.server, initial_database="first")
+    kind = replace(POSTGRES, name="other", server=server)
     database: Database = absent(kind)
     assert (database.database, database.user) == ("first", "postgres")
 

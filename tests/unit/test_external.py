@@ -12,7 +12,7 @@ from pytest_ldb.databases import BUILTIN, MONGODB, MYSQL, POSTGRES, REDIS
 from pytest_ldb.lifecycle.external import external_lease
 from pytest_ldb.lifecycle.lease import Lease
 from pytest_ldb.model.database import Database
-from pytest_ldb.model.database_type import DatabaseType
+from pytest_ldb.model.database_type import DatabaseType, Operations
 from pytest_ldb.model.errors import CommandFailed, InvalidRequest
 from pytest_ldb.model.instance import Address, InstanceStatus
 from pytest_ldb.shell.shell import Client
@@ -101,7 +101,7 @@ def test_databases_there_have_addresses_of_the_same_form(
     kind: DatabaseType, url: str, expected: str
 ) -> None:
     lease, _ = lease_on(kind, url)
-    unnumbered = lease.database_type.numbered_databases == 0
+    unnumbered = lease.database_type.server.numbered_databases == 0
     if unnumbered:
         assert lease.create_database("n").url == expected
     else:
@@ -116,11 +116,11 @@ def test_the_same_server_is_the_same_instance() -> None:
 
 def test_databases_are_dropped_even_if_creating_them_is_interrupted() -> None:
     lease, clients = lease_on(POSTGRES, "postgresql://me:pw@db")
-    assert isinstance(POSTGRES.drop, str)
+    assert isinstance(POSTGRES.operations.drop, str)
     lease.create_database("shop")
     assert clients.commands == [
         ("command", "-v", "psql"),
-        ("later", "psql", POSTGRES.drop.replace("{database}", "shop")),
+        ("later", "psql", POSTGRES.operations.drop.replace("{database}", "shop")),
         ("psql", 'CREATE DATABASE "shop";'),
     ]
 
@@ -135,7 +135,7 @@ def test_init_scripts_are_for_servers_of_ours(tmp_path: Any) -> None:
 
 def test_clients_get_the_password_in_their_environment_only() -> None:
     for kind in BUILTIN:
-        scheme = kind.url.partition(":")[0]
+        scheme = kind.addresses.url.partition(":")[0]
         lease, clients = lease_on(kind, f"{scheme}://me:hunter2@db:1234")
         assert "hunter2" in " ".join(clients.environment.values())
         assert "hunter2" not in repr(clients.commands)
@@ -168,7 +168,7 @@ def test_what_is_no_address_is_an_error_that_shows_the_form_and_no_password(url:
 
 def test_a_type_that_drops_nothing_needs_no_client() -> None:
     clients = Clients(missing=True)
-    lease = external_lease(replace(MONGODB, drop=()), "mongodb://db", clients)
+    lease = external_lease(replace(MONGODB, operations=Operations()), "mongodb://db", clients)
     assert lease.create_database("shop").database == "shop"
     assert clients.commands == []
 

@@ -93,7 +93,8 @@ def test_a_log_of_another_form_is_shown_as_it_is() -> None:
     assert relevant(lines, POSTGRES, {"ours"}) == lines
     assert relevant(lines, None, {"ours"}) == lines
     default = [f"{NOW} [79] ERROR:  somebody replaced the arguments", "\tall of them"]
-    assert relevant(default, replace(POSTGRES, arguments=()), {"ours"}) == default
+    kind = replace(POSTGRES, server=replace(POSTGRES.server, arguments=()))
+    assert relevant(default, kind, {"ours"}) == default
 
 
 def test_a_server_of_ones_own_shows_all_databases() -> None:

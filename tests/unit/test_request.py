@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_ldb.databases import BUILTIN, MONGODB, MYSQL, POSTGRES, REDIS
-from pytest_ldb.model.database_type import DatabaseType
+from pytest_ldb.model.database_type import Addresses, DatabaseType, Operations
 from pytest_ldb.model.errors import InvalidRequest
 from pytest_ldb.model.request import CreateInstanceRequest, Scope
 
@@ -105,21 +105,20 @@ def test_every_decision_about_the_server_changes_the_fingerprint(change: dict[st
     [
         {"name": "other"},
         {"port": 1},
-        {"user": "somebody"},
-        {"initial_database": "other"},
         {"command": ("--more",)},
-        {"program": "other"},
-        {"tuning": ()},
-        {"arguments": ("--more",)},
-        {"credential_environment": {}},
         {"environment": {"MORE": "1"}},
-        {"init_directory": "/elsewhere"},
         {"init_scripts": ()},
         {"data_mib": 1},
         {"memory_mib": 1},
         {"shm_mib": 1},
+        {"server": replace(POSTGRES.server, user="somebody")},
+        {"server": replace(POSTGRES.server, initial_database="other")},
+        {"server": replace(POSTGRES.server, program="other")},
+        {"server": replace(POSTGRES.server, tuning=())},
+        {"server": replace(POSTGRES.server, arguments=("--more",))},
+        {"server": replace(POSTGRES.server, credential_environment={})},
+        {"server": replace(POSTGRES.server, init_directory="/elsewhere")},
     ],
-    ids=str,
 )
 def test_every_field_that_the_server_sees_changes_the_fingerprint(
     change: dict[str, Any], tmp_path: Path
@@ -137,10 +136,10 @@ def test_every_field_that_the_server_sees_changes_the_fingerprint(
         {"kept": True},
         {"suffix": "x"},
         {"database_type": replace(POSTGRES, aliases=())},
-        {"database_type": replace(POSTGRES, url="other://")},
-        {"database_type": replace(POSTGRES, create=("other",))},
+        {"database_type": replace(POSTGRES, addresses=Addresses(url="other://"))},
+        {"database_type": replace(POSTGRES, operations=Operations())},
     ],
-    ids=["scope", "kept", "suffix", "aliases", "url", "create"],
+    ids=["scope", "kept", "suffix", "aliases", "addresses", "operations"],
 )
 def test_nothing_else_does(change: dict[str, Any]) -> None:
     values = {"database_type": POSTGRES, "image": POSTGRES.image, "image_id": "sha256:one"}
@@ -215,7 +214,8 @@ def test_facts_that_an_older_version_did_not_know_are_a_difference() -> None:
 def test_arguments_follow_the_program_and_the_users_come_last(
     command: tuple[str, ...], durable: bool, arguments: tuple[str, ...]
 ) -> None:
-    kind = replace(MONGODB, command=command, tuning=("--fast",), arguments=("--always",))
+    server = replace(MONGODB.server, tuning=("--fast",), arguments=("--always",))
+    kind = replace(MONGODB, command=command, server=server)
     assert request(kind, durable=durable).arguments == arguments
 
 
@@ -223,7 +223,7 @@ def test_arguments_follow_the_program_and_the_users_come_last(
 def test_a_type_without_arguments_of_ours_runs_the_command_as_it_is(
     command: tuple[str, ...],
 ) -> None:
-    kind = replace(MYSQL, command=command, tuning=(), arguments=())
+    kind = replace(MYSQL, command=command, server=replace(MYSQL.server, tuning=()))
     assert request(kind).arguments == command
 
 

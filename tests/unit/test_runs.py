@@ -28,14 +28,17 @@ from pytest_ldb.testing.fake.engine import FakeEngine
 
 HERE = Path(__file__).parent
 KIND = replace(
-    *(REDIS,),
+    REDIS,
     name="fake",
     image="fake:1",
-    arguments=(),
-    tuning=(),
-    client=(),
-    clone=("cp", "-rT", "db/{template}", "db/{database}"),
-    drop=("redis-cli", "-n", "{database}", "FLUSHDB"),
+    command=(),
+    server=replace(REDIS.server, arguments=(), tuning=()),
+    client=replace(REDIS.client, argv=()),
+    operations=replace(
+        REDIS.operations,
+        clone=("cp", "-rT", "db/{template}", "db/{database}"),
+        drop=("redis-cli", "-n", "{database}", "FLUSHDB"),
+    ),
 )
 
 def pytest_ldb_database_types():
@@ -212,7 +215,7 @@ def others_only(worker_id):
     if worker_id == "{worker}":
         pytest.skip("done")
 """
-    project.makeconftest(CONFTEST.replace("tuning=()", SLOW.format(1.5)) + skips)
+    project.makeconftest(CONFTEST.replace("command=()", SLOW.format(1.5)) + skips)
     project.makepyfile("\n".join(f"def test_{n}(record): pass" for n in range(4)))
     result = run(project, "-n2", "--ldb-report=report.json")
     result.assert_outcomes(passed=2, skipped=2)
@@ -249,14 +252,14 @@ def test_a_report_is_written_although_nothing_was_used(
     assert not (project.path / "fake").exists()
 
 
-SLOW = "tuning=(), command=('sh', '-c', 'sleep {}; exec redis-server')"
+SLOW = "command=('sh', '-c', 'sleep {}; exec redis-server')"
 
 
 @pytest.mark.parametrize("arguments", [["-q"], ["-n", "3"]], ids=["alone", "workers"])
 def test_a_start_that_takes_long_is_told_once(
     project: pytest.Pytester, arguments: list[str]
 ) -> None:
-    project.makeconftest(CONFTEST.replace("tuning=()", SLOW.format(3)))
+    project.makeconftest(CONFTEST.replace("command=()", SLOW.format(3)))
     project.makepyfile(test_a="def test_it(ldb_fake): pass", test_b="def test_it(ldb_fake): pass")
     result = run(project, *arguments)
     result.assert_outcomes(passed=2)
@@ -265,7 +268,7 @@ def test_a_start_that_takes_long_is_told_once(
 
 
 def test_a_start_that_nobody_waits_for_is_not_told(project: pytest.Pytester) -> None:
-    project.makeconftest(CONFTEST.replace("tuning=()", SLOW.format(1.2)))
+    project.makeconftest(CONFTEST.replace("command=()", SLOW.format(1.2)))
     project.makepyfile(
         """
         import time
@@ -463,7 +466,7 @@ def test_the_header_has_a_line_if_something_was_asked_for(
 
 def test_a_server_that_dies_fails_its_tests_in_a_sentence(project: pytest.Pytester) -> None:
     project.makeconftest(
-        CONFTEST.replace("tuning=()", "tuning=(), command=('sh', '-c', 'echo bad luck; exit 3')")
+        CONFTEST.replace("command=()", "command=('sh', '-c', 'echo bad luck; exit 3')")
     )
     project.makepyfile("def test_it(ldb_fake): pass\ndef test_more(ldb_fake): pass")
     result = run(project)

@@ -25,7 +25,7 @@ from pytest_ldb.lifecycle.planner import ResolvedServer, resolved
 from pytest_ldb.lifecycle.readiness import ask
 from pytest_ldb.lifecycle.shared import SharedServers
 from pytest_ldb.model.credentials import UserIdentity
-from pytest_ldb.model.database_type import DatabaseType
+from pytest_ldb.model.database_type import DatabaseType, Operations
 from pytest_ldb.model.errors import (
     CommandFailed,
     EngineFailed,
@@ -389,7 +389,10 @@ def test_of_all_who_wait_for_long_one_says_so(
 ) -> None:
     monkeypatch.setattr("pytest_ldb.util.progress.FIRST_S", 0.2)
     gate = tmp_path / "gate"
-    slow = running(f"until [ -e {gate} ]; do sleep 0.05; done; exec redis-server", cached=cache)
+    slow = running(
+        f"until [ -e {gate} ]; do sleep 0.05; done; exec redis-server",
+        server=replace(FAKE.server, cached=cache),
+    )
     runs = [make_run(id="cafe0123") for _ in range(3)]
     with ThreadPoolExecutor(3) as pool:
         leases = [pool.submit(run.obtain, slow) for run in runs]
@@ -433,7 +436,7 @@ def test_what_was_begun_is_known_before_it_is_ready_and_forgotten_if_it_fails(
     assert another.begun == {"fake": PendingServer(begun.instance, "attached", ANY)}
 
 
-SECRETIVE = {"credential_environment": {"SECRET": "{password}"}}
+SECRETIVE = {"server": replace(FAKE.server, credential_environment={"SECRET": "{password}"})}
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -577,30 +580,28 @@ def test_a_number_with_things_in_it_is_nobodys(run: Run) -> None:
 
 
 def test_numbers_run_out(run: Run) -> None:
-    lease = run.obtain(replace(FAKE, numbered_databases=2))
+    lease = run.obtain(replace(FAKE, server=replace(FAKE.server, numbered_databases=2)))
     lease.shell.run(["mkdir", "-p", "db/1/mine"])
     lease.create_database("any")
     with pytest.raises(InvalidRequest) as caught:
         lease.create_database("any")
     assert "none of its 2 databases is free" in caught.value.fact
-    assert "database 1 holds 1 keys of somebody" in caught.value.evidence
+    assert "database 1 already holds 1 keys" in caught.value.evidence
     with pytest.raises(InvalidRequest, match="all are in use by processes of pytest-ldb"):
         lease.create_database("any")
 
 
 def test_a_client_that_is_missing_is_not_a_full_server(run: Run) -> None:
-    lease = run.obtain(replace(FAKE, create=("absent-cli",)))
+    lease = run.obtain(replace(FAKE, operations=Operations(create=("absent-cli",))))
     with pytest.raises(CommandFailed, match="Install `absent-cli` there"):
         lease.create_database("any")
 
 
 def test_databases_of_a_kept_server_are_dropped_with_their_process(run: Run) -> None:
     named = replace(
-        *(FAKE,),
-        numbered_databases=0,
-        create=("mkdir", "{database}"),
-        drop=("rmdir", "{database}"),
-        longest_database_name=10,
+        FAKE,
+        server=replace(FAKE.server, numbered_databases=0, longest_database_name=10),
+        operations=Operations(create=("mkdir", "{database}"), drop=("rmdir", "{database}")),
     )
     staying, leaving = run.obtain(named, kept=True), run.obtain(named, kept=True)
     leaving.create_database("shop")
@@ -616,10 +617,9 @@ def test_init_scripts_are_there_and_databases_are_clones(run: Run, tmp_path: Pat
     script.write_text("fill")
     kind = replace(
         FAKE,
-        numbered_databases=0,
         init_scripts=(script,),
-        init_directory="/init",
-        clone=("cp", "init/fill.sh", "{database}-of-{template}"),
+        server=replace(FAKE.server, numbered_databases=0, init_directory="/init"),
+        operations=Operations(clone=("cp", "init/fill.sh", "{database}-of-{template}")),
     )
     lease = run.obtain(kind)
     lease.create_database("copy")

@@ -17,7 +17,7 @@ from pytest_ldb.isolation.templates import Templates
 from pytest_ldb.lifecycle.external import external_lease
 from pytest_ldb.lifecycle.lease import Lease
 from pytest_ldb.model.database import Database
-from pytest_ldb.model.database_type import DatabaseType
+from pytest_ldb.model.database_type import DatabaseType, Operations
 from pytest_ldb.model.errors import CommandFailed, InvalidRequest, SetupFailed
 from pytest_ldb.model.setup import Setup
 from pytest_ldb.testing.fake.engine import FakeEngine
@@ -27,13 +27,15 @@ from pytest_ldb.testing.servers import Servers
 from .conftest import FAKE
 
 FOLDERS = replace(
-    *(FAKE,),
-    numbered_databases=0,
-    create=("mkdir", "{database}"),
-    clone=("cp", "-r", "{template}", "{database}"),
-    drop=("rm", "-rf", "{database}"),
-    load=("cp", "{file}", "{database}"),
-    seal=("touch", "{database}/sealed"),
+    FAKE,
+    server=replace(FAKE.server, numbered_databases=0),
+    operations=Operations(
+        create=("mkdir", "{database}"),
+        clone=("cp", "-r", "{template}", "{database}"),
+        drop=("rm", "-rf", "{database}"),
+        load=("cp", "{file}", "{database}"),
+        seal=("touch", "{database}/sealed"),
+    ),
 )
 """A type whose databases are folders."""
 
@@ -182,11 +184,12 @@ def test_on_a_server_that_exists_already_nothing_is_left(tmp_path: Path) -> None
     databases = tmp_path / "databases"
     databases.mkdir()
     kind = replace(
-        *(FOLDERS,),
-        create=("mkdir", f"{databases}/{{database}}"),
-        clone=("cp", "-r", f"{databases}/{{template}}", f"{databases}/{{database}}"),
-        drop=("rm", "-rf", f"{databases}/{{database}}"),
-        seal=(),
+        FOLDERS,
+        operations=Operations(
+            create=("mkdir", f"{databases}/{{database}}"),
+            clone=("cp", "-r", f"{databases}/{{template}}", f"{databases}/{{database}}"),
+            drop=("rm", "-rf", f"{databases}/{{database}}"),
+        ),
     )
     lease = external_lease(
         *(kind, "redis://db"),
@@ -208,7 +211,7 @@ def test_on_a_server_that_exists_already_nothing_is_left(tmp_path: Path) -> None
 
 
 def test_a_type_that_loads_nothing_says_so(servers: Servers, tmp_path: Path) -> None:
-    lease = servers.obtain(replace(FOLDERS, load=()))
+    lease = servers.obtain(replace(FOLDERS, operations=replace(FOLDERS.operations, load=())))
     (tmp_path / "file").touch()
     with pytest.raises(InvalidRequest, match="nobody said how it loads files"):
         obtain(lease, Setup(files=[tmp_path / "file"]))
@@ -226,10 +229,11 @@ def test_each_test_gets_a_copy(lease: Lease) -> None:
 
 
 def numbered() -> DatabaseType:
+    clone = ("sh", "-c", 'cp -rT "db/$1" "db/$2"', "sh", "{template}", "{database}")
     return replace(
         FAKE,
-        numbered_databases=4,
-        clone=("sh", "-c", 'cp -rT "db/$1" "db/$2"', "sh", "{template}", "{database}"),
+        server=replace(FAKE.server, numbered_databases=4),
+        operations=replace(FAKE.operations, clone=clone),
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from pytest_ldb import POSTGRES
 
-PGVECTOR = replace(POSTGRES, name="pgvector", aliases=(), image="pgvector/pgvector:pg18")
+PGVECTOR = replace(POSTGRES, name="pgvector", image="pgvector/pgvector:pg18")
 
 
 def pytest_ldb_database_types():

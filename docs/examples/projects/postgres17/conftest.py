@@ -4,4 +4,4 @@ from pytest_ldb import POSTGRES
 
 
 def pytest_ldb_database_types():
-    return [replace(POSTGRES, name="postgres17", aliases=(), image="postgres:17")]
+    return [replace(POSTGRES, name="postgres17", image="postgres:17")]
