@@ -23,6 +23,8 @@ def test_a_block_is_a_file_or_commands_or_output(block: Block) -> None:
     match block.language:
         case "python" | "ini" | "toml" | "sql" | "yaml":
             assert block.text == (EXAMPLES / block.note["file"]).read_text()
+        case "sh" if "file" in block.note:
+            assert block.text == (EXAMPLES / block.note["file"]).read_text()
         case "sh":
             assert block.is_run or block.note.get("not run"), "run it, or say why not"
         case "text":
