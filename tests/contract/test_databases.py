@@ -342,6 +342,7 @@ class TestMongoDB(DatabaseTypeContract):
             (lambda database: database.goods.delete_many({}), True),
             (lambda database: database.goods.update_many({}, {"$inc": {"price": 1}}), True),
             (lambda database: database.goods.insert_one({"tags": ["a", "b"]}), True),
+            (lambda database: database["größen neu"].insert_one({}), True),
             (lambda database: database.goods.create_index("tags"), False),
             (lambda database: database.goods.drop_index("price_1"), False),
             (lambda database: database.goods.drop(), False),
@@ -366,6 +367,7 @@ class TestMongoDB(DatabaseTypeContract):
             if again:
                 found = client[database.database].goods.find({}, {"_id": 0})
                 assert list(found) == [{"name": "hat", "price": n} for n in range(3)]
+                assert client[database.database]["größen neu"].count_documents({}) == 1
                 goods.put_back(database)
 
     @pytest.fixture(scope="class")
@@ -377,6 +379,7 @@ class TestMongoDB(DatabaseTypeContract):
             collection.insert_many([{"name": "hat", "price": n} for n in range(3)])
             collection.create_index("price")
             collection.create_index("name")
+            client[template.database]["größen neu"].insert_one({})
         lease.seal(template)
         return DatabaseFactory(lease, f"ldb_{uuid.uuid4().hex[:8]}", template.database)
 
