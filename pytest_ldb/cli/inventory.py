@@ -16,6 +16,7 @@ from ..model.credentials import UserIdentity
 from ..model.errors import AmbiguousName, CommandFailed, EngineFailed, InstanceNotFound, InUse
 from ..model.instance import Instance
 from ..model.request import LABEL, SCHEMA, container_name, server_name
+from ..shell.script_files import script
 
 _ANONYMOUS = re.compile("[0-9a-f]{64}")
 
@@ -25,12 +26,11 @@ SHORTEST_ID = 4
 """Less could be anything that somebody mistyped."""
 
 # How many processes hold the server, and how many KiB its data takes.
-_LOOK = """
-held=0
-for lease in "$LDB_HOME"/leases/*; do
-  [ ! -e "$lease" ] || ! kill -0 "${lease##*/}" 2>/dev/null || held=$((held+1))
-done
-echo "held by $held"
+_LOOK = f"""
+home=$LDB_HOME me=
+{script("owners")}
+count_others
+echo "held by $others"
 du -sk "$@" 2>/dev/null
 """
 

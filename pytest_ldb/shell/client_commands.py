@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from ..model.database_type import Command, DatabaseType, render
 from ..model.errors import CommandFailed, hidden
-from .scripts import PUT_BACK_INITIAL
 from .shell import CLIENT_ENDED, Client, Shell
 
 __tracebackhide__ = hidden
@@ -92,12 +91,13 @@ class DatabaseCommands:
             self.shell.later(self._argv(command, database))
 
     def renewal(self, database: str) -> tuple[str, ...]:
-        """Return a command that makes the initial database anew; empty if none can be given."""
-        drop, create = self.database_type.operations.drop, self.database_type.operations.create
+        """Return a command for `Shell.take_initial`; empty if the type has none."""
+        operations = self.database_type.operations
+        drop, create = operations.drop, operations.create
         if not (isinstance(drop, str) and isinstance(create, str)):
             return ()
         statements = "\n".join(self._statements(text, database) for text in (drop, create))
-        return ("sh", "-c", PUT_BACK_INITIAL, "sh", statements, *self._client.argv)
+        return ("renew_initial", statements, *self._client.argv)
 
     def not_later(self, command: Command, database: str) -> None:
         """Take `later` back."""

@@ -1,7 +1,7 @@
 """A shell inside a container, held open: it runs commands, and it is the lease on the server.
 
 The kernel closes the connection of a process however that process ends. What happens then is
-decided inside the container, by the script in `scripts`: commands left for that moment are run, and
+decided inside the container, by `scripts/lease.sh`: commands left for that moment are run, and
 if no other shell is open the server is switched off. Nobody has to know who is last.
 """
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..model.errors import CommandFailed, EngineFailed, LdbError, ShellLost, hidden
-from .scripts import PROLOGUE
+from .script_files import commands_script
 
 __tracebackhide__ = hidden
 
@@ -61,6 +61,9 @@ class Stream(Protocol):
 class Shell:
     """A shell that is open. Safe to use from several threads; commands run one after another.
 
+    A command that is interrupted here, or that does not end in time, goes on there, and the next
+    one begins when it has ended. Only the process that opened the shell can use it.
+
     Args:
         stream: Connected to the script.
         subject: Whose shell it is, for messages.
@@ -79,6 +82,9 @@ class Shell:
         self.subject = subject
         self._lock = threading.Lock()
         self._token = secrets.token_hex(8)
+        self._orders = 0
+        self._is_in_step = True
+        self._process = os.getpid()
         self._client_comes_later = False
         _close_in_children(stream)
         try:
@@ -87,7 +93,7 @@ class Shell:
             self.was_ready = bool(ready)
             if closing:
                 raise ShellLost(subject, "its last user has just left, it is being switched off")
-            self._send(f"LDB_TOKEN={self._token}\n{PROLOGUE}\n")
+            self._send(commands_script())
         except BaseException:
             stream.close()
             raise
@@ -140,7 +146,7 @@ class Shell:
             keep: Whether it stays taken when this shell ends.
         """
         try:
-            return int(self.run(["take_number", str(count), "keep" if keep else ""]))
+            return int(self.run(["take_number", str(count), "kept" if keep else ""]))
         except CommandFailed:
             return None
 
@@ -148,7 +154,8 @@ class Shell:
         """Take the database that the server has from the beginning, unless another shell has it.
 
         Args:
-            put_back: The command that makes it what it was, to be run when this shell ends.
+            put_back: The command that makes it what it was (`renew_initial` and its arguments),
+                to be run when this shell ends. Without it the database stays taken.
         """
         return self.run(["take_initial", _line(put_back) if put_back else ""]).strip() == "taken"
 
@@ -203,14 +210,22 @@ class Shell:
         return ShellLost(self.subject, fact, evidence=evidence)
 
     def _run(self, argv: Sequence[str], name: str, timeout_s: float) -> str:
+        if os.getpid() != self._process:
+            # The lock may have been copied while a thread of the parent held it.
+            raise ShellLost(
+                self.subject,
+                f"`{name}` cannot be run in a forked child, as the shell is the parent's",
+                remedy="Create, snapshot, restore and drop databases in the parent process.",
+            )
         with self._lock:
-            try:
-                self._send(f"run {shlex.join(argv)}\n")
-                output, status = self._answer(name, time.monotonic() + timeout_s)
-            except BaseException:
-                # Its answer may still come, and must not be taken for the next command's.
-                self.close()
-                raise
+            self._orders += 1
+            mark = f"{self._token}-{self._orders}"
+            # What a command that was interrupted here has still to write comes before this line.
+            begin = "" if self._is_in_step else f"{mark}-begins"
+            self._is_in_step = False
+            self._send((f"echo {begin}\n" if begin else "") + f"run {mark} {shlex.join(argv)}\n")
+            output, status = self._answer(name, begin, mark, time.monotonic() + timeout_s)
+            self._is_in_step = True
         if status:
             raise CommandFailed(
                 self.subject,
@@ -221,32 +236,41 @@ class Shell:
             )
         return output
 
-    def _answer(self, name: str, deadline: float) -> tuple[str, int]:
-        mark = f"\n{self._token} ".encode()
-        text = b""
-        while mark not in text or not text.endswith(b"\n"):
+    def _answer(self, name: str, begin: str, mark: str, deadline: float) -> tuple[str, int]:
+        """Read until a command's mark, and return what came since it began, and its status."""
+        end, text = f"\n{mark} ".encode(), b""
+        while end not in text or not text.endswith(b"\n"):
             try:
                 chunk = self._receive(deadline)
             except TimeoutError:
-                raise CommandFailed(
-                    self.subject,
-                    f"`{name}` did not end in time",
-                    evidence=text.decode(errors="replace"),
-                ) from None
+                raise self._late(name, begin, text.decode(errors="replace")) from None
             if not chunk:
+                self.close()
                 raise ShellLost(
                     self.subject,
                     f"the server's container ended while `{name}` ran",
                     evidence=text.decode(errors="replace"),
                 )
             text += chunk
-        output, _, status = text.rpartition(mark)
+        output, _, status = text.rpartition(end)
+        if begin:
+            output = output.partition(f"{begin}\n".encode())[2]
         return output.decode(errors="replace"), int(status)
+
+    def _late(self, name: str, begin: str, text: str) -> CommandFailed:
+        fact = f"`{name}` did not end in time"
+        if begin not in text:
+            fact = f"`{name}` was not run, as a command that was interrupted has not ended"
+        return CommandFailed(self.subject, fact, evidence=text)
 
     def _send(self, text: str) -> None:
         try:
             self._stream.send(text.encode())
-        except OSError as error:
+        except BaseException as error:
+            # The script may have got half a line, to which the next one would be joined.
+            self.close()
+            if not isinstance(error, OSError):
+                raise
             raise ShellLost(
                 self.subject, "the connection into its container ended", evidence=str(error)
             ) from error

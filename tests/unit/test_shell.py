@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -30,17 +33,18 @@ class Wire:
         self.sent += data
 
     def receive(self, _: float) -> bytes:
-        reply = self.replies.pop(0) if self.replies else b""
+        reply = self.replies.pop(0) if self.replies else TimeoutError()
         if isinstance(reply, BaseException):
             raise reply
-        return reply.replace(b"TOKEN", self.token)
+        return reply.replace(b"TOKEN", self.token).replace(b"EARLIER", self.token[:-1] + b"1")
 
     def close(self) -> None:
         self.closed = True
 
     @property
     def token(self) -> bytes:
-        return self.sent.partition(b"LDB_TOKEN=")[2][:16]
+        """What ends the answer to the last command."""
+        return self.sent.rpartition(b"\nrun ")[2].partition(b" ")[0]
 
 
 def opened(*replies: bytes | BaseException) -> tuple[Shell, Wire]:
@@ -93,14 +97,13 @@ def test_a_wire_that_is_gone_at_once_is_an_error() -> None:
         Shell(wire, "redis")
 
 
-# The token has 16 digits.
 ANSWER = b"some\noutput\n\nTOKEN 0\n"
 
 
-@pytest.mark.parametrize("cut", range(1, len(ANSWER) + 11))
+@pytest.mark.parametrize("cut", range(1, len(ANSWER) + 13))
 def test_an_answer_may_come_in_pieces(cut: int) -> None:
     shell, wire = opened()
-    answer = ANSWER.replace(b"TOKEN", wire.token)
+    answer = ANSWER.replace(b"TOKEN", f"{shell._token}-1".encode())
     wire.replies = [answer[:cut], answer[cut:]]
     assert shell.run(["x"]) == "some\noutput\n"
 
@@ -117,7 +120,8 @@ def test_an_answer_may_come_in_pieces(cut: int) -> None:
 )
 def test_the_output_is_what_comes_before_the_mark(reply: bytes, output: str) -> None:
     shell, wire = opened(reply)
-    assert shell.run(["x"]) == output.replace("TOKEN", wire.token.decode())
+    answer = shell.run(["x"])
+    assert answer == output.replace("TOKEN", wire.token.decode())
 
 
 def test_a_status_is_not_mistaken_for_a_shorter_one() -> None:
@@ -137,19 +141,64 @@ def test_the_end_of_the_wire_ends_a_command() -> None:
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt(), TimeoutError(), RuntimeError()])
-def test_an_answer_that_comes_too_late_is_nobodys(interruption: BaseException) -> None:
-    shell, wire = opened(b"half ", interruption, b"answer\nTOKEN 0\n")
+@pytest.mark.parametrize(
+    "late", [b" of it\nEARLIER 0\n", b"", b"ER 0\n", b"\nEARLIER 127\n"], ids=repr
+)
+def test_an_answer_that_comes_too_late_is_not_the_next_commands(
+    interruption: BaseException, late: bytes
+) -> None:
+    shell, wire = opened(b"half ", interruption, late + b"TOKEN-begins\nanswer\nTOKEN 0\n")
     with pytest.raises((KeyboardInterrupt, CommandFailed, RuntimeError)):
         shell.run(["x"])
-    assert wire.closed
-    with pytest.raises(ShellLost):
+    assert shell.run(["y"]) == "answer"
+    wire.replies = [b"next\nTOKEN 0\n"]
+    assert shell.run(["z"]) == "next"
+    assert wire.sent.count(b"-begins") == 1
+
+
+def test_a_command_that_still_runs_is_why_the_next_one_is_not_run() -> None:
+    shell, _ = opened(TimeoutError(), b"more", TimeoutError())
+    with pytest.raises(CommandFailed, match="`x` did not end in time"):
+        shell.run(["x"])
+    with pytest.raises(CommandFailed) as caught:
         shell.run(["y"])
+    fact = "`y` was not run, as a command that was interrupted has not ended"
+    assert (caught.value.fact, caught.value.evidence) == (fact, "more")
+
+
+def test_half_a_command_ends_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    shell, wire = opened()
+
+    def interrupted(data: bytes) -> None:
+        wire.sent += data[:5]
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(wire, "send", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            shell.run(["x"])
+    with pytest.raises(ShellLost, match="the connection into its container ended"):
+        shell.run(["y"])
+
+
+def test_a_forked_child_is_refused_at_once() -> None:
+    shell, _ = opened()
+    with shell._lock:  # as a thread of the parent would
+        child = os.fork()
+        if not child:
+            try:
+                shell.run(["x"])
+            except ShellLost as error:
+                os._exit(3 if "`x` cannot be run in a forked child" in str(error) else 4)
+            os._exit(5)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
 
 
 def test_arguments_are_quoted() -> None:
     shell, wire = opened(b"\nTOKEN 0\n")
     shell.run(["psql", "-c", "SELECT 'a'; $(rm)"])
-    assert wire.sent.endswith(b"""run psql -c 'SELECT '"'"'a'"'"'; $(rm)'\n""")
+    line = wire.sent.decode().splitlines()[-1]
+    assert line == f"""run {wire.token.decode()} psql -c 'SELECT '"'"'a'"'"'; $(rm)'"""
 
 
 INTERPRETERS = [path for path in map(shutil.which, ("dash", "bash", "busybox", "ksh")) if path]
@@ -201,10 +250,109 @@ def test_what_is_in_the_home_is_for_this_user_only(tmp_path: Path) -> None:
 
 def test_a_lease_whose_process_is_gone_does_not_count(tmp_path: Path) -> None:
     (tmp_path / "home" / "leases").mkdir(parents=True)
-    (tmp_path / "home" / "leases" / "4194305").touch()  # above the highest process id
+    for owner in ("4194305", "4194305-7-boot", f"{os.getpid()}-7-boot"):  # one id is too high
+        (tmp_path / "home" / "leases" / owner).touch()
     shell = local(tmp_path)
     assert shell.others == 0
     shell.close()
+
+
+def kill(shell: Shell) -> None:
+    """End a shell and all its processes before it can do what was left for its end."""
+    owner = shell.run(["sh", "-c", 'echo "$LDB_LEASE"'])
+    os.killpg(int(owner.partition("-")[0]), signal.SIGKILL)
+    shell.close()
+
+
+@pytest.mark.usefixtures("any_sh")
+def test_what_a_killed_shell_had_is_taken_over(tmp_path: Path) -> None:
+    killed, other = local(tmp_path), local(tmp_path)
+    log = tmp_path / "log"
+    renewal = ["renew_initial", f"echo renewed >>{log}", "sh"]
+    assert killed.take_number(2) == 0
+    killed.later(["sh", "-c", f"echo dropped >>{log}"])
+    assert killed.take_number(2, keep=True) == 1
+    assert killed.take_initial(renewal)
+    assert killed.run(["template_claim", "key", "run"]) == "mine\n"
+    assert other.run(["template_claim", "key", "run"]) == "wait\n"
+    assert (other.take_number(2), other.take_initial(renewal)) == (None, False)
+    assert not log.exists()
+    kill(killed)
+    assert (other.take_number(2), log.read_text()) == (0, "renewed\ndropped\n")
+    assert other.run(["template_claim", "key", "run"]) == "mine\n"
+    assert other.take_initial(renewal)
+    assert other.take_number(2) is None
+    other.run(["free_number", "1"])
+    assert other.take_number(2) == 1
+    third = local(tmp_path)
+    assert third.run(["template_claim", "key", "run"]) == "wait\n"
+    assert (third.take_number(2), third.take_initial(renewal), third.others) == (None, False, 1)
+    assert {*names(tmp_path, "locks")} == {"initial", "number-0", "number-1", "template-key"}
+    third.close()
+    other.close()
+
+
+def test_of_many_one_takes_over_what_a_killed_shell_had(tmp_path: Path) -> None:
+    killed, others = local(tmp_path), [local(tmp_path) for _ in range(6)]
+    killed.take_number(1)
+    killed.take_initial(["renew_initial", f"echo renewed >>{tmp_path}/log", "sh"])
+    killed.run(["template_claim", "key", "run"])
+    kill(killed)
+    with ThreadPoolExecutor(len(others)) as pool:
+        numbers = list(pool.map(lambda shell: shell.take_number(1), others))
+        initials = list(pool.map(lambda shell: shell.take_initial(["true"]), others))
+        claim = ["template_claim", "key", "run"]
+        claims = list(pool.map(lambda shell: shell.run(claim), others))
+    assert (numbers.count(0), numbers.count(None)) == (1, 5)
+    assert initials.count(True) == 1
+    assert sorted(claims) == ["mine\n", *["wait\n"] * 5]
+    assert (tmp_path / "log").read_text() == "renewed\n"
+    for shell in others:
+        shell.close()
+
+
+def test_whoever_is_killed_while_taking_over_is_taken_over_too(tmp_path: Path) -> None:
+    killed, second, third = (local(tmp_path) for _ in range(3))
+    killed.take_number(1)
+    killed.later(["sh", "-c", f"exec >>{tmp_path}/log; echo begun; sleep 0.3; echo done"])
+    kill(killed)
+    owner = second.run(["sh", "-c", 'echo "$LDB_LEASE"'])
+    with ThreadPoolExecutor(1) as pool:
+        taking = pool.submit(second.take_number, 1)
+        wait_until((tmp_path / "log").exists, 5.0, "it does not take over")
+        os.killpg(int(owner.partition("-")[0]), signal.SIGKILL)
+        with pytest.raises(ShellLost):
+            taking.result(10.0)
+    assert third.take_number(1) == 0
+    assert (tmp_path / "log").read_text() == "begun\nbegun\ndone\n"
+    third.close()
+
+
+@pytest.mark.parametrize(("works", "taken"), [("true", True), ("echo trouble", False)])
+def test_the_initial_database_is_free_again_if_its_renewal_succeeds(
+    tmp_path: Path, works: str, taken: bool
+) -> None:
+    leaving, staying = local(tmp_path), local(tmp_path)
+    assert leaving.take_initial(["renew_initial", works, "sh"])
+    leaving.close()
+    wait_until(lambda: not names(tmp_path, "farewell", 1), 5.0, "it has not left")
+    assert staying.take_initial(["true"]) is taken
+    staying.close()
+
+
+def test_the_initial_database_that_is_kept_stays_taken(tmp_path: Path) -> None:
+    leaving, staying = local(tmp_path), local(tmp_path)
+    assert leaving.take_initial(["renew_initial", ":", "sh"])
+    leaving.forget(["renew_initial", ":", "sh"])
+    leaving.close()
+    wait_until(lambda: not names(tmp_path, "farewell", 1), 5.0, "it has not left")
+    assert not staying.take_initial(["true"])
+    staying.close()
+
+
+def names(tmp_path: Path, folder: str, expected: int = 0) -> list[str]:
+    """Return the names in a folder of the home, without one for each of those expected."""
+    return [path.name for path in (tmp_path / "home" / folder).iterdir()][expected:]
 
 
 def test_whoever_comes_while_the_server_is_switched_off_is_told(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ...shell import scripts
+from ...shell.script_files import lease_script
 from .transport.http import ask, take_over
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ class ShellCommand:
     def of(cls, environment: Mapping[str, str], *, ephemeral: bool) -> ShellCommand:
         """Return the command; see ``Engine.shell``."""
         fixed = {"LDB_HOME": HOME, "LDB_EPHEMERAL": "1" if ephemeral else ""}
-        script = scripts.script(scripts.SWITCH_OFF_CONTAINER)
-        return cls(["sh", "-c", script], {**environment, **fixed})
+        return cls(["sh", "-c", lease_script()], {**environment, **fixed})
 
 
 def creation(spec: ContainerSpec, network: str | None = None) -> dict[str, Any]:

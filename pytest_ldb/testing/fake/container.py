@@ -124,7 +124,7 @@ def _clean_up(directory: Path) -> None:
         garbage = directory / "home"
     for names in (directory / "home" / "leases", directory / BESIDE):
         for name in names.glob("*"):
-            _kill(int(name.name))
+            _kill(int(name.name.partition("-")[0]))
             name.unlink(missing_ok=True)
     delete(garbage)
 

@@ -37,7 +37,8 @@ from ...engines.docker.log_lines import LogLines
 from ...engines.docker.transport.streams import ProcessStream
 from ...engines.protocol import Container, ContainerSpec, Image, Volume
 from ...model import errors
-from ...shell import scripts, shell
+from ...shell import shell
+from ...shell.script_files import lease_script
 from . import container as fake_container
 from .files import Directory, FakeLog, FakeWatch
 from .volumes import ProcessExecution, Volumes
@@ -266,7 +267,7 @@ class FakeEngine:
             "LDB_PROFILE": f"{enter}; {environment.get('LDB_PROFILE', '')}",
             "PATH": self._search_path(),
         }
-        stream = ProcessStream(scripts.script(switch_off), {**environment, **fixed})
+        stream = ProcessStream(lease_script(switch_off), {**environment, **fixed})
         opened = shell.Shell(stream, container)
         # A shell that is there when the container ends is ended by the keeper; this one came later.
         if not directory.is_running():

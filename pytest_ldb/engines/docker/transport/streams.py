@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ....shell import scripts, shell
+from ....shell import shell
+from ....shell.script_files import lease_script
 
 LONG_S = 3600.0
 _HEADER_BYTES = 8
@@ -233,5 +234,5 @@ def local_shell(subject: str, *, home: str, environment: Mapping[str, str]) -> s
         environment: What lets the clients log in.
     """
     fixed = {"LDB_HOME": home, "LDB_EPHEMERAL": "", "LDB_PROFILE": ""}
-    stream = ProcessStream(scripts.script(":"), {**environment, **fixed})
+    stream = ProcessStream(lease_script(":"), {**environment, **fixed})
     return shell.Shell(stream, subject)
