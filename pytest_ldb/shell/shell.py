@@ -25,6 +25,9 @@ __tracebackhide__ = hidden
 
 CHUNK_BYTES = 65536
 
+CATCH_UP_S = 30.0
+"""The most time that a command waits for one that was interrupted before it."""
+
 NOT_FOUND = 127
 """The status of a command that there is not (POSIX, "Exit Status for Commands")."""
 
@@ -82,7 +85,7 @@ class Shell:
         self.subject = subject
         self._lock = threading.Lock()
         self._token = secrets.token_hex(8)
-        self._orders = 0
+        self._marks = 0
         self._is_in_step = True
         self._process = os.getpid()
         self._client_comes_later = False
@@ -218,13 +221,12 @@ class Shell:
                 remedy="Create, snapshot, restore and drop databases in the parent process.",
             )
         with self._lock:
-            self._orders += 1
-            mark = f"{self._token}-{self._orders}"
-            # What a command that was interrupted here has still to write comes before this line.
-            begin = "" if self._is_in_step else f"{mark}-begins"
+            if not self._is_in_step:
+                self._catch_up(name, min(timeout_s, CATCH_UP_S))
             self._is_in_step = False
-            self._send((f"echo {begin}\n" if begin else "") + f"run {mark} {shlex.join(argv)}\n")
-            output, status = self._answer(name, begin, mark, time.monotonic() + timeout_s)
+            mark = self._new_mark()
+            self._send(f"run {mark} {shlex.join(argv)}\n")
+            output, status = self._answer(name, mark, time.monotonic() + timeout_s)
             self._is_in_step = True
         if status:
             raise CommandFailed(
@@ -236,32 +238,40 @@ class Shell:
             )
         return output
 
-    def _answer(self, name: str, begin: str, mark: str, deadline: float) -> tuple[str, int]:
-        """Read until a command's mark, and return what came since it began, and its status."""
+    def _catch_up(self, name: str, timeout_s: float) -> None:
+        """Skip what a command that was interrupted here has still to write."""
+        mark, text = self._new_mark(), b""
+        self._send(f"echo {mark}\n")
+        deadline = time.monotonic() + timeout_s
+        while f"{mark}\n".encode() not in text:
+            fact = f"`{name}` was not run, as a command that was interrupted has not ended"
+            text += self._chunk(deadline, fact, name, text)
+
+    def _answer(self, name: str, mark: str, deadline: float) -> tuple[str, int]:
+        """Read until a command's mark, and return what came before it, and its status."""
         end, text = f"\n{mark} ".encode(), b""
         while end not in text or not text.endswith(b"\n"):
-            try:
-                chunk = self._receive(deadline)
-            except TimeoutError:
-                raise self._late(name, begin, text.decode(errors="replace")) from None
-            if not chunk:
-                self.close()
-                raise ShellLost(
-                    self.subject,
-                    f"the server's container ended while `{name}` ran",
-                    evidence=text.decode(errors="replace"),
-                )
-            text += chunk
+            text += self._chunk(deadline, f"`{name}` did not end in time", name, text)
         output, _, status = text.rpartition(end)
-        if begin:
-            output = output.partition(f"{begin}\n".encode())[2]
         return output.decode(errors="replace"), int(status)
 
-    def _late(self, name: str, begin: str, text: str) -> CommandFailed:
-        fact = f"`{name}` did not end in time"
-        if begin not in text:
-            fact = f"`{name}` was not run, as a command that was interrupted has not ended"
-        return CommandFailed(self.subject, fact, evidence=text)
+    def _chunk(self, deadline: float, late: str, name: str, text: bytes) -> bytes:
+        """Receive what comes after a text; raise if that is too late, or the end."""
+        evidence = text.decode(errors="replace")
+        try:
+            chunk = self._receive(deadline)
+        except TimeoutError:
+            raise CommandFailed(self.subject, late, evidence=evidence) from None
+        if not chunk:
+            self.close()
+            fact = f"the server's container ended while `{name}` ran"
+            raise ShellLost(self.subject, fact, evidence=evidence)
+        return chunk
+
+    def _new_mark(self) -> str:
+        """Return a word that nothing else writes."""
+        self._marks += 1
+        return f"{self._token}-{self._marks}"
 
     def _send(self, text: str) -> None:
         try:

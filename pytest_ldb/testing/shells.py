@@ -12,6 +12,7 @@ from ..engines.protocol import Container, Engine
 from ..model.errors import CommandFailed, ShellLost
 from ..shell.shell import Shell
 from .containers import ENDS_S, Containers
+from .owners import OwnerContract
 from .processes import holding, wait_until
 
 GONE_WITHIN_S = 2.0
@@ -21,7 +22,7 @@ STAYS_S = 0.8
 """Longer than it takes until a server that nobody holds is switched off."""
 
 
-class ShellContract:
+class ShellContract(OwnerContract):
     """What every shell must do; a part of the contract for engines."""
 
     root = ""
@@ -163,15 +164,6 @@ class ShellContract:
         assert _others(containers, server.id) == 2
         process.kill()
         wait_until(lambda: _content(shell, path) == "done\n", ENDS_S, "nothing was done later")
-
-    def test_a_number_is_taken_until_its_shell_ends(
-        self, containers: Containers, server: Container, shell: Shell
-    ) -> None:
-        leaving, third = _open(containers, server.id), _open(containers, server.id)
-        assert [shell.take_number(2), leaving.take_number(2), third.take_number(2)] == [0, 1, None]
-        leaving.close()
-        wait_until(lambda: third.take_number(2) == 1, ENDS_S, "the number is still taken")
-        third.close()
 
     def test_those_who_come_later_know_that_the_server_was_ready(
         self, containers: Containers

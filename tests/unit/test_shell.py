@@ -44,7 +44,7 @@ class Wire:
     @property
     def token(self) -> bytes:
         """What ends the answer to the last command."""
-        return self.sent.rpartition(b"\nrun ")[2].partition(b" ")[0]
+        return (*self.sent.splitlines()[-1].split(), b"", b"")[1]
 
 
 def opened(*replies: bytes | BaseException) -> tuple[Shell, Wire]:
@@ -147,23 +147,24 @@ def test_the_end_of_the_wire_ends_a_command() -> None:
 def test_an_answer_that_comes_too_late_is_not_the_next_commands(
     interruption: BaseException, late: bytes
 ) -> None:
-    shell, wire = opened(b"half ", interruption, late + b"TOKEN-begins\nanswer\nTOKEN 0\n")
+    shell, wire = opened(b"half ", interruption, late + b"TOKEN\n", b"answer\nTOKEN 0\n")
     with pytest.raises((KeyboardInterrupt, CommandFailed, RuntimeError)):
         shell.run(["x"])
     assert shell.run(["y"]) == "answer"
     wire.replies = [b"next\nTOKEN 0\n"]
     assert shell.run(["z"]) == "next"
-    assert wire.sent.count(b"-begins") == 1
+    assert wire.sent.count(b"\necho ") == 1
 
 
 def test_a_command_that_still_runs_is_why_the_next_one_is_not_run() -> None:
-    shell, _ = opened(TimeoutError(), b"more", TimeoutError())
+    shell, wire = opened(TimeoutError(), b"more", TimeoutError())
     with pytest.raises(CommandFailed, match="`x` did not end in time"):
         shell.run(["x"])
     with pytest.raises(CommandFailed) as caught:
         shell.run(["y"])
     fact = "`y` was not run, as a command that was interrupted has not ended"
     assert (caught.value.fact, caught.value.evidence) == (fact, "more")
+    assert b" y\n" not in wire.sent
 
 
 def test_half_a_command_ends_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -161,6 +163,58 @@ def test_whoever_dies_while_filling_leaves_it_to_the_next(
         name = waiting.result(10.0)
     assert things(colleague, name) == ["sealed", "thing"]
     assert said == ["fake: waiting for the setup, which another worker runs"]
+
+
+def kill(lease: Lease) -> None:
+    """End the shell of a lease before it can do what was left for its end."""
+    owner = lease.shell.run(["sh", "-c", 'echo "$LDB_LEASE"'])
+    os.killpg(int(owner.partition("-")[0]), signal.SIGKILL)
+
+
+def test_a_template_is_filled_anew_when_the_shell_that_fills_it_is_killed(
+    lease: Lease, colleague: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(templates, "PATIENCE_S", 0.0)
+    setup, said = Setup(run=adding("thing", colleague)), list[str]()
+    key = Templates(lease, "cafe0123", print)._key(setup)
+    assert lease.shell.run(["template_claim", key, "cafe0123"]) == "mine\n"
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(Templates(colleague, "cafe0123", said.append).obtain, setup)
+        wait_until(lambda: bool(said), 5.0, "it does not wait")
+        kill(lease)
+        assert things(colleague, waiting.result(10.0)) == ["sealed", "thing"]
+
+
+def test_the_number_of_a_killed_shell_is_emptied_before_it_is_used(servers: Servers) -> None:
+    killed, other = (servers.obtain(replace(numbered(), numbered_databases=1)) for _ in range(2))
+    number = killed.create_database("any").database
+    killed.shell.run(["mkdir", "-p", f"db/{number}/thing"])
+    with pytest.raises(InvalidRequest, match="none of its 1 databases is free"):
+        other.create_database("any")
+    kill(killed)
+    assert other.create_database("any").database == number
+    with pytest.raises(CommandFailed):
+        things(other, f"db/{number}/thing")
+
+
+def test_a_number_that_a_killed_shell_found_in_use_stays_as_it_is(servers: Servers) -> None:
+    killed, other = (servers.obtain(replace(numbered(), numbered_databases=2)) for _ in range(2))
+    killed.shell.run(["mkdir", "-p", "db/0/theirs"])
+    assert killed.create_database("any").database == "1"
+    kill(killed)
+    assert other.create_database("any").database == "1"
+    assert things(other, "db/0") == ["theirs"]
+
+
+def test_an_interrupted_setup_leaves_the_lease_usable(lease: Lease) -> None:
+    def interrupted(_: Database) -> None:
+        lease.shell.run(["sleep", "0.3"], timeout_s=0.1)
+
+    with pytest.raises(CommandFailed, match="`sleep` did not end in time"):
+        obtain(lease, Setup(run=interrupted))
+    with pytest.raises(SetupFailed):
+        obtain(lease, Setup(run=interrupted))
+    assert obtain(lease, Setup(run=adding("thing", lease)))
 
 
 def test_a_setup_that_takes_long_is_told(lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
