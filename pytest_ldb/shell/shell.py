@@ -2,7 +2,7 @@
 
 The kernel closes the connection of a process however that process ends. What happens then is
 decided inside the container, by `scripts/lease.sh`: commands left for that moment are run, and
-if no other shell is open the server is switched off. Nobody has to know who is last.
+if no other shell is open the server is switched off. No process has to know that it is the last.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class Stream(Protocol):
 class Shell:
     """A shell that is open. Safe to use from several threads; commands run one after another.
 
-    A command that is interrupted here, or that does not end in time, goes on there, and the next
-    one begins when it has ended. Only the process that opened the shell can use it.
+    A command that is interrupted here, or that does not end in time, goes on beside the server, and
+    the next one waits until it has ended. Only the process that opened the shell can use it.
 
     Args:
         stream: Connected to the script.
@@ -73,7 +73,7 @@ class Shell:
 
     Attributes:
         others: How many other processes had a shell on this server when this one was opened.
-        was_ready: Whether somebody had found the server ready since it was started.
+        was_ready: Whether a process had found the server ready since it was started.
 
     Raises:
         ShellLost: The connection ended, or the server is ending.
@@ -257,15 +257,15 @@ class Shell:
 
     def _chunk(self, deadline: float, late: str, name: str, text: bytes) -> bytes:
         """Receive what comes after a text; raise if that is too late, or the end."""
-        evidence = text.decode(errors="replace")
         try:
             chunk = self._receive(deadline)
         except TimeoutError:
+            evidence = text.decode(errors="replace")
             raise CommandFailed(self.subject, late, evidence=evidence) from None
         if not chunk:
             self.close()
             fact = f"the server's container ended while `{name}` ran"
-            raise ShellLost(self.subject, fact, evidence=evidence)
+            raise ShellLost(self.subject, fact, evidence=text.decode(errors="replace"))
         return chunk
 
     def _new_mark(self) -> str:

@@ -8,6 +8,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -239,6 +240,21 @@ def test_the_script_works_in_every_sh(tmp_path: Path) -> None:
     assert (third.others, third.was_ready) == (1, True)
     third.close()
     other.close()
+
+
+def test_a_signal_handler_that_raises_costs_one_command(tmp_path: Path) -> None:
+    def interrupt(_number: int, _frame: object) -> None:
+        raise RuntimeError("interrupted")
+
+    shell, before = local(tmp_path), signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        with pytest.raises(RuntimeError, match="interrupted"):
+            shell.run(["sh", "-c", "echo begun; sleep 0.4; echo late"])
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert [shell.run(["echo", word]) for word in ("usable", "again")] == ["usable\n", "again\n"]
+    shell.close()
 
 
 def test_what_is_in_the_home_is_for_this_user_only(tmp_path: Path) -> None:
