@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -12,6 +14,7 @@ import pytest
 
 from pytest_ldb.databases import REDIS
 from pytest_ldb.model.instance import Address, Credentials, Instance, InstanceStatus
+from pytest_ldb.shell.shell import Shell
 from pytest_ldb.testing.fake.engine import FakeEngine
 
 FAKE = replace(
@@ -50,3 +53,14 @@ def instance(**changes: object) -> Instance:
         **changes,
     }
     return Instance(**values)  # type: ignore[arg-type]
+
+
+def process_of(shell: Shell) -> int:
+    """Return the id of the process that owns what a shell owns; the shell runs on this machine."""
+    return int(shell.run(["sh", "-c", 'echo "$LDB_LEASE"']).partition("-")[0])
+
+
+def kill_group(process: int) -> None:
+    """Kill a child and all its processes; return when it is dead, without waiting for it."""
+    os.killpg(process, signal.SIGKILL)
+    os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)

@@ -17,6 +17,8 @@ from pytest_ldb.model.errors import CommandFailed, EngineFailed, LdbError, Shell
 from pytest_ldb.shell.shell import Shell
 from pytest_ldb.testing.processes import wait_until
 
+from .conftest import kill_group, process_of
+
 GREETING = b"ldb-shell 0 0 0\n"
 
 
@@ -276,8 +278,7 @@ def test_a_lease_whose_process_is_gone_does_not_count(tmp_path: Path) -> None:
 
 def kill(shell: Shell) -> None:
     """End a shell and all its processes before it can do what was left for its end."""
-    owner = shell.run(["sh", "-c", 'echo "$LDB_LEASE"'])
-    os.killpg(int(owner.partition("-")[0]), signal.SIGKILL)
+    kill_group(process_of(shell))
     shell.close()
 
 
@@ -333,11 +334,11 @@ def test_whoever_is_killed_while_taking_over_is_taken_over_too(tmp_path: Path) -
     killed.take_number(1)
     killed.later(["sh", "-c", f"exec >>{tmp_path}/log; echo begun; sleep 0.3; echo done"])
     kill(killed)
-    owner = second.run(["sh", "-c", 'echo "$LDB_LEASE"'])
+    process = process_of(second)
     with ThreadPoolExecutor(1) as pool:
         taking = pool.submit(second.take_number, 1)
         wait_until((tmp_path / "log").exists, 5.0, "it does not take over")
-        os.killpg(int(owner.partition("-")[0]), signal.SIGKILL)
+        kill_group(process)
         with pytest.raises(ShellLost):
             taking.result(10.0)
     assert third.take_number(1) == 0

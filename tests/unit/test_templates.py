@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +24,7 @@ from pytest_ldb.testing.fake.engine import FakeEngine
 from pytest_ldb.testing.processes import wait_until
 from pytest_ldb.testing.servers import Servers
 
-from .conftest import FAKE
+from .conftest import FAKE, kill_group, process_of
 
 FOLDERS = replace(
     FAKE,
@@ -167,8 +165,7 @@ def test_whoever_dies_while_filling_leaves_it_to_the_next(
 
 def kill(lease: Lease) -> None:
     """End the shell of a lease before it can do what was left for its end."""
-    owner = lease.shell.run(["sh", "-c", 'echo "$LDB_LEASE"'])
-    os.killpg(int(owner.partition("-")[0]), signal.SIGKILL)
+    kill_group(process_of(lease.shell))
 
 
 def test_a_template_is_filled_anew_when_the_shell_that_fills_it_is_killed(
