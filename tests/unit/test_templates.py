@@ -183,7 +183,7 @@ def test_a_template_is_filled_anew_when_the_shell_that_fills_it_is_killed(
 
 
 def test_the_number_of_a_killed_shell_is_emptied_before_it_is_used(servers: Servers) -> None:
-    killed, other = (servers.obtain(replace(numbered(), numbered_databases=1)) for _ in range(2))
+    killed, other = (servers.obtain(numbered(1)) for _ in range(2))
     number = killed.create_database("any").database
     killed.shell.run(["mkdir", "-p", f"db/{number}/thing"])
     with pytest.raises(InvalidRequest, match="none of its 1 databases is free"):
@@ -195,7 +195,7 @@ def test_the_number_of_a_killed_shell_is_emptied_before_it_is_used(servers: Serv
 
 
 def test_a_number_that_a_killed_shell_found_in_use_stays_as_it_is(servers: Servers) -> None:
-    killed, other = (servers.obtain(replace(numbered(), numbered_databases=2)) for _ in range(2))
+    killed, other = (servers.obtain(numbered(2)) for _ in range(2))
     killed.shell.run(["mkdir", "-p", "db/0/theirs"])
     assert killed.create_database("any").database == "1"
     kill(killed)
@@ -279,11 +279,11 @@ def test_each_test_gets_a_copy(lease: Lease) -> None:
     assert databases.make().database == "ldb_x_2"
 
 
-def numbered() -> DatabaseType:
+def numbered(count: int = 4) -> DatabaseType:
     clone = ("sh", "-c", 'cp -rT "db/$1" "db/$2"', "sh", "{template}", "{database}")
     return replace(
         FAKE,
-        server=replace(FAKE.server, numbered_databases=4),
+        server=replace(FAKE.server, numbered_databases=count),
         operations=replace(FAKE.operations, clone=clone),
     )
 
