@@ -225,6 +225,25 @@ def others_only(worker_id):
     assert server["ready_s"] > 0.5
 
 
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        (
+            "replace(KIND, name='x', aliases=('pg',))",
+            "*'x': 'pg' is already a name of the database*",
+        ),
+        ("replace(KIND, name='x_db')", "*'x_db': its name must not end in _db: ldb_x_db is a*"),
+    ],
+)
+def test_a_declaration_that_cannot_work_is_an_error_of_usage(
+    project: pytest.Pytester, added: str, said: str
+) -> None:
+    project.makeconftest(CONFTEST.replace("return [KIND]", f"return [KIND, {added}]"))
+    result = run(project)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([said])
+
+
 def test_the_summary_has_what_tests_waited_for(project: pytest.Pytester) -> None:
     project.makeconftest(CONFTEST + SETUP)
     project.makepyfile(
