@@ -1,13 +1,15 @@
-"""Databases that no test has seen before."""
+"""What a pool hands out: databases that no test has used, made or reset on one server."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 
-from ..lifecycle.lease import Lease
 from ..model.database import Database
+from ..model.errors import LdbError
+from .databases import Databases
 from .reset import DatabaseResetter
 
 
@@ -16,12 +18,12 @@ class DatabaseFactory:
     """Makes databases on one server, and puts them back or drops them.
 
     Args:
-        lease: The server.
+        databases: Those on the server.
         prefix: What the names begin with.
         template: The database to copy; None for an empty one, or what init scripts left.
     """
 
-    lease: Lease
+    databases: Databases
     prefix: str
     template: str | None
     _numbers: count[int] = field(default_factory=count)
@@ -29,21 +31,27 @@ class DatabaseFactory:
     @cached_property
     def resetter(self) -> DatabaseResetter | None:
         """What puts used databases back, where that is faster than a copy."""
-        if self.template is None or not self.lease.database_type.reset.repair:
+        lease = self.databases.lease
+        if self.template is None or not lease.database_type.reset.repair:
             return None
-        return DatabaseResetter(self.lease.commands, self.template)
+        return DatabaseResetter(lease.commands, self.template)
 
     @property
     def prefers_used(self) -> bool:
         """Whether using a database, or a number, again is faster than making one."""
-        return self.resetter is not None or self.lease.database_type.server.numbered_databases > 0
+        return self.resetter is not None or self.databases.prefers_used
 
     def make(self) -> Database:
         """Return a database that holds what the template holds, and nothing else."""
         name = f"{self.prefix}_{next(self._numbers)}"
-        database = self.lease.create_database(name, self.template)
+        database = self.databases.create(name, self.template)
         if self.resetter:
-            self.resetter.remember(database)
+            try:
+                self.resetter.remember(database)
+            except BaseException:
+                with suppress(LdbError):  # The first error says what is wrong.
+                    self.databases.drop(database)
+                raise
         return database
 
     def put_back(self, database: Database) -> bool:
@@ -52,9 +60,9 @@ class DatabaseFactory:
             if self.resetter.put_back(database):
                 return True
             self.resetter.forget(database)
-        self.lease.drop_database(database)
+        self.databases.drop(database)
         return False
 
     def space_taken(self) -> float:
         """Return which part of the server's room for data is taken, from 0 to 1."""
-        return self.lease.space_taken()
+        return self.databases.lease.space_taken()

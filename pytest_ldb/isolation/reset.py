@@ -21,7 +21,7 @@ class DatabaseResetter:
     """Puts copies of one template back.
 
     Args:
-        commands: What does it.
+        commands: Runs what the type declares.
         template: What they are copies of.
     """
 

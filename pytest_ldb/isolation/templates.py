@@ -15,11 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..lifecycle.lease import Lease
 from ..model.database import Database
+from ..model.database_type import DatabaseType
 from ..model.errors import LdbError, SetupFailed, hidden
 from ..model.setup import Setup
+from ..shell.shell import Shell
 from ..util.progress import telling
+from .databases import Databases
 
 __tracebackhide__ = hidden
 
@@ -34,13 +36,13 @@ class Templates:
     """Makes and finds the templates on a server, each once in this process.
 
     Args:
-        lease: The server.
+        databases: Those on the server.
         run: The id of the run; a setup that failed is not tried again in the same run.
         say: Takes a line for the user.
         took_s: How long each took that was made here.
     """
 
-    lease: Lease
+    databases: Databases
     run: str
     say: Callable[[str], None]
     took_s: list[float] = field(default_factory=list)
@@ -80,7 +82,7 @@ class Templates:
         key = self._key(setup)
         patience = time.monotonic() + PATIENCE_S
         while True:
-            word, _, rest = self.lease.shell.run(["template_claim", key, self.run]).partition("\n")
+            word, _, rest = self._shell.run(["template_claim", key, self.run]).partition("\n")
             if word == "ready":
                 return rest
             if word == "failed":
@@ -88,22 +90,30 @@ class Templates:
             if word == "mine":
                 return self._fill(key, setup)
             if time.monotonic() > patience:
-                if self.lease.shell.is_first(f"{self.run}-{key}"):
+                if self._shell.is_first(f"{self.run}-{key}"):
                     self.say(f"{self._kind}: waiting for the setup, which another worker runs")
                 patience = float("inf")
             time.sleep(AGAIN_S)
 
     @property
+    def database_type(self) -> DatabaseType:
+        """What runs on the server."""
+        return self.databases.lease.database_type
+
+    @property
+    def _shell(self) -> Shell:
+        return self.databases.lease.shell
+
+    @property
     def _kind(self) -> str:
-        return self.lease.database_type.name
+        return self.database_type.name
 
     def _key(self, setup: Setup) -> str:
         """The server counts too: another version may understand a setup in another way."""
-        parts = (VERSION, self.lease.fingerprint, setup.digest())
+        parts = (VERSION, self.databases.lease.fingerprint, setup.digest())
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
     def _fill(self, key: str, setup: Setup) -> str:
-        lease = self.lease
         began = time.monotonic()
         try:
             # A migration that waits for a lock, of an earlier one perhaps, waits for ever.
@@ -112,32 +122,31 @@ class Templates:
         except BaseException as error:
             lines = traceback.format_exception(error)[-LAST_LINES:]
             with suppress(LdbError):  # What was raised here counts, not what follows from it.
-                lease.shell.run(["template_failed", key, self.run, "".join(lines)])
+                self._shell.run(["template_failed", key, self.run, "".join(lines)])
             raise
-        if lease.origin == "external":
-            lease.shell.run(["later", f'rm -f "$home/templates/{key}.ready"'])
-        lease.shell.run(["template_ready", key, database.database])
+        if self.databases.lease.origin == "external":
+            self._shell.run(["later", f'rm -f "$home/templates/{key}.ready"'])
+        self._shell.run(["template_ready", key, database.database])
         self.took_s.append(time.monotonic() - began)
         self._retire_others(key)
         return database.database
 
     def _filled(self, key: str, setup: Setup) -> Database:
-        lease = self.lease
-        database = lease.create_template(f"ldb_t_{key}")
+        database = self.databases.create_template(f"ldb_t_{key}")
         for file in setup.files:
-            lease.load(database, Path(file))
+            self.databases.load(database, Path(file))
         if setup.run is not None:
             setup.run(database)
-        lease.seal(database)
+        self.databases.seal(database)
         return database
 
     def _retire_others(self, key: str) -> None:
-        """Drop templates that nobody uses: those of earlier setups, on a server that was kept."""
+        """Drop templates that no process uses: those of earlier setups on a kept server."""
         with suppress(LdbError):
-            for line in self.lease.shell.run(["template_retire", key]).splitlines():
+            for line in self._shell.run(["template_retire", key]).splitlines():
                 retired, _, name = line.partition(" ")
-                self.lease.drop_template(name)
-                self.lease.shell.run(["template_gone", retired])
+                self.databases.drop_template(name)
+                self._shell.run(["template_gone", retired])
 
     def _failed_elsewhere(self, cause: str) -> SetupFailed:
         return SetupFailed(

@@ -217,15 +217,12 @@ def _obtained(session: Session, database_types: Sequence[DatabaseType]) -> dict[
 
 def _named(session: Session, database_type: DatabaseType) -> Database:
     """Take the database that is this process's, and see that nothing beside it stays."""
-    lease = session.lease(database_type.name)
     database = session.database(database_type.name)
-    others: list[str] = []
-    if not database_type.server.numbered_databases:
-        suffixes = (os.environ.get("TOX_PARALLEL_ENV", ""), session.worker)
-        others = beside(database.database, suffixes)
-    session.early[database_type.name], session.beside[database_type.name] = database, others
-    for name in others if lease.outlives_run else ():
-        lease.commands.later(database_type.operations.drop, name)
+    suffixes = (os.environ.get("TOX_PARALLEL_ENV", ""), session.worker)
+    others = beside(database.database, suffixes)
+    databases = session.templates(database_type.name).databases
+    session.early[database_type.name] = database
+    session.beside[database_type.name] = databases.also_drop(others)
     return database
 
 

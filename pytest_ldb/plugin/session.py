@@ -75,7 +75,7 @@ class Session:
     leases: dict[str, Lease] = field(default_factory=dict)
     kept_failed: set[str] = field(default_factory=set)
     early: dict[str, Database] = field(default_factory=dict)
-    beside: dict[str, list[str]] = field(default_factory=dict)
+    beside: dict[str, Sequence[str]] = field(default_factory=dict)
     pulls_s: dict[str, float] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _templates: dict[str, Templates] = field(default_factory=dict)
@@ -94,34 +94,35 @@ class Session:
             LdbError: One of its subclasses says what is in the way.
             Exception: What the setup raised.
         """
-        lease = self.lease(name)
-        template = self._template(lease, setup)
-        early = self.early.get(lease.database_type.name)
-        if early is not None:
-            if template is not None:
-                lease.restore(early, template)
-            return early
-        initial = lease.initial_database() if template is None else None
-        return initial or lease.create_database(self.database_name, template)
+        templates = self.templates(name)
+        template, databases = templates.of(setup), templates.databases
+        early = self.early.get(templates.database_type.name)
+        if early is None:
+            initial = databases.initial() if template is None else None
+            return initial or databases.create(self.database_name, template)
+        if template is not None:
+            databases.restore(early, template)
+        return early
 
     def fresh(self, name: str, setup: object, expected: Callable[[], int]) -> Pool[Database]:
-        """Return what commands out databases for single tests; arguments and errors as above.
+        """Return what hands out databases for single tests; errors as above.
 
         Args:
             name: Of a type of database.
             setup: What fills them, see :meth:`Setup.of`.
-            expected: Tells how many tests there are that use them.
+            expected: Returns how many tests there are that use them.
         """
         from ..isolation.factory import DatabaseFactory
         from ..isolation.pool import Pool
 
-        lease = self.lease(name)
-        database_type, template = lease.database_type.name, self._template(lease, setup)
-        if (database_type, template) not in self._pools:
-            maker = DatabaseFactory(lease, f"{self.database_name}_{len(self._pools)}", template)
-            pool = Pool(maker, expected(), lambda line: self.say(f"{database_type}: {line}"))
-            self._pools[database_type, template] = pool
-        return self._pools[database_type, template]
+        templates = self.templates(name)
+        key = database_type, template = templates.database_type.name, templates.of(setup)
+        if key not in self._pools:
+            prefix = f"{self.database_name}_{len(self._pools)}"
+            source = DatabaseFactory(templates.databases, prefix, template)
+            pool = Pool(source, expected(), lambda line: self.say(f"{database_type}: {line}"))
+            self._pools[key] = pool
+        return self._pools[key]
 
     def expect_no_more(self) -> None:
         """Make no databases ahead of need any more, as the last test has begun."""
@@ -132,9 +133,10 @@ class Session:
         """Keep the database of a test that failed, and its server, if that was asked for."""
         lease = self.leases.get(database.database_type.name)
         if self.settings.keep_failed and lease and lease.instance == database.instance:
+            databases = self.templates(lease.database_type.name).databases
             for name in (database.database, *self.beside.get(database.database_type.name, ())):
-                lease.keep_database(replace(database, database=name))
-            lease.shell.keep()
+                databases.keep(replace(database, database=name))
+            lease.keep()
             self.kept_failed.add(lease.instance.name)
 
     def adopt(self, settings: Settings, types: Sequence[DatabaseType]) -> None:
@@ -151,13 +153,14 @@ class Session:
         """The servers that tests had to themselves."""
         return self.lifecycle.created if "lifecycle" in self.__dict__ else ()
 
-    def _template(self, lease: Lease, setup: object) -> str | None:
+    def templates(self, name: str) -> Templates:
+        """Return the templates, and what makes databases, on the server that the run shares."""
+        from ..isolation.databases import databases_on
         from ..isolation.templates import Templates
 
-        database_type = lease.database_type.name
-        if database_type not in self._templates:
-            self._templates[database_type] = Templates(lease, self.run, self.say)
-        return self._templates[database_type].of(setup)
+        lease = self.lease(name)
+        templates = Templates(databases_on(lease), self.run, self.say)
+        return self._templates.setdefault(lease.database_type.name, templates)
 
     def begin(self, names: Iterable[str]) -> None:
         """Start servers in the background; who needs one waits for what is left to do."""
@@ -220,11 +223,10 @@ class Session:
         for pool in self._pools.values():
             pool.close()
         for lease in self.leases.values():
-            lease.shell.close()
-        self._background.give_up(lambda lease: lease.shell.close())
-        self.leases.clear()
-        self._pools.clear()
-        self._templates.clear()
+            lease.close()
+        self._background.give_up(Lease.close)
+        for closed in (self.leases, self._pools, self._templates):
+            closed.clear()
 
     def close_lifecycle(self) -> None:
         """Delete the servers that tests had to themselves."""

@@ -1,4 +1,4 @@
-"""What a type of database declares to be done, done through a shell."""
+"""Runs what a database type declares, through a shell: programs, and statements for its client."""
 
 from __future__ import annotations
 
@@ -19,12 +19,90 @@ AGAIN_S = 0.01
 
 
 @dataclass(frozen=True)
+class ExecCommand:
+    """A program to be run.
+
+    Args:
+        shell: Runs it.
+        argv: The program and its arguments; empty if there is nothing to do.
+    """
+
+    shell: Shell
+    argv: tuple[str, ...]
+
+    def run(self) -> None:
+        """Run it now, or raise CommandFailed with what it wrote."""
+        if self.argv:
+            self.shell.run(self.argv, timeout_s=TIMEOUT_S)
+
+    def defer(self) -> None:
+        """Run it when this process ends, in whatever way."""
+        if self.argv:
+            self.shell.later(self.argv)
+
+    def cancel(self) -> None:
+        """Undo :meth:`defer`."""
+        if self.argv:
+            self.shell.forget(self.argv)
+
+
+@dataclass(frozen=True)
+class ClientStatement:
+    """Statements for the client that the shell keeps open.
+
+    Args:
+        shell: Keeps it open.
+        client: How it is started.
+        statements: Its input.
+        undo: Removes what the statements have done in part, before they are run again.
+    """
+
+    shell: Shell
+    client: Client
+    statements: str
+    undo: ExecCommand | ClientStatement | None = None
+
+    def run(self) -> None:
+        """Run them now, or raise CommandFailed with what the client wrote."""
+        trouble = self.ask()
+        if trouble.strip():
+            fact = f"`{self.client.argv[0]}` reports an error"
+            raise CommandFailed(self.shell.subject, fact, evidence=trouble, status=1)
+
+    def ask(self) -> str:
+        """Run them now and return what the client wrote.
+
+        They are run again if the client has lost its connection: a test may end all connections
+        to the server.
+        """
+        try:
+            return self._feed()
+        except CommandFailed as error:
+            if error.status != CLIENT_ENDED:
+                raise
+        if self.undo:
+            self.undo.run()
+        return self._feed()
+
+    def defer(self) -> None:
+        """Run them when this process ends, in whatever way."""
+        self.shell.feed_later(self.client, self.statements)
+
+    def cancel(self) -> None:
+        """Undo :meth:`defer`."""
+        self.shell.forget_to_feed(self.statements)
+
+    def _feed(self) -> str:
+        return self.shell.feed(self.client, self.statements, timeout_s=TIMEOUT_S)
+
+
+@dataclass(frozen=True)
 class DatabaseCommands:
-    """Runs the commands of a type of database beside one server.
+    """Runs the commands of a database type beside one server.
 
     Args:
         database_type: The type.
-        shell: Runs commands, and keeps a client open for statements.
+        shell: Runs programs, and keeps a client open for statements.
         values: What the placeholders mean to that shell.
     """
 
@@ -32,39 +110,40 @@ class DatabaseCommands:
     shell: Shell
     values: Mapping[str, str] = field(repr=False)
 
-    def do(self, command: Command, database: str, **more: str) -> None:
-        """Run a command, or give statements to the client, which says nothing if all is well.
+    def run(self, command: Command, database: str, **more: str) -> None:
+        """Run a command of the type on a database.
+
+        Args:
+            command: The command; nothing is done if it is empty.
+            database: The value of ``{database}``.
+            more: The values of further placeholders.
 
         Raises:
             CommandFailed: It did not succeed; the evidence is what it wrote.
         """
-        if isinstance(command, tuple):
-            if command:
-                self.shell.run(self._argv(command, database, **more), timeout_s=TIMEOUT_S)
-            return
-        try:
-            self._tell(command, database, **more)
-        except CommandFailed as error:
-            if error.status != CLIENT_ENDED:
-                raise
-            # Somebody may have ended its connection. Whatever it had done by then is done anew.
-            operations = self.database_type.operations
-            if command in (operations.create, operations.clone):
-                self.do(operations.drop, database)
-            self._tell(command, database, **more)
+        self._operation(command, database, **more).run()
+
+    def defer(self, command: Command, database: str) -> None:
+        """Run a command when this process ends, in whatever way."""
+        self._operation(command, database).defer()
+
+    def cancel(self, command: Command, database: str) -> None:
+        """Undo :meth:`defer`."""
+        self._operation(command, database).cancel()
 
     def disconnect(self, database: str) -> None:
-        """End all connections; that some end by themselves meanwhile is no failure."""
-        command = self.database_type.operations.disconnect
-        if not isinstance(command, str):
-            self.do(command, database)
+        """End all connections to a database."""
+        operation = self._operation(self.database_type.operations.disconnect, database)
+        if isinstance(operation, ExecCommand):
+            operation.run()
             return
         for _ in range(TURNS):
-            statements = self._feed(self._statements(command, database))
+            statements = operation.ask()
             if not statements.strip():
                 return
+            # It fails for a connection that has ended since.
             with suppress(CommandFailed):
-                self._feed(statements)
+                self._statement(statements).ask()
             time.sleep(AGAIN_S)
 
     def inspection(self, template: str) -> str:
@@ -73,22 +152,15 @@ class DatabaseCommands:
         if not reset.survey:
             return reset.inspect
         # What it writes is a template of its own: there the database is the one to inspect.
-        return self._feed(self._statements(reset.survey, "{database}", template=template))
+        return self._statement(self._text(reset.survey, "{database}", template=template)).ask()
 
     def inspect(self, database: str, inspection: str) -> str:
         """Return a line for each thing in a database: a name, a tab, what it is and holds."""
-        return self._feed(self._statements(inspection, database))
+        return self._statement(self._text(inspection, database)).ask()
 
     def repair(self, database: str, thing: str, template: str) -> None:
-        """Make a thing what it is in the template, or fail."""
-        self.do(self.database_type.reset.repair, database, thing=thing, template=template)
-
-    def later(self, command: Command, database: str) -> None:
-        """Do something when this process ends, in whatever way."""
-        if isinstance(command, str):
-            self.shell.feed_later(self._client, self._statements(command, database))
-        elif command:
-            self.shell.later(self._argv(command, database))
+        """Make a thing what it is in the template, or raise CommandFailed."""
+        self.run(self.database_type.reset.repair, database, thing=thing, template=template)
 
     def renewal(self, database: str) -> tuple[str, ...]:
         """Return a command for `Shell.take_initial`; empty if the type has none."""
@@ -96,36 +168,31 @@ class DatabaseCommands:
         drop, create = operations.drop, operations.create
         if not (isinstance(drop, str) and isinstance(create, str)):
             return ()
-        statements = "\n".join(self._statements(text, database) for text in (drop, create))
+        statements = "\n".join(self._text(text, database) for text in (drop, create))
         return ("renew_initial", statements, *self._client.argv)
 
-    def not_later(self, command: Command, database: str) -> None:
-        """Take `later` back."""
-        if isinstance(command, str):
-            self.shell.forget_to_feed(self._statements(command, database))
-        elif command:
-            self.shell.forget(self._argv(command, database))
+    def _operation(
+        self, command: Command, database: str, **more: str
+    ) -> ExecCommand | ClientStatement:
+        if not isinstance(command, str):
+            return ExecCommand(self.shell, self._argv(command, database, **more))
+        operations = self.database_type.operations
+        makes = command in (operations.create, operations.clone)
+        undo = self._operation(operations.drop, database) if makes else None
+        return self._statement(self._text(command, database, **more), undo)
 
-    def _tell(self, statements: str, database: str, **more: str) -> None:
-        trouble = self._feed(self._statements(statements, database, **more))
-        if trouble.strip():
-            fact = f"`{self.database_type.client.argv[0]}` reports an error"
-            raise CommandFailed(self.shell.subject, fact, evidence=trouble, status=1)
-
-    def _feed(self, statements: str) -> str:
-        return self.shell.feed(self._client, statements, timeout_s=TIMEOUT_S)
+    def _statement(
+        self, statements: str, undo: ExecCommand | ClientStatement | None = None
+    ) -> ClientStatement:
+        return ClientStatement(self.shell, self._client, statements, undo)
 
     @property
     def _client(self) -> Client:
         declared = self.database_type.client
         return Client(self._argv(declared.argv, ""), declared.mark)
 
-    def _statements(self, text: str, database: str, **more: str) -> str:
-        return render(text, self._values(database, more))
+    def _text(self, text: str, database: str, **more: str) -> str:
+        return render(text, {**self.values, "database": database, **more})
 
     def _argv(self, command: tuple[str, ...], database: str, **more: str) -> tuple[str, ...]:
-        values = self._values(database, more)
-        return tuple(render(argument, values) for argument in command)
-
-    def _values(self, database: str, more: Mapping[str, str]) -> Mapping[str, str]:
-        return {**self.values, "database": database, **more}
+        return tuple(self._text(argument, database, **more) for argument in command)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ..engines.protocol import Engine
+from ..isolation.databases import Databases, databases_on
 from ..isolation.factory import DatabaseFactory
 from ..lifecycle.lease import Lease
 from ..model.database import Database
@@ -81,6 +82,12 @@ class DatabaseTypeContract:
 
     @pytest.fixture(scope="class")
     @classmethod
+    def databases(cls, lease: Lease) -> Databases:
+        """The databases of this process on that server."""
+        return databases_on(lease)
+
+    @pytest.fixture(scope="class")
+    @classmethod
     def durable(cls, servers: Servers) -> Lease:
         """A server that keeps its data on disk, filled by an init script if there is one."""
         return servers.obtain(cls._filled(servers.directory), durable=True)
@@ -90,8 +97,8 @@ class DatabaseTypeContract:
         """A name for a database, a table, a collection or a key."""
         return f"ldb_{uuid.uuid4().hex[:12]}"
 
-    def test_databases_are_empty_and_separate(self, lease: Lease, name: str) -> None:
-        one, other = lease.create_database(name), lease.create_database(f"{name}_other")
+    def test_databases_are_empty_and_separate(self, databases: Databases, name: str) -> None:
+        one, other = databases.create(name), databases.create(f"{name}_other")
         assert self.things(one) == set()
         self.add(one, "thing")
         assert self.things(one) == {"thing"}
@@ -101,7 +108,7 @@ class DatabaseTypeContract:
         other = Servers(servers.engine, servers.directory, run=name.replace("_", "-"))
         try:
             leases = [other.obtain(self.database_type) for _ in range(2)]
-            first, second = [lease.initial_database() for lease in leases]
+            first, second = [databases_on(lease).initial() for lease in leases]
             assert second is None
             if first is not None:
                 assert self.things(first) == set()
@@ -110,34 +117,34 @@ class DatabaseTypeContract:
         finally:
             other.close()
 
-    def test_a_dropped_database_is_empty_or_gone(self, lease: Lease, name: str) -> None:
-        database = lease.create_database(name)
+    def test_a_dropped_database_is_empty_or_gone(self, databases: Databases, name: str) -> None:
+        database = databases.create(name)
         self.add(database, "thing")
-        lease.commands.do(self.database_type.operations.drop, database.database)
+        databases.lease.commands.run(self.database_type.operations.drop, database.database)
         try:
             left = self.things(database)
         except self.refused:
             left = set()
         assert left == set()
 
-    def test_dropping_what_is_not_there_is_no_error(self, lease: Lease) -> None:
+    def test_dropping_what_is_not_there_is_no_error(self, databases: Databases) -> None:
         absent = str(
             self.database_type.server.numbered_databases - 1 if self._numbered else "ldb_absent"
         )
-        lease.commands.do(self.database_type.operations.drop, absent)
+        databases.lease.commands.run(self.database_type.operations.drop, absent)
 
-    def test_a_name_may_be_as_long_as_declared(self, lease: Lease) -> None:
+    def test_a_name_may_be_as_long_as_declared(self, databases: Databases) -> None:
         if self._numbered:
             return
         longest = self.database_type.server.longest_database_name
-        database = lease.create_database("l" * longest)
+        database = databases.create("l" * longest)
         self.add(database, "thing")
         assert self.things(database) == {"thing"}
         with pytest.raises(InvalidRequest, match=f"{longest + 1} bytes"):
-            lease.create_database("l" * (longest + 1))
+            databases.create("l" * (longest + 1))
 
-    def test_a_wrong_password_is_refused(self, lease: Lease, name: str) -> None:
-        database = lease.create_database(name)
+    def test_a_wrong_password_is_refused(self, databases: Databases, name: str) -> None:
+        database = databases.create(name)
         wrong = replace(database.instance, credentials=Credentials(database.user, "wrong"))
         with pytest.raises(self.refused):
             self.things(replace(database, instance=wrong))
@@ -151,7 +158,8 @@ class DatabaseTypeContract:
     def test_init_scripts_fill_every_database(self, durable: Lease, name: str) -> None:
         if not durable.database_type.init_scripts:
             return
-        one, other = durable.create_database(name), durable.create_database(f"{name}_other")
+        databases = databases_on(durable)
+        one, other = databases.create(name), databases.create(f"{name}_other")
         self.add(one, "thing")
         assert self.things(one) == {"filled", "thing"}
         assert self.things(other) == {"filled"}
@@ -160,20 +168,20 @@ class DatabaseTypeContract:
     def test_a_template_is_copied_again_and_again(
         self, request: pytest.FixtureRequest, storage: str, name: str
     ) -> None:
-        lease: Lease = request.getfixturevalue(storage)
-        template = lease.create_template(f"{name}_t")
+        databases = databases_on(request.getfixturevalue(storage))
+        template = databases.create_template(f"{name}_t")
         before = self.things(template)
         self.add(template, "thing")
-        lease.seal(template)
+        databases.seal(template)
         one, other = (
-            lease.create_database(f"{name}_{number}", template.database) for number in range(2)
+            databases.create(f"{name}_{number}", template.database) for number in range(2)
         )
         self.add(one, "more")
         assert self.things(one) == {*before, "thing", "more"}
         assert self.things(other) == {*before, "thing"}
 
-    def test_a_snapshot_is_restored_again_and_again(self, lease: Lease, name: str) -> None:
-        database = lease.create_database(name)
+    def test_a_snapshot_is_restored_again_and_again(self, databases: Databases, name: str) -> None:
+        database = databases.create(name)
         self.add(database, "early")
         snapshot = database.snapshot()
         for _ in range(2):
@@ -187,49 +195,53 @@ class DatabaseTypeContract:
         assert self.things(database) == {"early"}
         database.restore(later)
         assert self.things(database) == {"early", "latest"}
-        lease.drop_database(database)
+        databases.drop(database)
 
     def test_what_a_dead_process_left_of_a_template_is_dropped(
-        self, lease: Lease, name: str
+        self, databases: Databases, name: str
     ) -> None:
-        self.add(lease.create_template(f"{name}_t"), "half")
-        assert self.things(lease.create_template(f"{name}_t")) == set()
+        self.add(databases.create_template(f"{name}_t"), "half")
+        assert self.things(databases.create_template(f"{name}_t")) == set()
 
-    def test_a_script_fills_a_database(self, lease: Lease, name: str, tmp_path: Path) -> None:
+    def test_a_script_fills_a_database(
+        self, databases: Databases, name: str, tmp_path: Path
+    ) -> None:
         if self.script is None or not self.database_type.operations.load:
             return
         file = tmp_path / f"it's {self.script[0]}"
         file.write_text(self.script[1])
-        database = lease.create_template(name)
-        lease.load(database, file)
+        database = databases.create_template(name)
+        databases.load(database, file)
         assert self.things(database) == {"filled"}
 
-    def test_a_script_that_fails_is_an_error(self, lease: Lease, name: str, tmp_path: Path) -> None:
+    def test_a_script_that_fails_is_an_error(
+        self, databases: Databases, name: str, tmp_path: Path
+    ) -> None:
         if self.script is None or not self.database_type.operations.load:
             return
         file = tmp_path / self.script[0]
         file.write_text("this is ( no statement;\n")
         with pytest.raises(CommandFailed):
-            lease.load(lease.create_template(name), file)
+            databases.load(databases.create_template(name), file)
 
-    def test_no_test_sees_what_another_left(self, lease: Lease, name: str) -> None:
-        databases = DatabaseFactory(lease, name, None)
+    def test_no_test_sees_what_another_left(self, databases: Databases, name: str) -> None:
+        source = DatabaseFactory(databases, name, None)
         for _ in range(3):
-            database = databases.make()
+            database = source.make()
             assert self.things(database) == set()
             self.add(database, "thing")
-            databases.put_back(database)
+            source.put_back(database)
 
     def test_a_used_database_is_as_good_as_new_or_not_used_again(
-        self, lease: Lease, name: str
+        self, databases: Databases, name: str
     ) -> None:
-        template = lease.create_template(f"{name}_t")
+        template = databases.create_template(f"{name}_t")
         self.add(template, "thing")
-        lease.seal(template)
-        databases = DatabaseFactory(lease, name, template.database)
+        databases.seal(template)
+        source = DatabaseFactory(databases, name, template.database)
         for _ in range(3):
-            database = databases.make()
-            while databases.put_back(database):
+            database = source.make()
+            while source.put_back(database):
                 assert self.things(database) == {"thing"}
                 self.add(database, f"more_{uuid.uuid4().hex[:8]}")
 
@@ -283,7 +295,7 @@ class DatabaseTypeContract:
             machine.run = uuid.uuid4().hex[:8]
             lease = machine.obtain(database_type)
             assert lease.origin == ("restored" if database_type.server.cached else "created")
-            database = lease.create_database(name)
+            database = databases_on(lease).create(name)
             assert self.things(database) == ({"filled"} if database_type.init_scripts else set())
             self.add(database, "thing")
         finally:

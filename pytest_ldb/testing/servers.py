@@ -73,7 +73,7 @@ class Servers:
     def close(self) -> None:
         """End all leases and wait for the servers to go."""
         for lease in self.leases:
-            lease.shell.close()
+            lease.close()
         for lease in self.leases:
             self._wait_until_gone(f"ldb-{lease.instance.name}")
 

@@ -25,16 +25,17 @@ Make = Callable[[str], object]
 
 def ours_now(config: pytest.Config, setup: object) -> tuple[Make, str]:
     """Return what makes a database of this name, and its template; all that knows the internals."""
+    from pytest_ldb.isolation.databases import databases_on
     from pytest_ldb.isolation.templates import Templates
     from pytest_ldb.model.setup import Setup
     from pytest_ldb.plugin.hooks import SESSION
 
     session = config.stash[SESSION]
-    lease = session.lease("postgres")
+    databases = databases_on(session.lease("postgres"))
     given = Setup.of(setup)
     assert given is not None
-    template = Templates(lease, session.run, session.say).obtain(given)
-    return lambda name: lease.create_database(name, template), template
+    template = Templates(databases, session.run, session.say).obtain(given)
+    return lambda name: databases.create(name, template), template
 
 
 def test_in_turns(

@@ -20,6 +20,7 @@ import sqlalchemy
 import sqlalchemy.exc
 
 from pytest_ldb import MONGODB, MYSQL, POSTGRES, REDIS, Database
+from pytest_ldb.isolation.databases import Databases, databases_on
 from pytest_ldb.isolation.factory import DatabaseFactory
 from pytest_ldb.lifecycle.lease import Lease
 from pytest_ldb.model.errors import CommandFailed
@@ -55,40 +56,42 @@ class TestPostgres(DatabaseTypeContract):
             query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
             return {row[0] for row in connection.execute(query)}
 
-    def test_libpq_keywords_connect(self, lease: Lease, name: str) -> None:
-        keywords: dict[str, Any] = lease.create_database(name).libpq
+    def test_libpq_keywords_connect(self, databases: Databases, name: str) -> None:
+        keywords: dict[str, Any] = databases.create(name).libpq
         with psycopg.connect(**keywords) as connection:
             assert connection.info.dbname == name
 
-    def test_sqlalchemy_connects(self, lease: Lease, name: str) -> None:
-        url = lease.create_database(name).sqlalchemy_url("psycopg")
+    def test_sqlalchemy_connects(self, databases: Databases, name: str) -> None:
+        url = databases.create(name).sqlalchemy_url("psycopg")
         assert _selected(url, "SELECT current_database()") == name
 
-    def test_the_environment_connects_other_programs(self, lease: Lease, name: str) -> None:
+    def test_the_environment_connects_other_programs(self, databases: Databases, name: str) -> None:
         program = "import psycopg; print(psycopg.connect().info.dbname)"
-        database = lease.create_database(name)
+        database = databases.create(name)
         assert _printed(program, database.environment) == name
 
-    def test_a_database_in_a_transaction_can_be_dropped(self, lease: Lease, name: str) -> None:
-        database = lease.create_database(name)
+    def test_a_database_in_a_transaction_can_be_dropped(
+        self, databases: Databases, name: str
+    ) -> None:
+        database = databases.create(name)
         self.add(database, "thing")
         connection = psycopg.connect(database.url)
         connection.execute("SELECT * FROM thing")
-        lease.drop_database(database)
+        databases.drop(database)
         with pytest.raises(psycopg.OperationalError):
             connection.execute("SELECT 1")
         connection.close()
 
-    def test_the_server_has_taken_the_tuning(self, lease: Lease, name: str) -> None:
+    def test_the_server_has_taken_the_tuning(self, databases: Databases, name: str) -> None:
         settings = [pair.split("=") for pair in POSTGRES.server.tuning if pair != "-c"]
-        with psycopg.connect(lease.create_database(name).url) as connection:
+        with psycopg.connect(databases.create(name).url) as connection:
             for setting, value in settings:
                 assert connection.execute(f"SHOW {setting}".encode()).fetchone() == (value,)
 
     def test_connections_are_ended_for_a_snapshot_and_for_restoring_it(
-        self, lease: Lease, name: str
+        self, databases: Databases, name: str
     ) -> None:
-        database = lease.create_database(name)
+        database = databases.create(name)
         self.add(database, "thing")
         idle, busy = psycopg.connect(database.url), psycopg.connect(database.url)
         busy.execute("LOCK TABLE thing")
@@ -102,25 +105,38 @@ class TestPostgres(DatabaseTypeContract):
         database.restore(snapshot)
         assert self.things(database) == {"thing"}
         busy.close()
-        lease.drop_database(database)
+        databases.drop(database)
 
-    def test_a_client_that_lost_its_connection_is_replaced(self, lease: Lease, name: str) -> None:
-        database = lease.create_database(name)
+    def test_a_client_that_lost_its_connection_is_replaced(
+        self, databases: Databases, name: str
+    ) -> None:
+        database = databases.create(name)
+        self._end_our_connections(database)
+        assert databases.create(f"{name}_2").database == f"{name}_2"
+        self._end_our_connections(database)
+        snapshot = database.snapshot()
+        self._end_our_connections(database)
+        database.restore(snapshot)
+        self._end_our_connections(database)
+        databases.drop(database)
+        with pytest.raises(psycopg.OperationalError, match="does not exist"):
+            self.things(database)
+
+    def _end_our_connections(self, database: Database) -> None:
         with psycopg.connect(database.url) as connection:
             connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
                 "WHERE application_name = 'pytest-ldb'"
             )
-        assert lease.create_database(f"{name}_2", None).database == f"{name}_2"
 
-    def test_a_template_that_somebody_is_connected_to_can_be_copied(
-        self, lease: Lease, name: str
+    def test_a_template_with_an_open_connection_can_be_copied(
+        self, databases: Databases, name: str
     ) -> None:
-        template = lease.create_template(f"{name}_t")
+        template = databases.create_template(f"{name}_t")
         connection = psycopg.connect(template.url)
         connection.execute("SELECT 1")
-        lease.seal(template)
-        lease.create_database(name, template.database)
+        databases.seal(template)
+        databases.create(name, template.database)
         connection.close()
 
 
@@ -139,12 +155,12 @@ class TestMySQL(DatabaseTypeContract):
             cursor.execute("SHOW TABLES")
             return {row[0] for row in cursor}
 
-    def test_sqlalchemy_connects(self, lease: Lease, name: str) -> None:
-        url = lease.create_database(name).sqlalchemy_url("pymysql")
+    def test_sqlalchemy_connects(self, databases: Databases, name: str) -> None:
+        url = databases.create(name).sqlalchemy_url("pymysql")
         assert _selected(url, "SELECT database()") == name
 
-    def test_the_environment_says_where_it_is(self, lease: Lease, name: str) -> None:
-        variables = lease.create_database(name).environment
+    def test_the_environment_says_where_it_is(self, databases: Databases, name: str) -> None:
+        variables = databases.create(name).environment
         with _mysql(
             host=variables["MYSQL_HOST"],
             port=int(variables["MYSQL_TCP_PORT"]),
@@ -154,8 +170,8 @@ class TestMySQL(DatabaseTypeContract):
         ) as connection:
             connection.ping()
 
-    def test_copies_have_routines_views_and_triggers(self, lease: Lease, name: str) -> None:
-        template = lease.create_template(f"{name}_t")
+    def test_copies_have_routines_views_and_triggers(self, databases: Databases, name: str) -> None:
+        template = databases.create_template(f"{name}_t")
         with _mysql(**template.keywords) as connection:
             cursor = connection.cursor()
             cursor.execute("CREATE TABLE numbers (x int)")
@@ -164,13 +180,13 @@ class TestMySQL(DatabaseTypeContract):
             cursor.execute(
                 "CREATE TRIGGER t BEFORE INSERT ON numbers FOR EACH ROW SET NEW.x = answer()"
             )
-        with _mysql(**lease.create_database(name, template.database).keywords) as connection:
+        with _mysql(**databases.create(name, template.database).keywords) as connection:
             cursor = connection.cursor()
             cursor.execute("INSERT INTO numbers VALUES (1)")
             cursor.execute("SELECT x FROM seen")
             assert cursor.fetchone() == (42,)
 
-    def test_the_server_has_taken_the_tuning(self, lease: Lease, name: str) -> None:
+    def test_the_server_has_taken_the_tuning(self, databases: Databases, name: str) -> None:
         taken = {
             "innodb_flush_log_at_trx_commit": "0",
             "innodb_doublewrite": "OFF",
@@ -179,7 +195,7 @@ class TestMySQL(DatabaseTypeContract):
             "innodb_redo_log_capacity": str(8 << 20),
             "max_connections": "300",
         }
-        with _mysql(**lease.create_database(name).keywords) as connection:
+        with _mysql(**databases.create(name).keywords) as connection:
             cursor = connection.cursor()
             cursor.execute("SHOW VARIABLES")
             assert taken.items() <= dict(cursor.fetchall()).items()
@@ -187,34 +203,36 @@ class TestMySQL(DatabaseTypeContract):
             assert "ACTIVE" not in {row[1] for row in cursor if row[0] == "mysqlx"}
         assert len(MYSQL.server.tuning) == len(taken) + 1
 
-    def test_a_copy_that_is_not_complete_is_an_error(self, lease: Lease, name: str) -> None:
-        template = lease.create_template(f"{name}_t")
+    def test_a_copy_that_is_not_complete_is_an_error(self, databases: Databases, name: str) -> None:
+        template = databases.create_template(f"{name}_t")
         with _mysql(**template.keywords) as connection:
             cursor = connection.cursor()
             cursor.execute("CREATE TABLE short_lived (x int)")
             cursor.execute("CREATE VIEW broken AS SELECT x FROM short_lived")
             cursor.execute("DROP TABLE short_lived")
         for make in (
-            lambda: lease.seal(template),
-            lambda: lease.create_database(name, template.database),
+            lambda: databases.seal(template),
+            lambda: databases.create(name, template.database),
         ):
             with pytest.raises(CommandFailed, match="ended with status") as caught:
                 make()
             assert "broken" in caught.value.evidence
 
-    def test_a_database_in_a_transaction_can_be_dropped(self, lease: Lease, name: str) -> None:
-        database = lease.create_database(name)
+    def test_a_database_in_a_transaction_can_be_dropped(
+        self, databases: Databases, name: str
+    ) -> None:
+        database = databases.create(name)
         self.add(database, "thing")
         connection = _mysql(**database.keywords)
         connection.cursor().execute("SELECT * FROM thing")
-        lease.drop_database(database)
+        databases.drop(database)
         with pytest.raises(pymysql.err.OperationalError):
             connection.ping(reconnect=False)
 
     def test_connections_are_ended_for_a_snapshot_and_for_restoring_it(
-        self, lease: Lease, name: str
+        self, databases: Databases, name: str
     ) -> None:
-        database = lease.create_database(name)
+        database = databases.create(name)
         self.add(database, "thing")
         connection = _mysql(**database.keywords)
         connection.cursor().execute("LOCK TABLES thing WRITE")
@@ -270,13 +288,13 @@ class TestMySQL(DatabaseTypeContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def goods(cls, lease: Lease) -> DatabaseFactory:
-        template = lease.create_template(f"ldb_t_{uuid.uuid4().hex[:12]}")
+    def goods(cls, databases: Databases) -> DatabaseFactory:
+        template = databases.create_template(f"ldb_t_{uuid.uuid4().hex[:12]}")
         with _mysql(**template.keywords, autocommit=True) as connection:
             for statement in GOODS.split(";"):
                 connection.cursor().execute(statement)
-        lease.seal(template)
-        return DatabaseFactory(lease, f"ldb_{uuid.uuid4().hex[:8]}", template.database)
+        databases.seal(template)
+        return DatabaseFactory(databases, f"ldb_{uuid.uuid4().hex[:8]}", template.database)
 
 
 class TestMongoDB(DatabaseTypeContract):
@@ -292,13 +310,13 @@ class TestMongoDB(DatabaseTypeContract):
         with _mongodb(database.url) as client:
             return set(client[database.database].list_collection_names())
 
-    def test_keywords_connect(self, lease: Lease, name: str) -> None:
-        keywords: dict[str, Any] = lease.create_database(name).keywords
+    def test_keywords_connect(self, databases: Databases, name: str) -> None:
+        keywords: dict[str, Any] = databases.create(name).keywords
         with _mongodb(**keywords) as client:
             assert client.admin.command("ping")["ok"] == 1
 
-    def test_the_server_has_taken_the_tuning(self, lease: Lease, name: str) -> None:
-        with _mongodb(lease.create_database(name).url) as client:
+    def test_the_server_has_taken_the_tuning(self, databases: Databases, name: str) -> None:
+        with _mongodb(databases.create(name).url) as client:
             taken = client.admin.command("getCmdLineOpts")["parsed"]
             assert taken["storage"]["wiredTiger"]["engineConfig"]["cacheSizeGB"] == 0.25
             diagnostics = "diagnosticDataCollectionEnabled"
@@ -307,14 +325,14 @@ class TestMongoDB(DatabaseTypeContract):
             assert engine == MONGODB.server.tuning[-1]
         assert len(MONGODB.server.tuning) == 6
 
-    def test_the_environment_connects_other_programs(self, lease: Lease, name: str) -> None:
-        with _mongodb(lease.create_database(name).environment["MONGODB_URI"]) as client:
+    def test_the_environment_connects_other_programs(self, databases: Databases, name: str) -> None:
+        with _mongodb(databases.create(name).environment["MONGODB_URI"]) as client:
             assert client.get_default_database().name == name
 
     def test_copies_have_documents_indexes_and_collections_of_all_kinds(
-        self, lease: Lease, name: str
+        self, databases: Databases, name: str
     ) -> None:
-        template = lease.create_template(f"{name}_t")
+        template = databases.create_template(f"{name}_t")
         with _mongodb(template.url) as client:
             database = client[template.database]
             database.plain.insert_many([{"x": number} for number in range(200)])
@@ -324,7 +342,7 @@ class TestMongoDB(DatabaseTypeContract):
             series.insert_one({"at": datetime.now(timezone.utc), "x": 1})
             database.create_collection("seen", viewOn="plain", pipeline=[{"$match": {"x": 7}}])
             database.create_collection("empty")
-        with _mongodb(lease.create_database(name, template.database).url) as client:
+        with _mongodb(databases.create(name, template.database).url) as client:
             database = client[name]
             assert database.plain.count_documents({}) == 200
             assert database.plain.index_information()["x_1"]["unique"]
@@ -372,16 +390,15 @@ class TestMongoDB(DatabaseTypeContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def goods(cls, lease: Lease) -> DatabaseFactory:
-        template = lease.create_template(f"ldb_t_{uuid.uuid4().hex[:12]}")
+    def goods(cls, databases: Databases) -> DatabaseFactory:
+        template = databases.create_template(f"ldb_t_{uuid.uuid4().hex[:12]}")
         with _mongodb(template.url) as client:
             collection = client[template.database].goods
             collection.insert_many([{"name": "hat", "price": n} for n in range(3)])
             collection.create_index("price")
             collection.create_index("name")
-            client[template.database]["größen neu"].insert_one({})
-        lease.seal(template)
-        return DatabaseFactory(lease, f"ldb_{uuid.uuid4().hex[:8]}", template.database)
+        databases.seal(template)
+        return DatabaseFactory(databases, f"ldb_{uuid.uuid4().hex[:8]}", template.database)
 
 
 class TestRedis(DatabaseTypeContract):
@@ -397,17 +414,17 @@ class TestRedis(DatabaseTypeContract):
         with redis.Redis.from_url(database.url) as client:
             return {key.decode() for key in client.scan_iter()}
 
-    def test_keywords_connect(self, lease: Lease, name: str) -> None:
-        keywords: dict[str, Any] = lease.create_database(name).keywords
+    def test_keywords_connect(self, databases: Databases, name: str) -> None:
+        keywords: dict[str, Any] = databases.create(name).keywords
         with redis.Redis(**keywords) as client:
             assert client.ping()
 
-    def test_the_environment_connects_other_programs(self, lease: Lease, name: str) -> None:
+    def test_the_environment_connects_other_programs(self, databases: Databases, name: str) -> None:
         program = "import os, redis; print(redis.from_url(os.environ['REDIS_URL']).ping())"
-        assert _printed(program, lease.create_database(name).environment) == "True"
+        assert _printed(program, databases.create(name).environment) == "True"
 
-    def test_the_server_has_taken_the_tuning(self, lease: Lease, name: str) -> None:
-        with redis.Redis(**lease.create_database(name).keywords) as client:
+    def test_the_server_has_taken_the_tuning(self, databases: Databases, name: str) -> None:
+        with redis.Redis(**databases.create(name).keywords) as client:
             for setting, value in (("save", ""), ("appendonly", "no"), ("databases", "1024")):
                 assert client.config_get(setting) == {setting: value}
         assert REDIS.server.tuning == ("--save", "", "--appendonly", "no")
@@ -416,21 +433,22 @@ class TestRedis(DatabaseTypeContract):
         self, servers: Servers, name: str
     ) -> None:
         lease = servers.obtain(REDIS)
-        first = int(lease.create_database(name).database)
+        databases = databases_on(lease)
+        first = int(databases.create(name).database)
         mine = Database(lease.instance, str(first + 1), REDIS)
         self.add(mine, "mine")
-        assert int(lease.create_database(name).database) == first + 2
+        assert int(databases.create(name).database) == first + 2
         assert self.things(mine) == {"mine"}
 
-    def test_copies_have_values_of_all_kinds(self, lease: Lease, name: str) -> None:
-        template = lease.create_template(name)
+    def test_copies_have_values_of_all_kinds(self, databases: Databases, name: str) -> None:
+        template = databases.create_template(name)
         with redis.Redis.from_url(template.url) as client:
             client.set("text", b"\x00\xff it's")
             client.rpush("list", 1, 2)
             client.hset("hash", "a", "b")
             client.zadd("sorted", {"a": 1.5})
             client.set("short", "x", ex=1000)
-        with redis.Redis.from_url(lease.create_database(name, template.database).url) as client:
+        with redis.Redis.from_url(databases.create(name, template.database).url) as client:
             assert client.get("text") == b"\x00\xff it's"
             assert client.lrange("list", 0, -1) == [b"1", b"2"]
             assert client.hgetall("hash") == {b"a": b"b"}

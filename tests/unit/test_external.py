@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_ldb.databases import BUILTIN, MONGODB, MYSQL, POSTGRES, REDIS
+from pytest_ldb.isolation.databases import databases_on
 from pytest_ldb.lifecycle.external import external_lease
 from pytest_ldb.lifecycle.lease import Lease
 from pytest_ldb.model.database import Database
@@ -101,11 +102,7 @@ def test_databases_there_have_addresses_of_the_same_form(
     kind: DatabaseType, url: str, expected: str
 ) -> None:
     lease, _ = lease_on(kind, url)
-    unnumbered = lease.database_type.server.numbered_databases == 0
-    if unnumbered:
-        assert lease.create_database("n").url == expected
-    else:
-        assert Database(lease.instance, "n", lease.database_type).url == expected
+    assert Database(lease.instance, "n", lease.database_type).url == expected
 
 
 def test_the_same_server_is_the_same_instance() -> None:
@@ -117,7 +114,7 @@ def test_the_same_server_is_the_same_instance() -> None:
 def test_databases_are_dropped_even_if_creating_them_is_interrupted() -> None:
     lease, clients = lease_on(POSTGRES, "postgresql://me:pw@db")
     assert isinstance(POSTGRES.operations.drop, str)
-    lease.create_database("shop")
+    databases_on(lease).create("shop")
     assert clients.commands == [
         ("command", "-v", "psql"),
         ("later", "psql", POSTGRES.operations.drop.replace("{database}", "shop")),
@@ -129,7 +126,7 @@ def test_init_scripts_are_for_servers_of_ours(tmp_path: Any) -> None:
     lease, clients = lease_on(
         replace(POSTGRES, init_scripts=(tmp_path / "fill.sql",)), "postgresql://db"
     )
-    lease.create_database("shop")
+    databases_on(lease).create("shop")
     assert clients.commands[-1] == ("psql", 'CREATE DATABASE "shop";')
 
 
@@ -169,7 +166,7 @@ def test_what_is_no_address_is_an_error_that_shows_the_form_and_no_password(url:
 def test_a_type_that_drops_nothing_needs_no_client() -> None:
     clients = Clients(missing=True)
     lease = external_lease(replace(MONGODB, operations=Operations()), "mongodb://db", clients)
-    assert lease.create_database("shop").database == "shop"
+    assert databases_on(lease).create("shop").database == "shop"
     assert clients.commands == []
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from pytest_ldb.cli.inventory import run_beside
 from pytest_ldb.engines.protocol import Container, ContainerSpec, Image
+from pytest_ldb.isolation.databases import databases_on
 from pytest_ldb.lifecycle import decision, shared, starter
 from pytest_ldb.lifecycle.cache import ServerCache
 from pytest_ldb.lifecycle.container_spec import identified
@@ -564,10 +565,8 @@ def test_a_process_that_holds_no_server_any_more_can_obtain_again(run: Run) -> N
 
 def test_each_takes_a_number_and_gives_it_back(run: Run) -> None:
     one, other = run.obtain(), run.obtain()
-    assert [one.create_database("any").database, other.create_database("any").database] == [
-        "0",
-        "1",
-    ]
+    numbers = [databases_on(lease).create("any").database for lease in (one, other)]
+    assert numbers == ["0", "1"]
     one.shell.close()
     wait_until(lambda: other.shell.take_number(2) == 0, 5.0, "the number is still taken")
 
@@ -575,26 +574,27 @@ def test_each_takes_a_number_and_gives_it_back(run: Run) -> None:
 def test_a_number_with_things_in_it_is_nobodys(run: Run) -> None:
     lease = run.obtain()
     lease.shell.run(["mkdir", "-p", "db/1/mine"])
-    numbers = [lease.create_database("any").database for _ in range(2)]
+    databases = databases_on(lease)
+    numbers = [databases.create("any").database for _ in range(2)]
     assert numbers == ["0", "2"]
 
 
 def test_numbers_run_out(run: Run) -> None:
     lease = run.obtain(replace(FAKE, server=replace(FAKE.server, numbered_databases=2)))
     lease.shell.run(["mkdir", "-p", "db/1/mine"])
-    lease.create_database("any")
+    databases_on(lease).create("any")
     with pytest.raises(InvalidRequest) as caught:
-        lease.create_database("any")
+        databases_on(lease).create("any")
     assert "none of its 2 databases is free" in caught.value.fact
     assert "database 1 already holds 1 keys" in caught.value.evidence
     with pytest.raises(InvalidRequest, match="all are in use by processes of pytest-ldb"):
-        lease.create_database("any")
+        databases_on(lease).create("any")
 
 
 def test_a_client_that_is_missing_is_not_a_full_server(run: Run) -> None:
     lease = run.obtain(replace(FAKE, operations=Operations(create=("absent-cli",))))
     with pytest.raises(CommandFailed, match="Install `absent-cli` there"):
-        lease.create_database("any")
+        databases_on(lease).create("any")
 
 
 def test_databases_of_a_kept_server_are_dropped_with_their_process(run: Run) -> None:
@@ -604,12 +604,12 @@ def test_databases_of_a_kept_server_are_dropped_with_their_process(run: Run) -> 
         operations=Operations(create=("mkdir", "{database}"), drop=("rmdir", "{database}")),
     )
     staying, leaving = run.obtain(named, kept=True), run.obtain(named, kept=True)
-    leaving.create_database("shop")
+    databases_on(leaving).create("shop")
     assert staying.shell.run(["ls"]) == "shop\n"
     leaving.shell.close()
     wait_until(lambda: staying.shell.run(["ls"]) == "", GONE_WITHIN_S, "it is still there")
     with pytest.raises(InvalidRequest, match="it has 11 bytes, and fake takes 10"):
-        staying.create_database("elevenbytes")
+        databases_on(staying).create("elevenbytes")
 
 
 def test_init_scripts_are_there_and_databases_are_clones(run: Run, tmp_path: Path) -> None:
@@ -622,5 +622,5 @@ def test_init_scripts_are_there_and_databases_are_clones(run: Run, tmp_path: Pat
         operations=Operations(clone=("cp", "init/fill.sh", "{database}-of-{template}")),
     )
     lease = run.obtain(kind)
-    lease.create_database("copy")
+    databases_on(lease).create("copy")
     assert lease.shell.run(["cat", "copy-of-0"]) == "fill"

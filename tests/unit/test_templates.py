@@ -12,6 +12,7 @@ import pytest
 
 from pytest_ldb.engines.docker.transport.streams import local_shell
 from pytest_ldb.isolation import templates
+from pytest_ldb.isolation.databases import databases_on
 from pytest_ldb.isolation.factory import DatabaseFactory
 from pytest_ldb.isolation.templates import Templates
 from pytest_ldb.lifecycle.external import external_lease
@@ -59,7 +60,7 @@ def colleague(servers: Servers, lease: Lease) -> Lease:  # noqa: ARG001 - it com
 
 
 def obtain(lease: Lease, setup: Setup, run: str = "cafe0123") -> str:
-    return Templates(lease, run, print).obtain(setup)
+    return Templates(databases_on(lease), run, print).obtain(setup)
 
 
 def things(lease: Lease, database: str) -> list[str]:
@@ -88,7 +89,10 @@ def test_only_whoever_made_a_template_knows_how_long_it_took(
     lease: Lease, colleague: Lease
 ) -> None:
     setup = Setup(run=lambda _: time.sleep(0.1))
-    maker, other = Templates(lease, "cafe0123", print), Templates(colleague, "cafe0123", print)
+    maker, other = (
+        Templates(databases_on(lease), "cafe0123", print),
+        Templates(databases_on(colleague), "cafe0123", print),
+    )
     for each in (maker, other):
         each.obtain(setup)
     (took_s,) = maker.took_s
@@ -150,12 +154,14 @@ def test_whoever_dies_while_filling_leaves_it_to_the_next(
 ) -> None:
     monkeypatch.setattr(templates, "PATIENCE_S", 0.0)
     setup, said = Setup(run=adding("thing", colleague)), list[str]()
-    key = Templates(lease, "cafe0123", print)._key(setup)
+    key = Templates(databases_on(lease), "cafe0123", print)._key(setup)
     assert lease.shell.run(["template_claim", key, "cafe0123"]) == "mine\n"
-    lease.create_template(f"ldb_t_{key}")
+    databases_on(lease).create_template(f"ldb_t_{key}")
     lease.shell.run(["touch", f"ldb_t_{key}/half"])
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(Templates(colleague, "cafe0123", said.append).obtain, setup)
+        waiting = pool.submit(
+            Templates(databases_on(colleague), "cafe0123", said.append).obtain, setup
+        )
         wait_until(lambda: bool(said), 5.0, "it does not wait")
         lease.shell.close()
         name = waiting.result(10.0)
@@ -173,10 +179,12 @@ def test_a_template_is_filled_anew_when_the_shell_that_fills_it_is_killed(
 ) -> None:
     monkeypatch.setattr(templates, "PATIENCE_S", 0.0)
     setup, said = Setup(run=adding("thing", colleague)), list[str]()
-    key = Templates(lease, "cafe0123", print)._key(setup)
+    key = Templates(databases_on(lease), "cafe0123", print)._key(setup)
     assert lease.shell.run(["template_claim", key, "cafe0123"]) == "mine\n"
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(Templates(colleague, "cafe0123", said.append).obtain, setup)
+        waiting = pool.submit(
+            Templates(databases_on(colleague), "cafe0123", said.append).obtain, setup
+        )
         wait_until(lambda: bool(said), 5.0, "it does not wait")
         kill(lease)
         assert things(colleague, waiting.result(10.0)) == ["sealed", "thing"]
@@ -184,12 +192,12 @@ def test_a_template_is_filled_anew_when_the_shell_that_fills_it_is_killed(
 
 def test_the_number_of_a_killed_shell_is_emptied_before_it_is_used(servers: Servers) -> None:
     killed, other = (servers.obtain(numbered(1)) for _ in range(2))
-    number = killed.create_database("any").database
+    number = databases_on(killed).create("any").database
     killed.shell.run(["mkdir", "-p", f"db/{number}/thing"])
     with pytest.raises(InvalidRequest, match="none of its 1 databases is free"):
-        other.create_database("any")
+        databases_on(other).create("any")
     kill(killed)
-    assert other.create_database("any").database == number
+    assert databases_on(other).create("any").database == number
     with pytest.raises(CommandFailed):
         things(other, f"db/{number}/thing")
 
@@ -197,9 +205,9 @@ def test_the_number_of_a_killed_shell_is_emptied_before_it_is_used(servers: Serv
 def test_a_number_that_a_killed_shell_found_in_use_stays_as_it_is(servers: Servers) -> None:
     killed, other = (servers.obtain(numbered(2)) for _ in range(2))
     killed.shell.run(["mkdir", "-p", "db/0/theirs"])
-    assert killed.create_database("any").database == "1"
+    assert databases_on(killed).create("any").database == "1"
     kill(killed)
-    assert other.create_database("any").database == "1"
+    assert databases_on(other).create("any").database == "1"
     assert things(other, "db/0") == ["theirs"]
 
 
@@ -217,7 +225,9 @@ def test_an_interrupted_setup_leaves_the_lease_usable(lease: Lease) -> None:
 def test_a_setup_that_takes_long_is_told(lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_ldb.util.progress.FIRST_S", 0.05)
     said: list[str] = []
-    Templates(lease, "cafe0123", said.append).obtain(Setup(run=lambda _: time.sleep(0.4)))
+    Templates(databases_on(lease), "cafe0123", said.append).obtain(
+        Setup(run=lambda _: time.sleep(0.4))
+    )
     assert said == ["fake: ldb_fake_setup runs, 0 s"]
 
 
@@ -253,7 +263,7 @@ def test_on_a_server_that_exists_already_nothing_is_left(tmp_path: Path) -> None
         (databases / database.database / "thing").touch()
 
     template = obtain(lease, Setup(run=fill))
-    lease.create_database("ldb_x", template)
+    databases_on(lease).create("ldb_x", template)
     assert (databases / "ldb_x" / "thing").exists()
     lease.shell.close()
     wait_until(lambda: not list(databases.iterdir()), 5.0, "something is left")
@@ -264,12 +274,14 @@ def test_on_a_server_that_exists_already_nothing_is_left(tmp_path: Path) -> None
 def test_a_type_that_loads_nothing_says_so(servers: Servers, tmp_path: Path) -> None:
     lease = servers.obtain(replace(FOLDERS, operations=replace(FOLDERS.operations, load=())))
     (tmp_path / "file").touch()
-    with pytest.raises(InvalidRequest, match="nobody said how it loads files"):
+    with pytest.raises(InvalidRequest, match="file cannot be loaded, as the type does not say how"):
         obtain(lease, Setup(files=[tmp_path / "file"]))
 
 
 def test_each_test_gets_a_copy(lease: Lease) -> None:
-    databases = DatabaseFactory(lease, "ldb_x", obtain(lease, Setup(run=adding("thing", lease))))
+    databases = DatabaseFactory(
+        databases_on(lease), "ldb_x", obtain(lease, Setup(run=adding("thing", lease)))
+    )
     first, second = databases.make(), databases.make()
     assert (first.database, second.database) == ("ldb_x_0", "ldb_x_1")
     assert things(lease, "ldb_x_0") == things(lease, "ldb_x_1") == ["sealed", "thing"]
@@ -295,7 +307,7 @@ def test_numbers_are_used_again_and_those_of_templates_are_not(servers: Servers)
         lease.shell.run(["mkdir", "-p", f"db/{database.database}/thing"])
 
     template = obtain(lease, Setup(run=fill))
-    databases = DatabaseFactory(lease, "any", template)
+    databases = DatabaseFactory(databases_on(lease), "any", template)
     for _ in range(8):
         one, other = databases.make(), databases.make()
         assert (template, {one.database, other.database}) == ("0", {"1", "2"})
@@ -308,19 +320,19 @@ def test_the_number_of_a_template_stays_taken_when_its_maker_leaves(
     servers: Servers,
 ) -> None:
     leaving, staying = servers.obtain(numbered()), servers.obtain(numbered())
-    assert leaving.create_template("any").database == "0"
-    assert leaving.create_database("any").database == "1"
+    assert databases_on(leaving).create_template("any").database == "0"
+    assert databases_on(leaving).create("any").database == "1"
     leaving.shell.close()
     wait_until(lambda: staying.shell.take_number(4) == 1, 5.0, "the number is still taken")
 
 
 def test_kept_servers_forget_what_was_dropped(servers: Servers, lease: Lease) -> None:
     kept = replace(lease, outlives_run=True)
-    databases = DatabaseFactory(kept, "ldb_x", None)
+    databases = DatabaseFactory(databases_on(kept), "ldb_x", None)
     first, second = databases.make(), databases.make()
     databases.put_back(first)
     staying = servers.obtain(FOLDERS)
-    staying.shell.run(["mkdir", first.database])  # Now somebody else's.
+    staying.shell.run(["mkdir", first.database])  # Now another process's.
     kept.shell.close()
     wait_until(
         lambda: second.database not in things(staying, "."), 5.0, "the database is still there"

@@ -1,0 +1,322 @@
+"""The databases that this process makes on one server.
+
+Most servers have databases with names, which are created and dropped. Others, like Redis, have a
+fixed count of databases with numbers, which are taken, emptied and used again.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from ..lifecycle.lease import Lease
+from ..model.database import Database
+from ..model.database_type import DatabaseType, Operations
+from ..model.errors import CommandFailed, InvalidRequest, hidden
+from ..shell.client_commands import DatabaseCommands
+
+__tracebackhide__ = hidden
+
+IN_USE = 3
+"""With this status ``create`` says that a numbered database is in use."""
+
+
+def databases_on(lease: Lease) -> Databases:
+    """Return what makes databases on a server."""
+    numbered = lease.database_type.server.numbered_databases > 0
+    return NumberedDatabases(lease) if numbered else NamedDatabases(lease)
+
+
+@dataclass(frozen=True)
+class Databases(ABC):
+    """Makes, copies and drops databases on one server.
+
+    Args:
+        lease: The server.
+
+    Attributes:
+        prefers_used: Whether to drop a used database before another one is made.
+    """
+
+    prefers_used: ClassVar[bool]
+
+    lease: Lease
+    _exported: set[str] = field(default_factory=set, repr=False)
+    _snapshots: dict[str, list[str]] = field(default_factory=dict, repr=False)
+
+    @abstractmethod
+    def create(self, name: str, template: str | None = None) -> Database:
+        """Create a database that is dropped when this process ends, if the server still runs then.
+
+        Args:
+            name: Its name; not used where databases have numbers.
+            template: The database to copy; None for what the init scripts left, if there are any.
+
+        Raises:
+            InvalidRequest: The name is too long, or no number is free.
+            CommandFailed: The server refused.
+        """
+
+    @abstractmethod
+    def initial(self) -> Database | None:
+        """Take the database that the server has from the beginning, if it is empty and free.
+
+        Taking it is faster than creating one. It is this process's until that ends, and is made
+        anew then if the server stays.
+        """
+
+    @abstractmethod
+    def keep(self, database: Database) -> None:
+        """Do not drop a database when this process ends."""
+
+    @abstractmethod
+    def also_drop(self, names: Sequence[str]) -> Sequence[str]:
+        """Drop the databases of these names, too, when this process ends: other programs make them.
+
+        Returns:
+            Those of the names that databases can have.
+        """
+
+    @abstractmethod
+    def create_template(self, name: str) -> Database:
+        """Create a database to be filled and copied; a half-filled one of this name is dropped."""
+
+    def drop(self, database: Database) -> None:
+        """Drop a database and its snapshots, and end all connections to it."""
+        self._drop(database.database)
+        for snapshot in self._snapshots.pop(database.database, ()):
+            self._unseal(snapshot)
+            self._drop(snapshot)
+
+    def drop_template(self, name: str) -> None:
+        """Drop a template that is not copied any more."""
+        self._unseal(name)
+        self._commands.run(self._operations.drop, name)
+
+    def load(self, database: Database, file: Path) -> None:
+        """Run the statements in a file with the database's own client.
+
+        Raises:
+            InvalidRequest: The type does not say how.
+            CommandFailed: A statement failed.
+        """
+        if not self._operations.load:
+            raise InvalidRequest(
+                self._type.name,
+                f"{file.name} cannot be loaded, as the type does not say how to load files",
+                remedy="Set `load` of the DatabaseType.",
+            )
+        path = self.lease.shell.put(file.name, file.read_bytes())
+        self._commands.run(self._operations.load, database.database, file=path)
+
+    def seal(self, database: Database) -> None:
+        """Make a filled database ready to be copied again and again."""
+        self._commands.run(self._operations.seal, database.database)
+        self._commands.disconnect(database.database)
+        self._export(database.database)
+
+    def snapshot(self, database: Database) -> str:
+        """Copy a database, and return the name of the copy; connections to it are ended.
+
+        Raises:
+            CommandFailed: The server refused.
+        """
+        original = database.database
+        names = self._snapshots.setdefault(original, [])
+        try:
+            self.seal(database)
+            copy = self.create(f"{original}_s{len(names)}", original)
+        finally:
+            self._unseal(original)
+        names.append(copy.database)
+        self.seal(copy)
+        return copy.database
+
+    def restore(self, database: Database, snapshot: str) -> None:
+        """Make a database equal to a snapshot; connections to it are ended.
+
+        Raises:
+            CommandFailed: The server refused.
+        """
+        self._commands.disconnect(database.database)
+        self._commands.run(self._operations.drop, database.database)
+        self._clone(snapshot, database.database)
+
+    @property
+    def _type(self) -> DatabaseType:
+        return self.lease.database_type
+
+    @property
+    def _operations(self) -> Operations:
+        return self.lease.database_type.operations
+
+    @property
+    def _commands(self) -> DatabaseCommands:
+        return self.lease.commands
+
+    def _database(self, name: str) -> Database:
+        return Database(self.lease.instance, name, self._type, self)
+
+    def _drop(self, name: str) -> None:
+        self._commands.disconnect(name)
+        self._commands.run(self._operations.drop, name)
+
+    def _clone(self, template: str, name: str) -> None:
+        self._export(template)
+        self._commands.run(self._operations.clone, name, template=template)
+
+    def _export(self, name: str) -> None:
+        if name not in self._exported:
+            if self.lease.origin == "external":
+                self._commands.defer(self._operations.unseal, name)
+            self._commands.run(self._operations.export, name)
+            self._exported.add(name)
+
+    def _unseal(self, name: str) -> None:
+        self._commands.run(self._operations.unseal, name)
+        self._exported.discard(name)
+
+
+class NamedDatabases(Databases):
+    """Databases with names, created and dropped."""
+
+    prefers_used = False
+
+    def create(self, name: str, template: str | None = None) -> Database:
+        """Create a database."""
+        self._check(name)
+        if self.lease.outlives_run:
+            self._commands.defer(self._operations.drop, name)
+        return self._create(name, template)
+
+    def initial(self) -> Database | None:
+        """Take the database that the server has from the beginning, if it is empty and free."""
+        lease, name = self.lease, self._type.server.initial_database
+        renewal = self._commands.renewal(name)
+        # A server that stays and can be started again may have lost what it knew of who has it.
+        forgetful = lease.outlives_run and not lease.data_paths
+        if self._type.init_scripts or lease.origin == "external" or forgetful or not renewal:
+            return None
+        taken = lease.shell.take_initial(renewal if lease.outlives_run else ())
+        return self._database(name) if taken else None
+
+    def keep(self, database: Database) -> None:
+        """Do not drop a database when this process ends."""
+        name = database.database
+        if self.lease.outlives_run and name == self._type.server.initial_database:
+            self.lease.shell.forget(self._commands.renewal(name))
+        elif self.lease.outlives_run:
+            self._commands.cancel(self._operations.drop, name)
+
+    def also_drop(self, names: Sequence[str]) -> Sequence[str]:
+        """Drop the databases of these names, too, when this process ends."""
+        for name in names if self.lease.outlives_run else ():
+            self._commands.defer(self._operations.drop, name)
+        return names
+
+    def create_template(self, name: str) -> Database:
+        """Create a database to be filled and copied; a half-filled one of this name is dropped."""
+        self._check(name)
+        if self.lease.origin == "external":
+            self._commands.defer(self._operations.drop, name)
+        self._commands.run(self._operations.drop, name)
+        return self._create(name, None)
+
+    def _create(self, name: str, template: str | None) -> Database:
+        if template is None and self._type.init_scripts and self.lease.origin != "external":
+            template = self._type.server.initial_database
+        if template is None:
+            self._commands.run(self._operations.create, name)
+        else:
+            self._clone(template, name)
+        return self._database(name)
+
+    def _drop(self, name: str) -> None:
+        super()._drop(name)
+        if self.lease.outlives_run:
+            self._commands.cancel(self._operations.drop, name)
+
+    def _check(self, name: str) -> None:
+        size, longest = len(name.encode()), self._type.server.longest_database_name
+        if size > longest:
+            raise InvalidRequest(
+                name,
+                f"as the name of a database it has {size} bytes, and "
+                f"{self._type.name} takes {longest}",
+                remedy="Give the xdist workers shorter ids (--tx ID).",
+            )
+
+
+@dataclass(frozen=True)
+class NumberedDatabases(Databases):
+    """Databases with numbers, taken, emptied and used again."""
+
+    prefers_used = True
+
+    _spare: deque[str] = field(default_factory=deque, repr=False)
+
+    def create(self, name: str, template: str | None = None) -> Database:  # noqa: ARG002
+        """Take the number that was dropped longest ago, else a new one, and fill it."""
+        try:
+            number = self._spare.popleft()
+        except IndexError:
+            number = self._claim(keep=False)
+            self._commands.defer(self._operations.drop, number)
+        else:
+            # A program that an earlier test left behind may have written to it.
+            self._commands.run(self._operations.drop, number)
+        if template is not None:
+            self._clone(template, number)
+        return self._database(number)
+
+    def initial(self) -> None:
+        """Return None: it is one of the numbers."""
+
+    def keep(self, database: Database) -> None:
+        """Do not empty a database when this process ends."""
+        self._commands.cancel(self._operations.drop, database.database)
+
+    def also_drop(self, names: Sequence[str]) -> Sequence[str]:  # noqa: ARG002
+        """Return nothing, as databases have no names."""
+        return ()
+
+    def create_template(self, name: str) -> Database:  # noqa: ARG002
+        """Take a number that stays taken when this process ends."""
+        return self._database(self._claim(keep=True))
+
+    def drop_template(self, name: str) -> None:
+        """Empty a template that is not copied any more, and free its number."""
+        super().drop_template(name)
+        self.lease.shell.run(["free_number", name])
+
+    def _drop(self, name: str) -> None:
+        super()._drop(name)
+        self._spare.append(name)
+
+    def _claim(self, *, keep: bool) -> str:
+        """Take numbers until one is free; those in use stay taken, so that each is tried once."""
+        count = self._type.server.numbered_databases
+        refusal: CommandFailed | None = None
+        while (number := self.lease.shell.take_number(count, keep=keep)) is not None:
+            refusal = self._refusal(str(number))
+            if refusal is None:
+                return str(number)
+        raise InvalidRequest(
+            self.lease.instance.name,
+            f"none of its {count} databases is free",
+            evidence=str(refusal or "all are in use by processes of pytest-ldb"),
+            remedy="Use fewer workers, or start the server with more databases.",
+        )
+
+    def _refusal(self, number: str) -> CommandFailed | None:
+        try:
+            self._commands.run(self._operations.create, number)
+        except CommandFailed as error:
+            if error.status != IN_USE:
+                raise
+            return error
+        return None

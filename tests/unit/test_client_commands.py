@@ -1,0 +1,148 @@
+"""What a database type declares, run by programs and by a client that is kept open."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_ldb.engines.docker.transport.streams import local_shell
+from pytest_ldb.model.database_type import ClientProgram, Operations, Reset
+from pytest_ldb.model.errors import CommandFailed
+from pytest_ldb.shell.client_commands import ClientStatement, DatabaseCommands
+from pytest_ldb.testing.processes import wait_until
+
+from .conftest import FAKE
+
+FOLDERS = replace(
+    FAKE,
+    server=replace(FAKE.server, numbered_databases=0),
+    client=ClientProgram(argv=("sh",), mark="echo {mark}"),
+    operations=Operations(
+        create="mkdir {database}",
+        clone="cp -r {template} {database}",
+        drop='rm -rf "$LDB_HOME/{database}"',
+        disconnect="ls {database} | sed s,^,rm\\ {database}/,",
+        seal=("sh", "-c", 'touch "$LDB_HOME/$1/sealed"', "sh", "{database}"),
+    ),
+    reset=Reset(
+        inspect="ls {database}",
+        survey="echo ls -a {database}",
+        repair="touch {database}/{thing}",
+    ),
+)
+"""A type whose databases are folders, and whose client is another `sh`."""
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Iterator[DatabaseCommands]:
+    shell = local_shell("folders", home=str(tmp_path / "home"), environment={})
+    yield DatabaseCommands(FOLDERS, shell, {})
+    shell.close()
+
+
+def end_connection(commands: DatabaseCommands) -> None:
+    """End the client as a server does that ends its connection: while it is idle."""
+    pid = int(commands.inspect("", "echo $$"))
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: _has_ended(pid), 5.0, "it still runs")
+
+
+def _has_ended(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rpartition(") ")[2].startswith("Z")
+
+
+def things(home: Path) -> set[str]:
+    return {path.name for path in home.iterdir()} & {"one", "other"}
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda commands: commands.run(FOLDERS.operations.create, "other"),
+        lambda commands: commands.run(FOLDERS.operations.clone, "other", template="one"),
+        lambda commands: commands.disconnect("one"),
+        lambda commands: commands.inspection("one"),
+        lambda commands: commands.inspect("one", "ls {database}"),
+        lambda commands: commands.repair("one", "thing", "other"),
+    ],
+    ids=["create", "clone", "disconnect", "inspection", "inspect", "repair"],
+)
+def test_a_client_that_lost_its_connection_is_replaced(
+    commands: DatabaseCommands, work: Callable[[DatabaseCommands], object]
+) -> None:
+    commands.run(FOLDERS.operations.create, "one")
+    commands.run(FOLDERS.operations.seal, "one")
+    end_connection(commands)
+    work(commands)
+
+
+def test_a_database_that_was_made_in_part_is_dropped_first(
+    commands: DatabaseCommands, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    once = f"[ -e {home}/died ] || {{ mkdir {{database}}; touch {home}/died; exit; }}"
+    operations = replace(FOLDERS.operations, create=f"{once}; mkdir {{database}}")
+    commands = replace(commands, database_type=replace(FOLDERS, operations=operations))
+    commands.run(commands.database_type.operations.create, "one")
+    assert things(home) == {"one"}
+
+
+def test_a_client_that_loses_its_connection_again_is_an_error(commands: DatabaseCommands) -> None:
+    with pytest.raises(CommandFailed, match="`sh` ended with status 69"):
+        commands.inspect("one", "exit")
+
+
+def test_what_a_client_writes_is_an_error(commands: DatabaseCommands) -> None:
+    commands.run(FOLDERS.operations.create, "one")
+    with pytest.raises(CommandFailed, match="`sh` reports an error") as caught:
+        commands.run(FOLDERS.operations.create, "one")
+    assert "File exists" in caught.value.evidence
+
+
+def test_what_a_client_writes_of_connections_is_done(commands: DatabaseCommands) -> None:
+    commands.run(FOLDERS.operations.create, "one")
+    commands.run(FOLDERS.operations.seal, "one")
+    commands.disconnect("one")
+    assert commands.inspect("one", FOLDERS.reset.inspect) == ""
+
+
+@pytest.mark.parametrize(
+    "drop",
+    [FOLDERS.operations.drop, ("sh", "-c", 'rm -r "$LDB_HOME/$1"', "sh", "{database}")],
+    ids=["statement", "command"],
+)
+def test_what_is_deferred_is_run_at_the_end_unless_it_is_cancelled(
+    commands: DatabaseCommands, tmp_path: Path, drop: str | tuple[str, ...]
+) -> None:
+    for name in ("one", "other"):
+        commands.run(FOLDERS.operations.create, name)
+        commands.defer(drop, name)
+    commands.cancel(drop, "one")
+    commands.shell.close()
+    home = tmp_path / "home"
+    wait_until(lambda: things(home) == {"one"}, 5.0, "it is still there")
+
+
+def test_an_empty_command_does_nothing(commands: DatabaseCommands) -> None:
+    commands.run((), "one")
+    commands.defer((), "one")
+    commands.cancel((), "one")
+
+
+def test_a_program_needs_no_undo(commands: DatabaseCommands) -> None:
+    operations = [
+        commands._operation(command, "one", template="other")
+        for command in (
+            FOLDERS.operations.create,
+            FOLDERS.operations.clone,
+            FOLDERS.operations.drop,
+        )
+    ]
+    undo = [isinstance(one, ClientStatement) and one.undo is not None for one in operations]
+    assert undo == [True, True, False]

@@ -1,0 +1,186 @@
+"""Databases made on a server, by name or by number, on the fake engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_ldb.isolation.databases import NamedDatabases, NumberedDatabases, databases_on
+from pytest_ldb.isolation.factory import DatabaseFactory
+from pytest_ldb.isolation.reset import DatabaseResetter
+from pytest_ldb.lifecycle.lease import Lease
+from pytest_ldb.model.database import Database
+from pytest_ldb.model.database_type import ClientProgram, Operations, Reset
+from pytest_ldb.model.errors import CommandFailed
+from pytest_ldb.testing.fake.engine import FakeEngine
+from pytest_ldb.testing.processes import wait_until
+from pytest_ldb.testing.servers import Servers
+
+from .conftest import FAKE
+
+FOLDERS = replace(
+    FAKE,
+    server=replace(FAKE.server, numbered_databases=0),
+    operations=Operations(
+        create=("mkdir", "{database}"),
+        clone=("cp", "-r", "{template}", "{database}"),
+        drop=("rm", "-rf", "{database}"),
+    ),
+)
+"""A type whose databases are folders."""
+
+NUMBERED = replace(
+    FAKE,
+    server=replace(FAKE.server, numbered_databases=4),
+    operations=Operations(
+        create=("mkdir", "{database}"),
+        drop=("sh", "-c", 'rm -rf "$1"/*', "sh", "{database}"),
+    ),
+)
+"""A type whose databases are folders that have numbers."""
+
+
+CLIENT = ClientProgram(argv=("sh",), mark="echo {mark}")
+
+
+@pytest.fixture
+def servers(fake: FakeEngine, tmp_path: Path) -> Iterator[Servers]:
+    started = Servers(fake, tmp_path)
+    yield started
+    started.close()
+
+
+def things(lease: Lease, database: str = ".") -> set[str]:
+    return set(lease.shell.run(["ls", database]).split())
+
+
+def test_a_type_says_whether_databases_have_names_or_numbers(servers: Servers) -> None:
+    assert isinstance(databases_on(servers.obtain(FOLDERS)), NamedDatabases)
+    assert isinstance(databases_on(servers.obtain(NUMBERED)), NumberedDatabases)
+
+
+def test_a_snapshot_is_dropped_with_its_database(servers: Servers) -> None:
+    lease = servers.obtain(FOLDERS)
+    databases = databases_on(lease)
+    database = databases.create("shop")
+    lease.shell.run(["mkdir", "shop/early"])
+    snapshot = database.snapshot()
+    lease.shell.run(["mkdir", "shop/late"])
+    database.restore(snapshot)
+    assert things(lease, "shop") == {"early"}
+    assert things(lease) >= {"shop", "shop_s0"}
+    databases.drop(database)
+    assert not things(lease) & {"shop", "shop_s0"}
+
+
+@pytest.mark.parametrize("kind", [FOLDERS, NUMBERED], ids=["named", "numbered"])
+def test_a_database_that_is_kept_stays_when_its_process_ends(servers: Servers, kind: Any) -> None:
+    staying, leaving = servers.obtain(kind), replace(servers.obtain(kind), outlives_run=True)
+    databases = databases_on(leaving)
+    kept, dropped = databases.create("kept"), databases.create("dropped")
+    for database in (kept, dropped):
+        leaving.shell.run(["mkdir", f"{database.database}/thing"])
+    databases.keep(kept)
+    leaving.close()
+    wait_until(
+        lambda: (
+            "thing" not in staying.shell.run(["ls", "-R"]).partition(f"/{dropped.database}:")[2]
+        ),
+        5.0,
+        "the other database is still there",
+    )
+    assert things(staying, kept.database) == {"thing"}
+
+
+def test_a_number_is_kept_on_a_server_of_this_run_too(servers: Servers) -> None:
+    leaving, staying = servers.obtain(NUMBERED), servers.obtain(NUMBERED)
+    databases = databases_on(leaving)
+    database = databases.create("any")
+    leaving.shell.run(["mkdir", f"{database.database}/thing"])
+    databases.keep(database)
+    leaving.close()
+    wait_until(lambda: staying.shell.take_number(1) == 0, 5.0, "the number is not given back")
+    assert things(staying, database.database) == {"thing"}
+
+
+def test_databases_of_other_programs_are_dropped_with_their_process(servers: Servers) -> None:
+    staying = servers.obtain(FOLDERS)
+    leaving = replace(servers.obtain(FOLDERS), outlives_run=True)
+    assert databases_on(leaving).also_drop(["test_shop"]) == ["test_shop"]
+    staying.shell.run(["mkdir", "test_shop"])
+    leaving.close()
+    wait_until(lambda: "test_shop" not in things(staying), 5.0, "it is still there")
+    assert databases_on(servers.obtain(NUMBERED)).also_drop(["test_1"]) == ()
+
+
+def test_a_copy_that_cannot_be_inspected_is_dropped(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def remember(_: DatabaseResetter, database: Database) -> None:
+        assert database.database in things(lease)
+        raise CommandFailed("fake", "it cannot be read")
+
+    lease = servers.obtain(replace(FOLDERS, client=CLIENT, reset=Reset(repair="repair")))
+    databases = databases_on(lease)
+    template = databases.create_template("template").database
+    monkeypatch.setattr(DatabaseResetter, "remember", remember)
+    with pytest.raises(CommandFailed, match="it cannot be read"):
+        DatabaseFactory(databases, "copy", template).make()
+    assert "copy_0" not in things(lease)
+
+
+class Disk:
+    """A shell in which `df` says what it was told to; None: it fails."""
+
+    def __init__(self, said: str | None) -> None:
+        self.said = said
+        self.closed = 0
+
+    def run(self, argv: Sequence[str]) -> str:
+        if self.said is None:
+            raise CommandFailed("fake", "`df` ended with status 127")
+        return f"Filesystem 1024-blocks Used Available Capacity Mounted on\n{self.said}"
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def lease_with(shell: Any, **more: Any) -> Lease:
+    more = {"data_paths": ("/data",), "database_type": FAKE, **more}
+    fixed: dict[str, Any] = {"instance": None, "values": {}, "origin": "", "fingerprint": ""}
+    return Lease(shell=shell, outlives_run=False, **fixed, **more)
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        ("tmpfs 1000 250 750 25% /data", 0.25),
+        ("tmpfs 1000 250 750 25% /data\ntmpfs 1000 500 500 50% /more", 0.5),
+        ("overlay - - - - /data", 0.0),
+        ("tmpfs 0 0 0 0% /data", 0.0),
+        ("tmpfs", 0.0),
+        ("", 0.0),
+        (None, 0.0),
+    ],
+)
+def test_the_space_that_is_taken_is_what_df_says_if_it_says_it(
+    said: str | None, taken: float
+) -> None:
+    assert lease_with(Disk(said)).space_taken() == taken
+
+
+def test_the_memory_of_a_server_limits_its_space() -> None:
+    limited = replace(FAKE, memory_mib=1)
+    disk = Disk("tmpfs 8192 512 7680 7% /data")
+    assert lease_with(disk, database_type=limited).space_taken() == 0.5
+
+
+def test_closing_a_lease_closes_its_shell_and_its_watch() -> None:
+    shell, watch = Disk(""), Disk("")
+    lease_with(shell, watch=watch).close()
+    lease_with(shell).close()
+    assert (shell.closed, watch.closed) == (2, 1)
