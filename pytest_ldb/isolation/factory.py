@@ -12,6 +12,12 @@ from ..model.errors import LdbError
 from .databases import Databases
 from .reset import DatabaseResetter
 
+LOOK_AFTER = 16
+"""Look how much space is taken each time that so many were made or put back, while it is little."""
+
+LITTLE, MUCH = 0.25, 0.5
+"""The parts of the space above which to look each time, and above which it is short."""
+
 
 @dataclass
 class DatabaseFactory:
@@ -27,6 +33,8 @@ class DatabaseFactory:
     prefix: str
     template: str | None
     _numbers: count[int] = field(default_factory=count)
+    _looks_after: int = 1
+    _short: bool = False
 
     @cached_property
     def resetter(self) -> DatabaseResetter | None:
@@ -63,6 +71,14 @@ class DatabaseFactory:
         self.databases.drop(database)
         return False
 
-    def space_taken(self) -> float:
-        """Return which part of the server's room for data is taken, from 0 to 1."""
-        return self.databases.lease.space_taken()
+    def is_short(self) -> bool:
+        """Whether so much space is taken that there should be as few databases as possible.
+
+        To be asked after each database that was made or put back.
+        """
+        self._looks_after -= 1
+        if self._looks_after <= 0:
+            taken = self.databases.lease.space_taken()
+            self._short = taken > MUCH
+            self._looks_after = LOOK_AFTER if taken < LITTLE else 1
+        return self._short

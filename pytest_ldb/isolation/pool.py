@@ -1,8 +1,8 @@
 """Fresh databases ahead of need: a test takes one from a queue, and a thread makes the next.
 
-What the thread does first is decided in one place, `_next`: databases are made as long as tests
-are going to ask for them, and used ones dropped in between. When there are too many of those, or
-space is short, dropping comes first; so it does where used ones can be put back.
+:func:`next_step` decides what the thread does: it makes databases as long as tests are going to
+ask for them, and drops used ones in between. Dropping comes first if there are too many of them,
+if space is short, or where used ones can be put back.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Generic, Protocol, TypeVar
 
 from ..model.errors import LdbError, ShellLost, hidden
@@ -26,59 +28,111 @@ MOST_AGAIN = 3
 MOST_USED = 16
 """Drop before anything else is made when so many wait for it."""
 
-LOOK_AFTER = 16
-"""Look how much space is taken each time that so many have been made, as long as it is little."""
-
-LITTLE, MUCH = 0.25, 0.5
-"""The parts of it above which to look each time, and to have as few databases as possible."""
-
 D = TypeVar("D")
+
+
+class Step(Enum):
+    """What the pool's thread does next."""
+
+    MAKE = auto()
+    PUT_BACK = auto()
+    GIVE_UP_FAILED = auto()
+    """Drop a database of a failed test, since space is short."""
+    WAIT = auto()
+    STOP = auto()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolState:
+    """What the next step depends on.
+
+    Args:
+        ready: How many databases can be taken.
+        used: How many wait to be put back or dropped.
+        failed: How many were kept for failed tests.
+        waiting: How many tests wait for one.
+        expected: How many tests are going to ask.
+        wanted: How many should be ready for them.
+        prefers_used: Whether putting a used one back is faster than making one.
+        short: Whether space is short.
+        error: Whether making one failed, and no test has heard of it yet.
+        closed: Whether the run ends.
+    """
+
+    ready: int = 0
+    used: int = 0
+    failed: int = 0
+    waiting: int = 0
+    expected: int = 0
+    wanted: int = 1
+    prefers_used: bool = False
+    short: bool = False
+    error: bool = False
+    closed: bool = False
+
+
+def next_step(state: PoolState) -> Step:
+    """Decide what the pool's thread does next."""
+    if state.closed:
+        return Step.STOP
+    ahead = min(1 if state.short else state.wanted, state.expected)
+    lacks = not state.error and state.ready < max(ahead, state.waiting)
+    most_used = 1 if state.short or state.prefers_used else MOST_USED
+    if state.used >= (most_used if lacks else 1):
+        return Step.PUT_BACK
+    if state.short and state.failed:
+        return Step.GIVE_UP_FAILED
+    return Step.MAKE if lacks else Step.WAIT
 
 
 class DatabaseSource(Protocol[D]):
     """Makes and drops databases; used from the pool's thread."""
 
-    def make(self) -> D:
-        """Return one that no test has seen."""
-
     @property
     def prefers_used(self) -> bool:
         """Whether putting a used one back is faster than making one."""
 
+    def make(self) -> D:
+        """Return one that no test has seen."""
+
     def put_back(self, database: D, /) -> bool:
         """Make a used one as good as new, or drop it; return whether it can be used again."""
 
-    def space_taken(self) -> float:
-        """Return which part of the space there is is taken, from 0 to 1."""
+    def is_short(self) -> bool:
+        """Whether space is short; asked after each that was made or put back."""
 
 
 class Pool(Generic[D]):
-    """DatabaseCommands out databases, and takes them back.
+    """Hands out databases, and takes them back.
 
     Args:
-        maker: Makes and drops them.
+        source: Makes and drops them.
         expected: How many tests are going to ask. More may ask; those wait while one is made.
-        say: Takes a line for the user.
+        say: Shows a line to the user. It is called in the threads that call the pool, not in the
+            pool's own: a test may be running, whose output is being captured.
 
     Attributes:
         waits: How many tests have waited how many seconds, to two digits, so that this stays small.
     """
 
-    def __init__(self, maker: DatabaseSource[D], expected: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, source: DatabaseSource[D], expected: int, say: Callable[[str], None]
+    ) -> None:
         self.waits: Counter[float] = Counter()
-        self._maker = maker
+        self._source = source
+        self._prefers_used = source.prefers_used
         self._say = say
-        self._changed = threading.Condition()
+        self._changed = threading.Condition()  # Guards what follows.
+        self._lines: list[str] = []
         self._ready: deque[D] = deque()
         self._used: deque[D] = deque()
         self._failed: deque[D] = deque()
+        self._waiting = 0
         self._expected = expected
         self._wanted = 1
-        self._waiting = 0
-        self._looks_after = 1
         self._short = False
+        self._error: BaseException | None = None
         self._closed = False
-        self._error: Exception | None = None
         self._thread: threading.Thread | None = None
 
     def take(self) -> D:
@@ -88,20 +142,26 @@ class Pool(Generic[D]):
             Exception: What making one raised.
         """
         began = time.monotonic()
-        database = self._take()
+        try:
+            with self._changed:
+                database = self._take()
+        finally:
+            self._show_lines()
         self.waits[float(f"{time.monotonic() - began:.1e}")] += 1
         return database
 
     def give_back(self, database: D) -> None:
-        """Take a database that a test has used, to be dropped."""
+        """Take a database that a test has used, to be put back or dropped."""
         with self._changed:
             self._used.append(database)
             self._changed.notify_all()
+        self._show_lines()
 
     def keep(self, database: D) -> None:
         """Take a database of a test that failed; it is dropped only if space is short."""
         with self._changed:
             self._failed.append(database)
+            self._changed.notify_all()
 
     def expect_no_more(self) -> None:
         """Make no more than are asked for from now on."""
@@ -113,106 +173,99 @@ class Pool(Generic[D]):
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+        self._show_lines()
 
     def _take(self) -> D:
-        with self._changed:
-            self._begin()
-            self._expected -= 1
-            if not self._ready:
-                # Tests come faster than databases, or this is the first one.
-                most = MOST_AGAIN if self._maker.prefers_used else MOST_READY
-                self._wanted = min(2 * self._wanted, most)
-            self._error = None  # Nobody was waiting then; it is tried again for this test.
-            self._waiting += 1
-            self._changed.notify_all()
-            try:
-                self._changed.wait_for(lambda: self._ready or self._error or self._closed)
-            finally:
-                self._waiting -= 1
-            return self._taken()
-
-    def _begin(self) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="ldb-pool", daemon=True)
             self._thread.start()
-
-    def _taken(self) -> D:
-        if self._ready:
-            database = self._ready.popleft()
+        self._expected -= 1
+        if not self._ready:
+            # Tests come faster than databases, or this is the first one.
+            most = MOST_AGAIN if self._prefers_used else MOST_READY
+            self._wanted = min(2 * self._wanted, most)
+        if isinstance(self._error, LdbError):
+            self._error = None  # No test waited then; it is tried again for this one.
+        self._waiting += 1
+        self._changed.notify_all()
+        try:
+            self._changed.wait_for(lambda: self._ready or self._error or self._closed)
+        finally:
+            self._waiting -= 1
             self._changed.notify_all()
-            return database
+        if self._ready:
+            return self._ready.popleft()
         error, self._error = self._error, None
         raise error or ShellLost("the queue of databases", "it is closed, as the run ends")
 
     def _work(self) -> None:
-        while (step := self._next()) is not None:
-            step()
+        while (step := self._awaited_step()) is not Step.STOP:
+            self._carry_out(step)
 
-    def _next(self) -> Callable[[], None] | None:
-        """Wait until there is something to do and return it; None at the end."""
+    def _awaited_step(self) -> Step:
         with self._changed:
-            while not self._closed:
-                if len(self._used) >= self._most_used or (self._used and not self._is_lacking):
-                    return self._put_back
-                if self._short and self._failed:
-                    return self._give_up
-                if self._is_lacking:
-                    return self._make
+            while (step := next_step(self._state)) is Step.WAIT:
                 self._changed.wait()
-        return None
+            return step
 
     @property
-    def _is_lacking(self) -> bool:
-        """Whether one should be made: somebody waits, or tests are left and few are ready."""
-        if self._error is not None:
-            return False
-        wanted = 1 if self._short else self._wanted
-        ahead = min(wanted, max(self._expected, 0))
-        return len(self._ready) < max(ahead, self._waiting)
+    def _state(self) -> PoolState:
+        return PoolState(
+            ready=len(self._ready),
+            used=len(self._used),
+            failed=len(self._failed),
+            waiting=self._waiting,
+            expected=self._expected,
+            wanted=self._wanted,
+            prefers_used=self._prefers_used,
+            short=self._short,
+            error=self._error is not None,
+            closed=self._closed,
+        )
 
-    @property
-    def _most_used(self) -> int:
-        return 1 if self._short or self._maker.prefers_used else MOST_USED
-
-    def _make(self) -> None:
+    def _carry_out(self, step: Step) -> None:
         try:
-            database = self._maker.make()
-            self._looks_after -= 1
-            if self._looks_after <= 0:
-                self._look()
-        except Exception as error:  # noqa: BLE001 - it belongs to the test that asks
+            if step is Step.GIVE_UP_FAILED:
+                self._give_up_failed()
+                return
+            if step is Step.MAKE:
+                self._offer(self._source.make())
+            else:
+                self._put_back()
+            short = self._source.is_short()
+        except BaseException as error:  # noqa: BLE001 - otherwise a test would wait for ever
             with self._changed:
                 self._error = error
                 self._changed.notify_all()
         else:
-            self._offer(database)
+            with self._changed:
+                self._short = short
+
+    def _give_up_failed(self) -> None:
+        with self._changed:
+            database = self._failed.popleft()
+            self._used.append(database)
+            self._lines.append(f"space is short, so {database!r} of a test that failed is dropped")
+
+    def _put_back(self) -> None:
+        with self._changed:
+            database = self._used.popleft()
+        try:
+            is_usable = self._source.put_back(database)
+        except LdbError as error:
+            with self._changed:
+                self._lines.append(f"a database could not be dropped. {error}")
+        else:
+            if is_usable:
+                self._offer(database)
 
     def _offer(self, database: D) -> None:
         with self._changed:
             self._ready.append(database)
             self._changed.notify_all()
 
-    def _look(self) -> None:
-        taken = self._maker.space_taken()
-        self._short = taken > MUCH
-        self._looks_after = LOOK_AFTER if taken < LITTLE else 1
-
-    def _put_back(self) -> None:
+    def _show_lines(self) -> None:
         with self._changed:
-            database = self._used.popleft()
-        try:
-            again = self._maker.put_back(database)
-            if self._short:
-                self._look()
-        except LdbError as error:
-            again = False
-            if not self._closed:
-                self._say(f"a database could not be dropped. {error}")
-        if again:
-            self._offer(database)
-
-    def _give_up(self) -> None:
-        with self._changed:
-            database = self._failed.popleft()
-            self._used.append(database)
-        self._say(f"space is short, so {database!r} of a test that failed is dropped")
+            lines, self._lines = self._lines, []
+        for line in lines:
+            self._say(line)

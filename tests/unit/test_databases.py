@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_ldb.isolation.databases import NamedDatabases, NumberedDatabases, databases_on
-from pytest_ldb.isolation.factory import DatabaseFactory
+from pytest_ldb.isolation.factory import LOOK_AFTER, DatabaseFactory
 from pytest_ldb.isolation.reset import DatabaseResetter
 from pytest_ldb.lifecycle.lease import Lease
 from pytest_ldb.model.database import Database
@@ -131,6 +131,27 @@ def test_a_copy_that_cannot_be_inspected_is_dropped(
     with pytest.raises(CommandFailed, match="it cannot be read"):
         DatabaseFactory(databases, "copy", template).make()
     assert "copy_0" not in things(lease)
+
+
+class Full:
+    """A lease on a server that has so much of its space taken."""
+
+    def __init__(self, *taken: float) -> None:
+        self.taken = list(taken)
+
+    @property
+    def lease(self) -> Full:
+        return self
+
+    def space_taken(self) -> float:
+        return self.taken.pop(0)
+
+
+def test_space_is_looked_at_rarely_while_little_is_taken() -> None:
+    full: Any = Full(0.1, 0.3, 0.6, 0.4)
+    factory = DatabaseFactory(full, "any", None)
+    assert [factory.is_short() for _ in range(LOOK_AFTER)] == [False] * LOOK_AFTER
+    assert [factory.is_short() for _ in range(3)] == [False, True, False]
 
 
 class Disk:

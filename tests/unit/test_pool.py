@@ -1,4 +1,4 @@
-"""Databases ahead of need: what is made, when, and who hears of an error."""
+"""Databases ahead of need: what is made, when, and which test gets an error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pytest_ldb.isolation.pool import MOST_READY, MOST_USED, Pool
+from pytest_ldb.isolation.pool import (
+    MOST_READY,
+    MOST_USED,
+    Pool,
+    PoolState,
+    Step,
+    next_step,
+)
 from pytest_ldb.model.errors import CommandFailed, LdbError
 from pytest_ldb.testing.processes import wait_until
 
@@ -18,7 +25,7 @@ class Numbers:
     """Makes numbers; what was made and dropped is on record."""
 
     prefers_used: bool = False
-    taken: float = 0.0
+    short: bool = False
     worn: set[int] = field(default_factory=set)
     failure: Exception | None = None
     made: int = 0
@@ -40,8 +47,8 @@ class Numbers:
         self.dropped.append(number)
         return False
 
-    def space_taken(self) -> float:
-        return self.taken
+    def is_short(self) -> bool:
+        return self.short
 
 
 @dataclass
@@ -49,12 +56,17 @@ class Pools:
     """Pools that are closed after the test."""
 
     said: list[str] = field(default_factory=list)
+    said_by: set[int] = field(default_factory=set)
     open: list[Pool[int]] = field(default_factory=list)
 
     def __call__(self, maker: Numbers, expected: int = 1000) -> Pool[int]:
-        pool = Pool(maker, expected, self.said.append)
+        pool = Pool(maker, expected, self.say)
         self.open.append(pool)
         return pool
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+        self.said_by.add(threading.get_ident())
 
 
 @pytest.fixture
@@ -65,10 +77,54 @@ def pools() -> Iterator[Pools]:
         pool.close()
 
 
-def test_nothing_is_made_before_somebody_asks(pools: Pools) -> None:
-    maker = Numbers()
-    pools(maker)
-    assert maker.made == 0
+@pytest.mark.parametrize(
+    ("state", "step"),
+    [
+        # Nothing to do.
+        (PoolState(), Step.WAIT),
+        (PoolState(expected=-1, wanted=8), Step.WAIT),
+        (PoolState(failed=3), Step.WAIT),
+        # Tests are going to ask.
+        (PoolState(expected=9, wanted=2), Step.MAKE),
+        (PoolState(expected=9, wanted=2, ready=1), Step.MAKE),
+        (PoolState(expected=9, wanted=2, ready=2), Step.WAIT),
+        (PoolState(expected=1, wanted=8, ready=1), Step.WAIT),
+        # Tests wait.
+        (PoolState(waiting=1), Step.MAKE),
+        (PoolState(waiting=2, ready=1), Step.MAKE),
+        (PoolState(waiting=1, expected=-5), Step.MAKE),
+        # An error is for a test that waits, or for the next one.
+        (PoolState(waiting=1, error=True), Step.WAIT),
+        (PoolState(expected=9, error=True), Step.WAIT),
+        (PoolState(waiting=1, error=True, used=1), Step.PUT_BACK),
+        # Used ones are dropped when there is time, or when there are many.
+        (PoolState(used=1), Step.PUT_BACK),
+        (PoolState(used=1, expected=9, ready=1), Step.PUT_BACK),
+        (PoolState(used=MOST_USED - 1, expected=9), Step.MAKE),
+        (PoolState(used=MOST_USED - 1, waiting=1), Step.MAKE),
+        (PoolState(used=MOST_USED, waiting=1), Step.PUT_BACK),
+        # Where they can be put back they come first.
+        (PoolState(used=1, waiting=1, prefers_used=True), Step.PUT_BACK),
+        (PoolState(used=0, waiting=1, prefers_used=True), Step.MAKE),
+        # Space is short: one is ready, used ones are dropped first, then those of failed tests.
+        (PoolState(short=True, expected=9, wanted=8), Step.MAKE),
+        (PoolState(short=True, expected=9, wanted=8, ready=1), Step.WAIT),
+        (PoolState(short=True, used=1, failed=1, waiting=1), Step.PUT_BACK),
+        (PoolState(short=True, failed=1, waiting=1), Step.GIVE_UP_FAILED),
+        (PoolState(short=True, failed=1), Step.GIVE_UP_FAILED),
+        # The run ends.
+        (PoolState(closed=True, used=1, failed=1, waiting=1, short=True), Step.STOP),
+    ],
+    ids=repr,
+)
+def test_the_next_step(state: PoolState, step: Step) -> None:
+    assert next_step(state) is step
+
+
+def test_nothing_is_made_before_a_test_asks(pools: Pools) -> None:
+    pool = pools(Numbers())
+    pool.expect_no_more()
+    assert pool._thread is None
 
 
 def test_waits_are_counted_to_two_digits(pools: Pools) -> None:
@@ -89,7 +145,7 @@ def test_a_wait_that_was_in_vain_does_not_count(pools: Pools) -> None:
     assert not pool.waits
 
 
-def test_nobody_gets_what_another_has_had(pools: Pools) -> None:
+def test_no_test_gets_what_another_has_had(pools: Pools) -> None:
     pool = pools(Numbers())
     taken = []
     for _ in range(50):
@@ -159,9 +215,28 @@ def test_an_error_reaches_the_test_that_asks_and_the_next_one_tries_again(pools:
     assert pool.take() == 1
 
 
-def test_an_error_that_is_no_one_of_ours_reaches_the_test_too(pools: Pools) -> None:
+def test_an_error_that_is_not_ours_reaches_the_test_too(pools: Pools) -> None:
     with pytest.raises(ZeroDivisionError):
         pools(Numbers(failure=ZeroDivisionError())).take()
+
+
+@pytest.mark.parametrize("method", ["put_back", "is_short"])
+def test_a_defect_beside_making_reaches_the_test_that_waits(
+    pools: Pools, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    maker = Numbers(may=threading.Semaphore(1))
+    pool = pools(maker)
+    number = pool.take()
+    pool.expect_no_more()
+    monkeypatch.setattr(maker, method, lambda *_: 1 // 0)
+    maker.may.release()  # Another one may be on its way already.
+    pool.give_back(number)
+    wait_until(lambda: pool._error is not None, 5.0, "nothing goes wrong")
+    with pytest.raises(ZeroDivisionError):
+        [pool.take() for _ in range(2)]
+    monkeypatch.undo()
+    maker.may.release(1000)
+    assert pool.take()
 
 
 def test_what_went_wrong_ahead_of_need_is_tried_again_for_the_test_that_needs_it(
@@ -184,7 +259,9 @@ def test_what_cannot_be_dropped_is_said_and_forgotten(pools: Pools) -> None:
     number = pool.take()
     maker.failure = CommandFailed("postgres", "a transaction is prepared")
     pool.give_back(number)
-    wait_until(lambda: bool(pools.said), 5.0, "nothing is said")
+    wait_until(lambda: bool(pool._lines), 5.0, "nothing goes wrong")
+    assert pools.said == []  # A test may be running, whose output is being captured.
+    pool.give_back(number)
     assert pools.said == ["a database could not be dropped. postgres: a transaction is prepared."]
 
 
@@ -219,7 +296,7 @@ def test_those_of_failed_tests_stay(pools: Pools) -> None:
 
 
 def test_when_space_is_short_there_are_as_few_as_possible(pools: Pools) -> None:
-    maker = Numbers(taken=0.6)
+    maker = Numbers(short=True)
     pool = pools(maker)
     failed = pool.take()
     pool.keep(failed)
@@ -227,10 +304,12 @@ def test_when_space_is_short_there_are_as_few_as_possible(pools: Pools) -> None:
         pool.give_back(pool.take())
     wait_until(lambda: failed in maker.dropped, 5.0, "it is not dropped")
     assert maker.made - len(maker.dropped) <= 3
+    pool.close()
     assert pools.said == ["space is short, so 1 of a test that failed is dropped"]
+    assert pools.said_by == {threading.get_ident()}
 
 
-def test_a_closed_pool_makes_nobody_wait(pools: Pools) -> None:
+def test_a_closed_pool_makes_no_test_wait(pools: Pools) -> None:
     pool = pools(Numbers(may=threading.Semaphore(0)))
     threading.Timer(0.05, pool.close).start()
     with pytest.raises(LdbError, match="it is closed, as the run ends"):
