@@ -59,8 +59,8 @@ class Templates:
         # The object is kept, so that no other one gets its id.
         if id(given) in self._failed:
             raise SetupFailed(
-                self._kind,
-                f"its setup, ldb_{self._kind}_setup, has failed before",
+                self._type_name,
+                f"its setup, ldb_{self._type_name}_setup, has failed before",
                 remedy="The first test that used it says why.",
             )
         if id(given) not in self._names:
@@ -91,7 +91,7 @@ class Templates:
                 return self._fill(key, setup)
             if time.monotonic() > patience:
                 if self._shell.is_first(f"{self.run}-{key}"):
-                    self.say(f"{self._kind}: waiting for the setup, which another worker runs")
+                    self.say(f"{self._type_name}: waiting for the setup, which another worker runs")
                 patience = float("inf")
             time.sleep(AGAIN_S)
 
@@ -105,7 +105,7 @@ class Templates:
         return self.databases.lease.shell
 
     @property
-    def _kind(self) -> str:
+    def _type_name(self) -> str:
         return self.database_type.name
 
     def _key(self, setup: Setup) -> str:
@@ -116,8 +116,8 @@ class Templates:
     def _fill(self, key: str, setup: Setup) -> str:
         began = time.monotonic()
         try:
-            # A migration that waits for a lock, of an earlier one perhaps, waits for ever.
-            with telling(f"{self._kind}: ldb_{self._kind}_setup runs", self.say):
+            # A migration may wait for a lock for ever.
+            with telling(f"{self._type_name}: ldb_{self._type_name}_setup runs", self.say):
                 database = self._filled(key, setup)
         except BaseException as error:
             lines = traceback.format_exception(error)[-LAST_LINES:]
@@ -150,7 +150,7 @@ class Templates:
 
     def _failed_elsewhere(self, cause: str) -> SetupFailed:
         return SetupFailed(
-            self._kind,
-            f"its setup, ldb_{self._kind}_setup, has failed before in this run",
+            self._type_name,
+            f"its setup, ldb_{self._type_name}_setup, has failed before in this run",
             evidence="\n".join(cause.splitlines()[-LAST_LINES:]),
         )

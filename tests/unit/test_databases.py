@@ -77,9 +77,14 @@ def test_a_snapshot_is_dropped_with_its_database(servers: Servers) -> None:
     assert not things(lease) & {"shop", "shop_s0"}
 
 
-@pytest.mark.parametrize("kind", [FOLDERS, NUMBERED], ids=["named", "numbered"])
-def test_a_database_that_is_kept_stays_when_its_process_ends(servers: Servers, kind: Any) -> None:
-    staying, leaving = servers.obtain(kind), replace(servers.obtain(kind), outlives_run=True)
+@pytest.mark.parametrize("database_type", [FOLDERS, NUMBERED], ids=["named", "numbered"])
+def test_a_database_that_is_kept_stays_when_its_process_ends(
+    servers: Servers, database_type: Any
+) -> None:
+    staying, leaving = (
+        servers.obtain(database_type),
+        replace(servers.obtain(database_type), outlives_run=True),
+    )
     databases = databases_on(leaving)
     kept, dropped = databases.create("kept"), databases.create("dropped")
     for database in (kept, dropped):
