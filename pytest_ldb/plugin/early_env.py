@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -19,8 +19,8 @@ from ..model.database import Database
 from ..model.database_type import DatabaseType
 from ..model.errors import EngineUnavailable, LdbError
 from ..model.instance import Address, Credentials, Instance, type_named
-from ..model.settings import Settings
 from .options import RUNS_NO_TEST, read_environment, read_options
+from .state import RUN, RunPlugin, count_engine_hooks, type_names
 from .xdist import announce_place
 
 if TYPE_CHECKING:
@@ -40,8 +40,6 @@ NOBODY = Address("127.0.0.1", 1)
 _BRACES = re.compile(r"\{(.*?)\}")
 _PART = re.compile(r"(\w+)\.(\w+)(?:\((\w+)\))?")
 
-_ENGINES = pytest.StashKey[int]()
-
 
 class _Early:
     """pytest's configuration before conftest files have added theirs."""
@@ -56,17 +54,12 @@ class _Early:
         return self._config.getini(name)
 
 
-def fill(
-    config: pytest.Config,
-    added: Iterable[DatabaseType],
-    begin: Callable[[dict[str, Any]], Session],
-) -> None:
+def fill(config: pytest.Config, added: Sequence[DatabaseType]) -> None:
     """Set the variables that are asked for, for the run.
 
     Args:
         config: pytest's; nothing but what :class:`_Early` reads is there yet.
         added: Types of plugins.
-        begin: Makes the session, from what the user decided.
 
     Raises:
         pytest.UsageError: An expression is wrong, or a server cannot be had.
@@ -76,14 +69,10 @@ def fill(
     expressions = read_environment(early)
     database_types = types_in(expressions, types)
     if runs:
-        announce_place(config)
-        config.stash[_ENGINES] = _engines(config)
-        session = begin(
-            read_options(
-                early, [database_type.name for database_type in types], all_are_known=False
-            )
-        )
-        databases_by_type = _obtained(session, database_types)
+        settings, given = read_options(early, type_names(added), all_are_known=False)
+        run = config.stash[RUN] = RunPlugin(config, settings, given, added)
+        announce_place(config, run.place)
+        databases_by_type = _obtained(run.session(), database_types)
     else:
         databases_by_type = {
             database_type.name: absent(database_type) for database_type in database_types
@@ -95,29 +84,23 @@ def fill(
     _set(config, values)
 
 
-def adopt(
-    config: pytest.Config,
-    session: Session,
-    decided: Mapping[str, Any],
-    added: Iterable[DatabaseType],
-) -> None:
-    """Tell a session that was begun early what conftest files have added.
+def check_late(run: RunPlugin, added: Iterable[DatabaseType]) -> None:
+    """Check what conftest files have added to a run that was begun before they were imported.
 
     Raises:
         pytest.UsageError: It contradicts what was begun.
     """
     types = all_types(added)
-    for name, lease in session.leases.items():
-        if lease.database_type not in types:
+    for name, server in run.session().servers.items():
+        if server.lease.database_type not in types:
             raise pytest.UsageError(
                 f"--ldb-env: a conftest.py has another {name!r}, and is imported after a server of "
                 "it has been started. Declare the type in a plugin, or give it another name."
             )
-    if _engines(config) != config.stash[_ENGINES]:
+    if count_engine_hooks(run.config) != run.engine_hooks:
         raise pytest.UsageError(
             "--ldb-env: the pytest_ldb_engine of a conftest.py comes too late. Put it in a plugin."
         )
-    session.adopt(Settings(**decided), types)
 
 
 def types_in(
@@ -208,21 +191,20 @@ def _obtained(session: Session, database_types: Sequence[DatabaseType]) -> dict[
             database_type.name: _named(session, database_type) for database_type in database_types
         }
     except LdbError as error:
-        if not isinstance(error, EngineUnavailable) or session.settings.missing != "skip":
+        run = session.run
+        if not isinstance(error, EngineUnavailable) or run.settings.missing != "skip":
             raise pytest.UsageError(str(error)) from None
-        if not session.worker:
-            session.say(f"--ldb-env: no server is started. {error}")
+        if not run.place.worker:
+            run.say(f"--ldb-env: no server is started. {error}")
         return {database_type.name: absent(database_type) for database_type in database_types}
 
 
 def _named(session: Session, database_type: DatabaseType) -> Database:
     """Take the database that is this process's, and see that nothing beside it stays."""
-    database = session.database(database_type.name)
-    suffixes = (os.environ.get("TOX_PARALLEL_ENV", ""), session.worker)
-    others = beside(database.database, suffixes)
-    databases = session.templates(database_type.name).databases
-    session.early[database_type.name] = database
-    session.beside[database_type.name] = databases.also_drop(others)
+    server = session.server(database_type.name)
+    database = server.early = session.database(database_type.name)
+    suffixes = (os.environ.get("TOX_PARALLEL_ENV", ""), session.run.place.worker)
+    server.beside = server.databases.also_drop(beside(database.database, suffixes))
     return database
 
 
@@ -237,8 +219,3 @@ def _set(config: pytest.Config, values: Mapping[str, str]) -> None:
 
     config.add_cleanup(put_back)
     os.environ.update(values)
-
-
-def _engines(config: pytest.Config) -> int:
-    """Return how many say where containers live."""
-    return len(config.hook.pytest_ldb_engine.get_hookimpls())

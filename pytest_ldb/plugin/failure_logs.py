@@ -129,11 +129,12 @@ def shortened(lines: Sequence[str]) -> list[str]:
 def _servers_of(item: pytest.Item, session: Session) -> list[_Server]:
     began = item.stash.get(BEGAN, 0.0)
     names: dict[str, set[str]] = {}
-    for database in databases_of(item, session.early.values()):
+    for database in databases_of(item, session.early):
         names.setdefault(database.instance.name, set()).add(database.database)
-        if database in session.early.values():
-            beside = session.beside[database.database_type.name]
+        if database in session.early:
+            beside = session.servers[database.database_type.name].beside
             names[database.instance.name].update(beside)
+    leases = [server.lease for server in session.servers.values()]
     shared = [
         _Server(
             lease.database_type.name,
@@ -143,7 +144,7 @@ def _servers_of(item: pytest.Item, session: Session) -> list[_Server]:
             names[lease.instance.name],
             lease.watch,
         )
-        for lease in session.leases.values()
+        for lease in leases
         if lease.container and lease.instance.name in names
     ]
     return shared + _private_servers(item, session, began, names)
@@ -155,7 +156,7 @@ def _private_servers(
     """Return the servers of the fixture `ldb` that the test was given, or has made."""
     values = [v for v in getattr(item, "funcargs", {}).values() if isinstance(v, Instance)]
     names = {*used, *(instance.name for instance in values)}
-    database_types = {database_type.name: database_type for database_type in session.types}
+    database_types = {database_type.name: database_type for database_type in session.run.types}
     return [
         _Server(
             instance.name,
@@ -176,20 +177,26 @@ def _let_settle(config: pytest.Config) -> None:
 
 
 def _text(server: _Server, session: Session) -> str:
-    watch, end = server.watch, []
     try:
-        lines = _read(session, server)
+        lines, end = _lines(server, session)
+        shown = shortened(relevant(lines, server.database_type, server.databases, server.since))
+    except Exception as error:  # noqa: BLE001 - the report of the test must not be lost
+        return f"It could not be read: {error!r}"
+    return "\n".join([*shown, *end])
+
+
+def _lines(server: _Server, session: Session) -> tuple[list[str], list[str]]:
+    """Return the lines of the log, and what there is to say after them."""
+    try:
+        return _read(session, server), []
     except LdbError as error:
         # A container that removes itself takes its log along.
+        watch = server.watch
         ended = watch.ended(READING_S) if watch else None
         if watch is None or ended is None:
-            return f"There is none. {error}"
-        lines = watch.log(LINES_READ).splitlines()
-        end = [f"The server has ended, with exit code {ended.code}."]
-    except Exception as error:  # noqa: BLE001 - that a report is lost must not come of it
-        return f"It could not be read: {error!r}"
-    shown = shortened(relevant(lines, server.database_type, server.databases, server.since))
-    return "\n".join([*shown, *end])
+            return [], [f"There is none. {error}"]
+        end = f"The server has ended, with exit code {ended.code}."
+        return watch.log(LINES_READ).splitlines(), [end]
 
 
 def _read(session: Session, server: _Server) -> list[str]:

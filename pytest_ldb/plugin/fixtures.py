@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -48,35 +49,37 @@ HANDED_OUT: pytest.StashKey[dict[str, Database]] = pytest.StashKey()
 """The databases of this test, or of the session's fixtures, by the name of the fixture."""
 
 
-def fixture_module(names: Iterable[str], session: Callable[[], Session]) -> ModuleType:
+def fixture_module(names: Iterable[str], begin: Callable[[], Session]) -> ModuleType:
     """Return a plugin with a fixture for each type of database, and `ldb`."""
     module = ModuleType(f"{__name__}.of_this_run")
     for name in names:
-        setattr(module, f"ldb_{name}", _database_fixture(name, session))
-        setattr(module, f"ldb_{name}_db", _fresh_fixture(name, session))
+        setattr(module, f"ldb_{name}", _database_fixture(name, begin))
+        setattr(module, f"ldb_{name}_db", _fresh_fixture(name, begin))
         setattr(module, f"ldb_{name}_setup", _setup_fixture(name))
-    module.ldb = _lifecycle_fixture(session)  # type: ignore[attr-defined]
+    module.ldb = _lifecycle_fixture(begin)  # type: ignore[attr-defined]
     return module
 
 
-def _database_fixture(name: str, session: Callable[[], Session]) -> object:
+def _database_fixture(name: str, begin: Callable[[], Session]) -> object:
     def database(request: pytest.FixtureRequest) -> Database:
         __tracebackhide__ = True
         setup = request.getfixturevalue(f"ldb_{name}_setup")
-        with failing_in_a_sentence(session()):
-            database = session().database(name, setup)
+        session = begin()
+        with failing_in_a_sentence(session):
+            database = session.database(name, setup)
         return _handed_out(request, database)
 
     database.__doc__ = _MANUAL.format(name=name)
     return pytest.fixture(scope="session", name=f"ldb_{name}")(database)
 
 
-def _fresh_fixture(name: str, session: Callable[[], Session]) -> object:
+def _fresh_fixture(name: str, begin: Callable[[], Session]) -> object:
     def fresh(request: pytest.FixtureRequest) -> Iterator[Database]:
         __tracebackhide__ = True
         setup = request.getfixturevalue(f"ldb_{name}_setup")
-        with failing_in_a_sentence(session()):
-            pool = session().fresh(name, setup, lambda: _users(request, f"ldb_{name}_db"))
+        session = begin()
+        with failing_in_a_sentence(session):
+            pool = session.fresh(name, setup, lambda: _users(request, f"ldb_{name}_db"))
             database = _handed_out(request, pool.take())
         yield database
         (pool.keep if request.node.stash.get(FAILED, False) else pool.give_back)(database)
@@ -116,14 +119,26 @@ def _handed_out(request: pytest.FixtureRequest, database: Database) -> Database:
 def used_types(items: Iterable[pytest.Item], names: Iterable[str]) -> list[str]:
     """Return the types whose fixtures these tests use, those that will be skipped left out."""
     fixtures = {f"ldb_{name}{suffix}": name for name in names for suffix in ("", "_db")}
-    used = {
-        fixtures[fixture]: None
-        for item in items
-        if not (item.get_closest_marker("skip") or item.get_closest_marker("skipif"))
-        for fixture in getattr(item, "fixturenames", ())
-        if fixture in fixtures
-    }
+    used: dict[str, None] = {}
+    for item in items:
+        wanted = {fixtures[f]: None for f in getattr(item, "fixturenames", ()) if f in fixtures}
+        if wanted.keys() - used.keys() and not _is_skipped(item):
+            used |= wanted
     return list(used)
+
+
+def _is_skipped(item: pytest.Item) -> bool:
+    """Whether marks skip a test; their conditions are evaluated as pytest will do it."""
+    if item.get_closest_marker("skip"):
+        return True
+    if not item.get_closest_marker("skipif"):
+        return False
+    try:
+        from _pytest.skipping import evaluate_skip_marks
+
+        return evaluate_skip_marks(item) is not None
+    except (Exception, pytest.fail.Exception):  # noqa: BLE001 - the test's setup will raise it
+        return False
 
 
 def _users(request: pytest.FixtureRequest, fixture: str) -> int:
@@ -140,33 +155,29 @@ def _setup_fixture(name: str) -> object:
     return pytest.fixture(scope="session", name=f"ldb_{name}_setup")(setup)
 
 
-def _lifecycle_fixture(session: Callable[[], Session]) -> object:
+def _lifecycle_fixture(begin: Callable[[], Session]) -> object:
     def ldb() -> Lifecycle:
         """Servers that a test has to itself, to stop, restart and break.
 
         Return a `pytest_ldb.Lifecycle`: `create(type)`, `start`, `stop`, `restart`, `delete`,
         `list`, `status`. What it creates is deleted at the end of the run, however the run ends.
         """
-        with failing_in_a_sentence(session()):
-            return session().lifecycle
+        session = begin()
+        with failing_in_a_sentence(session):
+            return session.lifecycle()
 
     return pytest.fixture(scope="session")(ldb)
 
 
-class failing_in_a_sentence:  # noqa: N801 - reads as one
+@contextmanager
+def failing_in_a_sentence(session: Session) -> Iterator[None]:
     """Turn our errors into a failure without a traceback, or into a skip where that was asked."""
+    __tracebackhide__ = True
+    from ..model.errors import EngineUnavailable, LdbError
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def __enter__(self) -> None:
-        """Nothing to do."""
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        """Translate."""
-        from ..model.errors import EngineUnavailable, LdbError
-
-        if isinstance(error, EngineUnavailable) and self._session.settings.missing == "skip":
+    try:
+        yield
+    except LdbError as error:
+        if isinstance(error, EngineUnavailable) and session.run.settings.missing == "skip":
             raise pytest.skip.Exception(str(error)) from None
-        if isinstance(error, LdbError):
-            raise pytest.fail.Exception(str(error), pytrace=False) from None
+        raise pytest.fail.Exception(session.report_failure(error), pytrace=False) from None

@@ -6,7 +6,7 @@ What a run that needs no database does not need is imported on use.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,22 +14,10 @@ import pytest
 from . import hookspecs
 from .fixtures import BEGAN, FAILED, fixture_module, used_types
 from .options import RUNS_NO_TEST, add_options, environment_is_wanted, read_options
+from .state import RUN, RunPlugin, count_engine_hooks, type_names
 
 if TYPE_CHECKING:
-    from ..engines.docker.preopened import PreopenedShells
-    from ..engines.protocol import Engine
     from ..model.database_type import DatabaseType
-    from .session import Session
-
-SESSION = pytest.StashKey["Session"]()
-NAMES = pytest.StashKey[Iterable[str]]()
-BEGIN = pytest.StashKey[Callable[[], "Session"]]()
-KEEP = pytest.StashKey[bool]()
-GIVEN = pytest.StashKey[dict[str, Any]]()
-EARLY: pytest.StashKey[PreopenedShells] = pytest.StashKey()
-
-BUILTIN = ("postgres", "mysql", "mongodb", "redis")
-"""The names of `databases.BUILTIN`, known without importing those."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,8 +30,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     if environment_is_wanted(early_config):
         from .early_env import fill
 
-        added = _added_types(early_config)
-        fill(early_config, added, lambda decided: _session(early_config, decided, added))
+        fill(early_config, _added_types(early_config))
     return (yield)
 
 
@@ -54,20 +41,16 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     added = _added_types(config)
-    names = tuple(dict.fromkeys((*BUILTIN, *(database_type.name for database_type in added))))
-    decided = read_options(config, names)
+    settings, given = read_options(config, type_names(added))
+    run = config.stash.get(RUN, None)
+    if run is None:
+        run = config.stash[RUN] = RunPlugin(config, settings, given, added)
+    else:
+        from .early_env import check_late
 
-    def session() -> Session:
-        return _session(config, decided, added)
-
-    if SESSION in config.stash:
-        from .early_env import adopt
-
-        adopt(config, config.stash[SESSION], decided, added)
-    config.stash[NAMES], config.stash[BEGIN] = names, session
-    config.stash[KEEP] = decided.get("keep", False)
-    config.stash[GIVEN] = {name: value for name, value in decided.items() if value not in ("", {})}
-    config.pluginmanager.register(fixture_module(names, session), "ldb-fixtures")
+        check_late(run, added)
+        run.decide(settings, given, added)
+    config.pluginmanager.register(fixture_module(run.names, run.session), "ldb-fixtures")
 
 
 def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager) -> None:
@@ -83,51 +66,35 @@ def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    given = config.stash[GIVEN]
+    given = config.stash[RUN].given
     if not given and config.getoption("verbose") <= 0:
         return None
     from .terminal import header
 
-    chosen = len(config.hook.pytest_ldb_engine.get_hookimpls()) > 1
-    return header(given, chosen_engine=chosen)
+    return header(given, chosen_engine=count_engine_hooks(config) > 0)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     from .xdist import tell_worker
 
-    tell_worker(node)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_ldb_engine(config: pytest.Config) -> Engine:
-    from ..engines.docker.socket_engine import SocketEngine
-    from ..engines.docker.transport.discovery import local_engine
-
-    url = local_engine()
-    if url is not None:
-        return SocketEngine(url, config.stash.get(EARLY, None))
-    from ..engines.docker.transport.sdk_import import sdk_engine
-
-    return sdk_engine()
+    tell_worker(node, node.config.stash[RUN].place)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    config = session.config
-    used = used_types(session.items, config.stash[NAMES])
-    if used and _runs_tests(session):
+    run = session.config.stash[RUN]
+    used = used_types(session.items, run.names) if _runs_tests(session) else ()
+    if used:
         from .xdist import share_of
 
-        names = share_of(config, used)
-        if config.stash[KEEP]:
-            _open_early(config, names)
-        config.stash[BEGIN]().begin(names)
+        run.session().begin(share_of(run.config, used))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    if nextitem is None and SESSION in item.config.stash:
-        item.config.stash[SESSION].expect_no_more()
+    session = item.config.stash[RUN].begun
+    if nextitem is None and session is not None:
+        session.expect_no_more()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -137,13 +104,13 @@ def pytest_runtest_makereport(
     report = yield
     if call.when == "setup":
         item.stash[BEGAN] = call.start
-    if report.failed and SESSION in item.config.stash:
+    session = item.config.stash[RUN].begun
+    if report.failed and session is not None:
         from .failure_logs import show_logs
         from .masking import mask_report
         from .terminal import show_databases
 
         item.stash[FAILED] = True
-        session = item.config.stash[SESSION]
         show_databases(item, report, session)
         show_logs(item, report, session)
         mask_report(report, session.secrets)
@@ -151,44 +118,44 @@ def pytest_runtest_makereport(
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
-    config = session.config
-    if SESSION in config.stash:
+    run = session.config.stash[RUN]
+    if run.begun is not None:
         from .usage import LAST_MOMENT_S, used_servers
         from .xdist import tell_controller
 
-        ours = config.stash[SESSION]
-        others_wait = ours.worker and exitstatus != pytest.ExitCode.INTERRUPTED
-        used = used_servers(ours, LAST_MOMENT_S if others_wait else 0.0)
-        tell_controller(config, used, ours.order)
-    if "report" in config.stash[GIVEN]:
-        _write_report(config)
+        others_wait = run.place.worker and exitstatus != pytest.ExitCode.INTERRUPTED
+        tell_controller(run, used_servers(run.begun, LAST_MOMENT_S if others_wait else 0.0))
+        if run.place.worker:  # xdist ends workers before `pytest_unconfigure`.
+            run.begun.build_cache()
+    if run.settings.report and not run.place.worker:
+        from .json_report import write_report
+        from .usage import added_up
+
+        path = run.config.invocation_params.dir / run.settings.report
+        if problem := write_report(path, added_up(run.used)):
+            run.say(f"--ldb-report: {problem}")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     from .xdist import hear_worker
 
-    hear_worker(node)
+    hear_worker(node, node.config.stash[RUN])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if SESSION in terminalreporter.config.stash or terminalreporter.config.pluginmanager.hasplugin(
-        "dsession"
-    ):
+    used = terminalreporter.config.stash[RUN].used
+    if used:
         from .terminal import show_summary
 
-        show_summary(terminalreporter)
+        show_summary(terminalreporter, used)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Do what can wait until nobody waits."""
-    if SESSION in config.stash or config.pluginmanager.hasplugin("dsession"):
-        from .xdist import orders
-
-        for order in orders(config):
-            from ..lifecycle.cache_builder import begin
-
-            begin(order)
+    """Begin deferred work, now that all output has been written."""
+    run = config.stash.get(RUN, None)  # Another plugin may have failed before ours was configured.
+    if run is not None and run.begun is not None and not run.place.worker:
+        run.begun.build_cache()
 
 
 def _added_types(config: pytest.Config) -> Sequence[DatabaseType]:
@@ -228,74 +195,3 @@ def _runs_tests(session: pytest.Session) -> bool:
     asked = session.config.getoption
     broken = session.testsfailed and not asked("continue_on_collection_errors")
     return not broken and not any(asked(option) for option in RUNS_NO_TEST)
-
-
-def _write_report(config: pytest.Config) -> None:
-    from .json_report import write_report
-    from .terminal import printer
-    from .usage import added_up
-    from .xdist import place_of, told_by_all
-
-    if not place_of(config).worker:
-        path = config.invocation_params.dir / config.stash[GIVEN]["report"]
-        if problem := write_report(path, added_up(told_by_all(config))):
-            printer(config)(f"--ldb-report: {problem}")
-
-
-def _open_early(config: pytest.Config, names: Iterable[str]) -> None:
-    """Begin to attach to the kept servers of the run before, while all the rest is imported."""
-    from ..engines.docker.preopened import PreopenedShells
-    from ..engines.docker.transport.discovery import local_engine, socket_of
-    from ..lifecycle.attach_cache import AttachCache
-    from ..model.credentials import UserIdentity, state_directory
-
-    state = state_directory()
-    attach_cache = AttachCache(state, config.rootpath, UserIdentity.load(state))
-    wanted = dict(filter(None, map(attach_cache.environment, names)))
-    url = local_engine() if wanted else None
-    if url is not None:
-        config.stash[EARLY] = PreopenedShells(socket_of(url), wanted)
-        config.add_cleanup(config.stash[EARLY].close)
-
-
-def _session(
-    config: pytest.Config, decided: dict[str, Any], added: Iterable[DatabaseType]
-) -> Session:
-    if SESSION not in config.stash:
-        config.stash[SESSION] = _begin(config, decided, added)
-    return config.stash[SESSION]
-
-
-def _begin(
-    config: pytest.Config, decided: dict[str, Any], added: Iterable[DatabaseType]
-) -> Session:
-    """Begin this process's part in the run.
-
-    A worker's leases end with its process: xdist ends that after the last test of the whole run.
-    """
-    from ..databases import all_types
-    from ..model.credentials import state_directory
-    from ..model.settings import Settings
-    from .session import Session
-    from .terminal import printer
-    from .xdist import place_of, when_controller_is_gone
-
-    place = place_of(config)
-    session = Session(
-        settings=Settings(**decided),
-        types=all_types(added),
-        root=config.rootpath,
-        run=place.run,
-        worker=place.worker,
-        make_engine=lambda: config.hook.pytest_ldb_engine(config=config),
-        state=state_directory(),
-        say=printer(config),
-        on_ready=lambda instance: config.hook.pytest_ldb_instance_ready(
-            config=config, instance=instance
-        ),
-    )
-    config.add_cleanup(session.close_lifecycle)
-    if not place.worker:
-        config.add_cleanup(session.close)
-    when_controller_is_gone(place, session.abandon)
-    return session

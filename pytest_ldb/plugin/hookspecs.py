@@ -25,7 +25,10 @@ def pytest_ldb_database_types(config: pytest.Config) -> Iterable[DatabaseType]: 
 
 @pytest.hookspec(firstresult=True)
 def pytest_ldb_engine(config: pytest.Config) -> Engine | None:
-    """Return where containers live. Called when the first server is needed; ours answers last."""
+    """Return where containers live; if no hook does, the Docker engine is used.
+
+    Called when the first server is needed.
+    """
 
 
 @pytest.hookspec

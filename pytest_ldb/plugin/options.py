@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from ..model.settings import Settings
 from ..util.env import by_type, images_in
 
 
@@ -217,8 +218,8 @@ def add_options(parser: pytest.Parser) -> None:
 
 def read_options(
     config: Given, types: Iterable[str], *, all_are_known: bool = True
-) -> dict[str, Any]:
-    """Return what the user decided, as the arguments of ``Settings``.
+) -> tuple[Settings, dict[str, Any]]:
+    """Return the settings, and those arguments of theirs that the user gave.
 
     Args:
         config: pytest's, or what is known of it early.
@@ -240,7 +241,9 @@ def read_options(
     images = _merged(given["image"])
     if all_are_known:
         _check_names(images, names)
-    return {**values, "images": images, "urls": by_type("URL", names, os.environ)}
+    values |= {"images": images, "urls": by_type("URL", names, os.environ)}
+    given_values = {name: value for name, value in values.items() if value not in ("", {})}
+    return Settings(**values), given_values
 
 
 def environment_is_wanted(config: pytest.Config) -> bool:

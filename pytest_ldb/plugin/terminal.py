@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,23 +41,11 @@ def _decision(name: str, value: Any) -> str:
     return f"timeout {value:g} s" if name == "timeout_s" else f"{words} {value}"
 
 
-def printer(config: pytest.Config) -> Callable[[str], None]:
-    """Return a function that shows a line at once, past pytest's capturing, from workers too."""
-
-    def say(line: str) -> None:
-        capture = config.pluginmanager.getplugin("capturemanager")
-        with capture.global_and_fixture_disabled() if capture else nullcontext():
-            sys.stderr.write(f"\nldb: {line}\n")
-            sys.stderr.flush()
-
-    return say
-
-
 def show_databases(item: pytest.Item, report: pytest.TestReport, session: Session) -> None:
     """Name the databases of a failing test in its report, and keep them if that was asked for."""
     from ..model.errors import LdbError
 
-    databases = databases_of(item, session.early.values())
+    databases = databases_of(item, session.early)
     lines = [repr(database) for database in databases]
     try:
         for database in databases:
@@ -70,17 +56,13 @@ def show_databases(item: pytest.Item, report: pytest.TestReport, session: Sessio
         report.sections.append(("databases", "\n".join(lines)))
 
 
-def show_summary(reporter: pytest.TerminalReporter) -> None:
-    """Write a section about the servers of the whole run, if there were any."""
-    from .xdist import told_by_all
+def show_summary(reporter: pytest.TerminalReporter, used: Iterable[dict[str, Any]]) -> None:
+    """Write a section about the servers of the whole run."""
+    from .usage import added_up
 
-    told = told_by_all(reporter.config)
-    if told:
-        from .usage import added_up
-
-        reporter.write_sep("=", "ldb")
-        for line in (line for use in added_up(told) for line in summary_lines(use)):
-            reporter.write_line(line)
+    reporter.write_sep("=", "ldb")
+    for line in (line for use in added_up(used) for line in summary_lines(use)):
+        reporter.write_line(line)
 
 
 def summary_lines(use: Use) -> Iterator[str]:

@@ -122,6 +122,7 @@ def _longer(one: float | None, other: float | None) -> float | None:
 def _use(server: Lease | PendingServer, session: Session) -> Use:
     type_name, name = server.instance.database_type, server.instance.name
     exists = server.origin == "external"
+    asked_for = session.servers.get(type_name)
     return Use(
         type=type_name,
         name=name,
@@ -130,9 +131,9 @@ def _use(server: Lease | PendingServer, session: Session) -> Use:
         start_s=server.start_s,
         ready_s=server.ready_s,
         pull_s=session.pulls_s.get(type_name),
-        templates_s=session.templates_s(type_name),
-        waits=dict(session.waits(type_name)),
-        processes=int(type_name in session.leases),
-        kept=session.settings.keep and not exists,
-        kept_failed=name in session.kept_failed,
+        templates_s=asked_for.templates_s if asked_for else [],
+        waits=dict(asked_for.waits) if asked_for else {},
+        processes=int(asked_for is not None),
+        kept=session.run.settings.keep and not exists,
+        kept_failed=asked_for is not None and asked_for.kept_failed,
     )

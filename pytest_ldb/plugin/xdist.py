@@ -12,9 +12,12 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from .state import RunPlugin
 
 LOOK_EVERY_S = 0.2
 
@@ -37,24 +40,24 @@ class Place:
     controller: int
 
 
-_PLACE = pytest.StashKey[Place]()
-_SERVERS = pytest.StashKey[list[dict[str, Any]]]()
-_ORDERS = pytest.StashKey[list[bytes]]()
+def find_place(config: pytest.Config) -> Place:
+    """Return this process's place; without xdist it is its own controller, in a new run."""
+    told: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if told is not None:
+        return Place(worker=told["workerid"], **told["ldb"])
+    run, _, controller = os.environ.get(ANNOUNCED, "").partition(":")
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    # A run that a test of a worker starts inherits both variables, but has another parent.
+    if worker and controller == str(os.getppid()):
+        return Place(run, worker, int(controller))
+    return Place(run=uuid.uuid4().hex[:8], worker="", controller=os.getpid())
 
 
-def place_of(config: pytest.Config) -> Place:
-    """Return this process's place; without xdist it is its own controller."""
-    if _PLACE not in config.stash:
-        config.stash[_PLACE] = _find_place(config)
-    return config.stash[_PLACE]
-
-
-def announce_place(config: pytest.Config) -> None:
+def announce_place(config: pytest.Config, place: Place) -> None:
     """Tell workers where they stand before xdist lets us: they ask before that.
 
     It reaches those that are children of this process. Others have a run of their own.
     """
-    place = place_of(config)
     os.environ.pop(ANNOUNCED, None)
     if not place.worker:
         os.environ[ANNOUNCED] = f"{place.run}:{place.controller}"
@@ -65,9 +68,8 @@ def _silence() -> None:
     os.environ.pop(ANNOUNCED, None)
 
 
-def tell_worker(node: Any) -> None:
-    """Tell a worker that is about to start where it stands."""
-    place = place_of(node.config)
+def tell_worker(node: Any, place: Place) -> None:
+    """Send a worker that is about to start the place of its controller."""
     node.workerinput["ldb"] = {"run": place.run, "controller": place.controller}
 
 
@@ -98,50 +100,19 @@ def share_of(config: pytest.Config, names: Sequence[str]) -> list[str]:
     return [name for i, name in enumerate(sorted(names)) if i % count == number % count]
 
 
-def tell_controller(config: pytest.Config, servers: list[dict[str, Any]], order: bytes) -> None:
-    """Tell the controller which servers this process used, and what is to be done after the run.
+def tell_controller(run: RunPlugin, servers: list[dict[str, Any]]) -> None:
+    """Send the controller which servers this process used, as plain values.
 
-    A process that is its own controller tells itself.
+    A process that is its own controller takes them itself.
     """
-    if config.pluginmanager.hasplugin("dsession"):  # Its workers run the tests.
+    if run.config.pluginmanager.hasplugin("dsession"):  # Its workers run the tests.
         servers = [{**server, "processes": 0} for server in servers]
-    told = {"servers": servers, "order": order}
-    if hasattr(config, "workeroutput"):
-        config.workeroutput["ldb"] = told
+    if hasattr(run.config, "workeroutput"):
+        run.config.workeroutput["ldb"] = servers
     else:
-        _take_in(config, told)
+        run.used.extend(servers)
 
 
-def hear_worker(node: Any) -> None:
-    """Take in what a worker told; one that was killed told nothing."""
-    told = getattr(node, "workeroutput", {}).get("ldb")
-    if told:
-        _take_in(node.config, told)
-
-
-def _take_in(config: pytest.Config, told: dict[str, Any]) -> None:
-    config.stash.setdefault(_SERVERS, []).extend(told["servers"])
-    if told["order"]:
-        config.stash.setdefault(_ORDERS, []).append(told["order"])
-
-
-def told_by_all(config: pytest.Config) -> list[dict[str, Any]]:
-    """Return what all processes of the run told of servers, if this is the controller."""
-    return config.stash.get(_SERVERS, [])
-
-
-def orders(config: pytest.Config) -> list[bytes]:
-    """Return what all processes of the run want to be done after it, if this is the controller."""
-    return config.stash.get(_ORDERS, [])
-
-
-def _find_place(config: pytest.Config) -> Place:
-    told: dict[str, Any] | None = getattr(config, "workerinput", None)
-    if told is not None:
-        return Place(worker=told["workerid"], **told["ldb"])
-    run, _, controller = os.environ.get(ANNOUNCED, "").partition(":")
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    # A run that a test of a worker starts inherits both variables, but has another parent.
-    if worker and controller == str(os.getppid()):
-        return Place(run, worker, int(controller))
-    return Place(run=uuid.uuid4().hex[:8], worker="", controller=os.getpid())
+def hear_worker(node: Any, run: RunPlugin) -> None:
+    """Take what a worker sent; one that was killed has sent nothing."""
+    run.used.extend(getattr(node, "workeroutput", {}).get("ldb", ()))

@@ -25,16 +25,15 @@ Make = Callable[[str], object]
 
 def ours_now(config: pytest.Config, setup: object) -> tuple[Make, str]:
     """Return what makes a database of this name, and its template; all that knows the internals."""
-    from pytest_ldb.isolation.databases import databases_on
     from pytest_ldb.isolation.templates import Templates
     from pytest_ldb.model.setup import Setup
-    from pytest_ldb.plugin.hooks import SESSION
+    from pytest_ldb.plugin.state import RUN
 
-    session = config.stash[SESSION]
-    databases = databases_on(session.lease("postgres"))
+    run = config.stash[RUN]
+    databases = run.session().server("postgres").databases
     given = Setup.of(setup)
     assert given is not None
-    template = Templates(databases, session.run, session.say).obtain(given)
+    template = Templates(databases, run.place.run, run.say).obtain(given)
     return lambda name: databases.create(name, template), template
 
 

@@ -2,7 +2,7 @@
 
 start.py copies this as a test. The floor is a container of the same configuration, word for word:
 created, started, and asked the same question every 2 ms until it answers as it should. Ours is
-what `Session.lease` takes. Both have imported the SDK and talked to the engine before; what else
+what `Session.server` takes. Both have imported the SDK and talked to the engine before; what else
 ours imports, locks and looks up counts.
 """
 
@@ -36,13 +36,13 @@ GONE_AFTER_S = 30.0
 def test_in_turns(pytestconfig: pytest.Config) -> None:
     from docker import from_env  # noqa: TID251 - it is the least that starting a server takes
 
-    from pytest_ldb.plugin.hooks import BEGIN
+    from pytest_ldb.plugin.state import RUN
 
     task = json.loads((HERE / TASK).read_text())
-    session = pytestconfig.stash[BEGIN]()
+    session = pytestconfig.stash[RUN].session()
     api: Any = from_env().api
     api.ping()
-    session._engine.containers({NOBODYS: ""})
+    session.services().engine.containers({NOBODYS: ""})
     work: dict[str, Callable[[], float]] = {
         "ours": lambda: _ours(session, api, task["database"]),
         "floor": lambda: _floor(session, api, task["database"], task["label"]),
@@ -53,7 +53,7 @@ def test_in_turns(pytestconfig: pytest.Config) -> None:
 
 def _ours(session: Session, api: Any, database: str) -> float:
     began = time.perf_counter()
-    lease = session.lease(database)
+    lease = session.server(database).lease
     took = time.perf_counter() - began
     container = f"ldb-{lease.instance.name}"
     if not (HERE / CONFIGURATION).exists():
@@ -71,7 +71,7 @@ def _floor(session: Session, api: Any, database: str, label: str) -> float:
     found = json.loads((HERE / CONFIGURATION).read_text())
     wanted = {**found["Config"], "HostConfig": found["HostConfig"], "Labels": {label: ""}}
     del wanted["Hostname"]  # the id of the first one
-    kind = type_named(database, session.types)
+    kind = type_named(database, session.run.types)
     began = time.perf_counter()
     container = api.create_container_from_config(wanted, f"{label}-floor")["Id"]
     try:
@@ -91,5 +91,5 @@ def _floor(session: Session, api: Any, database: str, label: str) -> float:
 def _wait_until_gone(session: Session, container: str) -> None:
     """What goes must not slow down what comes next."""
     patience = time.monotonic() + GONE_AFTER_S
-    while session._engine.find(container) is not None and time.monotonic() < patience:
+    while session.services().engine.find(container) is not None and time.monotonic() < patience:
         time.sleep(0.05)

@@ -111,7 +111,7 @@ class User:
             words = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
         except OSError:
             return False
-        return b"remembering" in words[0] and str(self.state.parent).encode() in words[1]
+        return b"cache_builder" in words[0] and str(self.state.parent).encode() in words[1]
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_recreate_replaces_it_once_for_all_workers(kept: Project) -> None:
     run.passed(2)
     (second,) = {record["id"] for record in kept.records()}
     assert second != first
-    assert run.output.count("replaced, as --ldb-recreate asks") == 1
+    assert run.output.count("replacing the kept server (--ldb-recreate)") == 1
     assert len(kept.containers()) == 1
 
 
@@ -96,7 +96,7 @@ def test_an_image_that_changed_under_its_tag_gets_another_server(kept: Project) 
         run = kept.run("--ldb-keep", f"--ldb-image=redis={tag}")
         run.passed(1)
         assert server(kept) != first
-        assert "replaced: image id was" in run.output
+        assert "replacing the kept server: image id was" in run.output
     finally:
         kept.clean_up()
         docker("rmi", "--force", tag)

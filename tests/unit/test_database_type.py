@@ -24,7 +24,7 @@ from pytest_ldb.model.database_type import (
 from pytest_ldb.model.errors import InvalidRequest
 from pytest_ldb.model.type_checks import FIXTURE_ENDINGS
 from pytest_ldb.plugin.fixtures import fixture_module
-from pytest_ldb.plugin.hooks import BUILTIN as BUILTIN_NAMES
+from pytest_ldb.plugin.state import BUILTIN as BUILTIN_NAMES
 
 ROOT = Path(__file__).parents[2]
 VALUES = {

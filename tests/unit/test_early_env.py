@@ -13,7 +13,7 @@ from pytest_ldb.databases import BUILTIN
 from pytest_ldb.model.database import Database
 from pytest_ldb.plugin.early_env import absent, beside, types_in, valued
 from pytest_ldb.plugin.options import read_environment
-from pytest_ldb.plugin.xdist import ANNOUNCED, place_of
+from pytest_ldb.plugin.xdist import ANNOUNCED, find_place
 
 BY_TYPE = {"postgres": absent(POSTGRES), "redis": absent(REDIS)}
 
@@ -133,11 +133,11 @@ def test_a_worker_knows_its_run_before_xdist_says_so(
     monkeypatch: pytest.MonkeyPatch, is_child: bool, worker: str
 ) -> None:
     class Config:
-        stash = pytest.Stash()
+        """Without what xdist adds."""
 
     controller = os.getppid() if is_child else os.getppid() + 1
     monkeypatch.setenv(ANNOUNCED, f"0123abcd:{controller}")
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw1")
-    place = place_of(Config())  # type: ignore[arg-type]
+    place = find_place(Config())  # type: ignore[arg-type]
     assert place.worker == worker
     assert (place.run == "0123abcd") == is_child

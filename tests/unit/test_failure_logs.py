@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 
 from pytest_ldb import MONGODB, MYSQL, POSTGRES, REDIS, DatabaseType
-from pytest_ldb.plugin.failure_logs import MOST_LINES, relevant, shortened
+from pytest_ldb.plugin.failure_logs import MOST_LINES, _Server, _text, relevant, shortened
 
 NOW = "2026-11-23 14:59:22.380 UTC"
 OURS = [
@@ -106,3 +107,19 @@ def test_a_long_log_is_shortened_to_its_end() -> None:
     assert shortened(lines) == ["(2 lines before)", *lines[2:]]
     assert shortened(lines[2:]) == lines[2:]
     assert shortened([]) == []
+
+
+def test_a_pattern_that_is_wrong_costs_the_log_and_not_the_run() -> None:
+    class Session:
+        """Has one log."""
+
+        def log(self, container: str, **_: Any) -> Any:
+            class Log(list[str]):
+                def close(self) -> None: ...
+
+            return Log(OURS)
+
+    wrong = replace(POSTGRES, log=replace(POSTGRES.log))
+    object.__setattr__(wrong.log, "entry", "(")  # Past the checks of the type.
+    text = _text(_Server("postgres", wrong, "ldb-x", 0.0), Session())  # type: ignore[arg-type]
+    assert text.startswith("It could not be read: ")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pytest_ldb.model.settings import Settings
-from pytest_ldb.plugin.hooks import BUILTIN
 from pytest_ldb.plugin.options import OPTIONS, read_options
+from pytest_ldb.plugin.state import BUILTIN
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,8 @@ def nothing_given(monkeypatch: pytest.MonkeyPatch) -> None:
 def decided(pytester: pytest.Pytester, *arguments: str, ini: str = "") -> Settings:
     if ini:
         pytester.makeini(f"[pytest]\n{ini}")
-    return Settings(**read_options(pytester.parseconfigure(*arguments), BUILTIN))
+    settings, _ = read_options(pytester.parseconfigure(*arguments), BUILTIN)
+    return settings
 
 
 def test_without_options_the_defaults_count(pytester: pytest.Pytester) -> None:

@@ -557,3 +557,142 @@ def test_a_run_that_uses_no_database_makes_nothing(project: pytest.Pytester) -> 
     run(project).assert_outcomes(passed=1)
     assert not (project.path / "fake").exists()
     assert not (project.path / "state").exists()
+
+
+@pytest.mark.parametrize("condition", ["False, reason='never'", "'sys.version_info < (3,)'"])
+def test_a_condition_of_skipif_that_is_false_does_not_delay_the_start(
+    project: pytest.Pytester, condition: str
+) -> None:
+    project.makepyfile(
+        f"""
+        import pytest, time
+        from pathlib import Path
+        pytestmark = pytest.mark.skipif({condition})
+        def test_other():
+            deadline = time.monotonic() + 20
+            while not list(Path("fake/containers").glob("ldb-*")):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        def test_it(ldb_fake): pass
+        """
+    )
+    run(project).assert_outcomes(passed=2)
+
+
+def test_a_condition_of_skipif_that_raises_fails_its_test_only(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        import pytest
+        @pytest.mark.skipif("1 / 0")
+        def test_it(ldb_fake): pass
+        def test_other(ldb_fake): pass
+        """
+    )
+    result = run(project)
+    result.assert_outcomes(passed=1, errors=1)
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+
+
+BROKEN = """
+class Counting(FakeEngine):
+    def create(self, spec):
+        with (HERE / "starts.log").open("a") as log:
+            log.write("x")
+        return super().create(spec)
+
+def pytest_ldb_engine():
+    return Counting(HERE / "fake")
+
+def pytest_ldb_database_types():
+    return [replace(KIND, command=("sh", "-c", "echo bad luck; exit 3"))]
+"""
+
+
+@pytest.mark.parametrize("fixture", ["ldb_fake_db", "request.getfixturevalue('ldb_fake_db')"])
+def test_a_start_that_fails_is_tried_once_and_told_in_full_once(
+    project: pytest.Pytester, fixture: str
+) -> None:
+    project.makeconftest(CONFTEST + BROKEN)
+    argument, body = ("request", fixture) if "(" in fixture else (fixture, "pass")
+    tests = [f"def test_{n}({argument}): {body}" for n in range(5)]
+    project.makepyfile("\n".join(tests))
+    result = run(project)
+    counts = result.parseoutcomes()
+    assert counts.get("errors", 0) + counts.get("failed", 0) == 5
+    assert (project.path / "starts.log").read_text() == "x"
+    output = result.stdout.str()
+    assert output.count("    bad luck") == 1
+    short = "fake: the server ended with exit code 3. The first test that failed for it has the"
+    assert output.count(f"\n{short} details.\n") == 4
+
+
+@pytest.mark.parametrize("arguments", [[], ["-n", "1"]], ids=["alone", "worker"])
+def test_what_the_hook_raises_fails_every_test_that_wants_the_server(
+    project: pytest.Pytester, arguments: list[str]
+) -> None:
+    hook = """
+def pytest_ldb_instance_ready(instance):
+    with (HERE / "calls.log").open("a") as log:
+        log.write("x")
+    raise ValueError("no extension")
+"""
+    project.makeconftest(CONFTEST + hook)
+    project.makepyfile("\n".join(f"def test_{n}(ldb_fake_db): pass" for n in range(3)))
+    result = run(project, *arguments)
+    result.assert_outcomes(errors=3)
+    assert (project.path / "calls.log").read_text() == "x"
+    assert result.stdout.str().count("E       ValueError: no extension") == 1
+    result.stdout.fnmatch_lines(["fake: pytest_ldb_instance_ready has raised ValueError before.*"])
+
+
+def test_messages_from_threads_cost_a_test_nothing_that_it_captures(
+    project: pytest.Pytester,
+) -> None:
+    """The databases of the pool cannot be dropped, which its thread reports at any time."""
+    project.makeconftest(
+        CONFTEST.replace('drop=("redis-cli", "-n", "{database}", "FLUSHDB")', 'drop=("false",)')
+    )
+    project.makepyfile(
+        """
+        import pytest, time
+        @pytest.mark.parametrize("n", range(10))
+        def test_it(ldb_fake_db, capsys, n):
+            for line in range(20):
+                print(line)
+                time.sleep(0.001)
+            assert capsys.readouterr().out.split() == [str(line) for line in range(20)]
+        """
+    )
+    result = run(project)
+    result.assert_outcomes(passed=10)
+    result.stderr.fnmatch_lines(["ldb: fake: a database could not be dropped.*"])
+
+
+@pytest.mark.parametrize("arguments", [[], ["-n", "2"]], ids=["alone", "workers"])
+def test_workers_send_plain_values(project: pytest.Pytester, arguments: list[str]) -> None:
+    """The cache is filled by the process that wants it: no order, and no secret, is sent."""
+    notice = """
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    sent = getattr(session.config, "workeroutput", {}).get("ldb")
+    if sent is not None:
+        (HERE / f"sent-{os.getpid()}").write_text(json.dumps(sent))
+"""
+    project.makeconftest(CONFTEST + notice)
+    project.makepyfile("\n".join(f"def test_{n}(ldb_fake): pass" for n in range(4)))
+    run(project, *arguments, "--ldb-cache=always").assert_outcomes(passed=4)
+    sent = [json.loads(path.read_text()) for path in project.path.glob("sent-*")]
+    assert len(sent) == (2 if arguments else 0)
+    assert all({"type", "name", "origin"} <= set(server) for servers in sent for server in servers)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--ldb-keep"]], ids=["ephemeral", "kept"])
+def test_a_state_directory_that_cannot_be_used_fails_tests_in_a_sentence(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    (project.path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(project.path / "file"))
+    project.makepyfile("def test_it(ldb_fake): pass\ndef test_other(): pass")
+    result = run(project, *arguments)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*the directory for the state of pytest-ldb cannot be used.*"])
