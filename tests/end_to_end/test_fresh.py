@@ -442,7 +442,8 @@ MANY = """
 import psycopg, pymongo, pymysql, pytest, redis
 
 def pytest_generate_tests(metafunc):
-    metafunc.parametrize("n", range(500))
+    # If none were dropped, those of PostgreSQL alone would take 200 times 8 MiB.
+    metafunc.parametrize("n", range(200))
 
 def test_postgres(ldb_postgres_db, n):
     with psycopg.connect(ldb_postgres_db.url) as connection:
@@ -470,6 +471,7 @@ def test_redis(ldb_redis_db, n):
 """
 
 
+@pytest.mark.soak
 def test_hundreds_of_tests_on_each_database_take_bounded_memory(filled: Project) -> None:
     filled.write("test_it.py", MANY)
     process = filled.start("-n4")
@@ -479,7 +481,7 @@ def test_hundreds_of_tests_on_each_database_take_bounded_memory(filled: Project)
         for container in filled.containers():
             most[container] = max(most.get(container, 0.0), mebibytes(container))
     output, _ = process.communicate()
-    assert "2000 passed" in output, output
+    assert "800 passed" in output, output
     filled.wait_until_gone()
     assert len(most) == 4
     # A database of PostgreSQL takes 8 MiB here, and each worker has up to 24 of them.

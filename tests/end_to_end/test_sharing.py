@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from .conftest import MakeProject, Project, docker
+
+ROUNDS = 3
+"""How often the runs of several projects are repeated. More find more, and take longer."""
 
 ALL_FOUR = """
 import pymongo, pymysql, psycopg, pytest, redis
@@ -86,11 +91,12 @@ def test_more(ldb_redis, record, n):
     assert len({record["pid"] for record in project.records()}) == 3
 
 
+@pytest.mark.soak
 def test_two_projects_and_two_checkouts_never_meet(make_project: MakeProject) -> None:
     projects = [make_project(name) for name in ("first/shop", "second/shop", "bank")]
     for project in projects:
         project.write("test_redis.py", ONE_REDIS)
-    for _ in range(10):
+    for _ in range(ROUNDS):
         runs = [project.start("-n2") for project in projects]
         for run in runs:
             output, _ = run.communicate(timeout=120)

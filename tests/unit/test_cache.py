@@ -31,6 +31,8 @@ from pytest_ldb.testing.processes import wait_until
 
 from .conftest import FAKE
 
+pytestmark = pytest.mark.process
+
 ME = UserIdentity(bytes(32))
 
 INITIALISE = """

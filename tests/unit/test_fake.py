@@ -19,6 +19,8 @@ from pytest_ldb.testing.containers import Containers
 from pytest_ldb.testing.fake.engine import FakeEngine
 from pytest_ldb.testing.processes import wait_until
 
+pytestmark = pytest.mark.process
+
 
 def processes(directory: Path) -> list[int]:
     """Return the processes that have something to do with a directory."""

@@ -38,6 +38,8 @@ from pytest_ldb.testing.fake.engine import FakeEngine
 
 from .conftest import FAKE
 
+pytestmark = pytest.mark.process
+
 ME, OTHER = UserIdentity(bytes(32)), UserIdentity(bytes(31) + b"x")
 OTHER_KIND = replace(FAKE, name="other")
 

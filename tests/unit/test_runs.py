@@ -16,6 +16,8 @@ import pytest
 from pytest_ldb.testing.fake.engine import FakeEngine
 from pytest_ldb.testing.processes import wait_until
 
+pytestmark = pytest.mark.process
+
 GONE_WITHIN_S = 2.0
 
 CONFTEST = """

@@ -43,6 +43,8 @@ from pytest_ldb.testing.processes import wait_until
 
 from .conftest import FAKE
 
+pytestmark = pytest.mark.process
+
 IDENTITY = UserIdentity(bytes(32))
 GONE_WITHIN_S = 2.0
 

@@ -49,9 +49,9 @@ WIRE = frame(b"hello ") + frame(b"", 2) + frame(b"world\n", 2) + frame(b"x" * 30
 CONTENT = b"hello world\n" + b"x" * 300
 
 
-@pytest.mark.parametrize("cut", range(1, len(WIRE)))
-def test_frames_may_be_cut_anywhere(cut: int) -> None:
-    assert received(MultiplexedStream(Chunks(WIRE[:cut], WIRE[cut:]))) == CONTENT
+def test_frames_may_be_cut_anywhere() -> None:
+    for cut in range(1, len(WIRE)):
+        assert received(MultiplexedStream(Chunks(WIRE[:cut], WIRE[cut:]))) == CONTENT, cut
 
 
 def test_frames_may_come_byte_by_byte() -> None:

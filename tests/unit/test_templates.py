@@ -27,6 +27,8 @@ from pytest_ldb.testing.servers import Servers
 
 from .conftest import FAKE, kill_group, process_of
 
+pytestmark = pytest.mark.process
+
 FOLDERS = replace(
     FAKE,
     server=replace(FAKE.server, numbered_databases=0),
