@@ -110,10 +110,11 @@ class DatabaseTypeContract:
             leases = [other.obtain(self.database_type) for _ in range(2)]
             first, second = [databases_on(lease).initial() for lease in leases]
             assert second is None
-            if first is not None:
-                assert self.things(first) == set()
-                self.add(first, "thing")
-                assert self.things(first) == {"thing"}
+            if first is None:
+                pytest.skip("its initial database is not handed out")
+            assert self.things(first) == set()
+            self.add(first, "thing")
+            assert self.things(first) == {"thing"}
         finally:
             other.close()
 
@@ -121,11 +122,7 @@ class DatabaseTypeContract:
         database = databases.create(name)
         self.add(database, "thing")
         databases.lease.commands.run(self.database_type.operations.drop, database.database)
-        try:
-            left = self.things(database)
-        except self.refused:
-            left = set()
-        assert left == set()
+        assert self._left(database) == set()
 
     def test_dropping_what_is_not_there_is_no_error(self, databases: Databases) -> None:
         absent = str(
@@ -135,7 +132,7 @@ class DatabaseTypeContract:
 
     def test_a_name_may_be_as_long_as_declared(self, databases: Databases) -> None:
         if self._numbered:
-            return
+            pytest.skip("its databases have numbers, not names")
         longest = self.database_type.server.longest_database_name
         database = databases.create("l" * longest)
         self.add(database, "thing")
@@ -157,7 +154,7 @@ class DatabaseTypeContract:
 
     def test_init_scripts_fill_every_database(self, durable: Lease, name: str) -> None:
         if not durable.database_type.init_scripts:
-            return
+            pytest.skip("it runs no init scripts")
         databases = databases_on(durable)
         one, other = databases.create(name), databases.create(f"{name}_other")
         self.add(one, "thing")
@@ -207,7 +204,7 @@ class DatabaseTypeContract:
         self, databases: Databases, name: str, tmp_path: Path
     ) -> None:
         if self.script is None or not self.database_type.operations.load:
-            return
+            pytest.skip("it loads no scripts")
         file = tmp_path / f"it's {self.script[0]}"
         file.write_text(self.script[1])
         database = databases.create_template(name)
@@ -218,7 +215,7 @@ class DatabaseTypeContract:
         self, databases: Databases, name: str, tmp_path: Path
     ) -> None:
         if self.script is None or not self.database_type.operations.load:
-            return
+            pytest.skip("it loads no scripts")
         file = tmp_path / self.script[0]
         file.write_text("this is ( no statement;\n")
         with pytest.raises(CommandFailed):
@@ -241,16 +238,21 @@ class DatabaseTypeContract:
         source = DatabaseFactory(databases, name, template.database)
         for _ in range(3):
             database = source.make()
+            assert self.things(database) == {"thing"}
+            self.add(database, f"more_{uuid.uuid4().hex[:8]}")
             while source.put_back(database):
                 assert self.things(database) == {"thing"}
                 self.add(database, f"more_{uuid.uuid4().hex[:8]}")
+            assert self._left(database) == set()
 
     def test_data_is_in_memory_unless_it_must_be_durable(
-        self, servers: Servers, lease: Lease, durable: Lease
+        self, lease: Lease, durable: Lease
     ) -> None:
+        if not lease.data_paths:
+            pytest.skip("it has no place for data, neither a volume nor one of data_paths")
         assert 0.0 <= lease.space_taken() < 0.5
         assert durable.space_taken() == 0.0
-        for volume in servers.volumes(self.database_type):
+        for volume in lease.data_paths:
             command = ["stat", "-f", "-c", "%T", volume]
             assert lease.shell.run(command).strip() == "tmpfs"
             assert durable.shell.run(command).strip() != "tmpfs"
@@ -280,6 +282,8 @@ class DatabaseTypeContract:
         assert servers.engine.find(f"ldb-{instance.name}") is None
 
     def test_idle_data_takes_little_memory(self, lease: Lease) -> None:
+        if not lease.data_paths:
+            pytest.skip("it has no place for data, neither a volume nor one of data_paths")
         for volume in lease.data_paths:
             used = lease.shell.run(["df", "-m", volume]).splitlines()[-1].split()[2]
             assert int(used) < IDLE_MIB
@@ -301,6 +305,13 @@ class DatabaseTypeContract:
         finally:
             machine.close()
             machine.forget_cache()
+
+    def _left(self, database: Database) -> set[str]:
+        """Return what is in a database that was dropped; drivers may refuse to connect to it."""
+        try:
+            return self.things(database)
+        except self.refused:
+            return set()
 
     @property
     def _numbered(self) -> bool:

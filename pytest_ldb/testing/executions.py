@@ -74,7 +74,13 @@ class ExecutionContract:
         assert _all(execution)[1] == b"it's {a}\nhome\n"
 
     def test_one_that_is_not_read_to_its_end_is_closed(self, beside: _Beside) -> None:
-        beside.begin("echo here; exec sleep 60").close()
+        execution = beside.begin("echo here; cat; exec touch ended")
+        execution.close()
+        # Its input ends, so it goes on; others are begun in the same directory.
+        waiting = beside.begin("until [ -e ended ]; do sleep 0.05; done")
+        waiting.end_input()
+        assert list(waiting.receive(ENDS_S)) == []
+        assert waiting.status() == 0
 
     def test_nothing_runs_beside_a_server_that_does_not_run(self, containers: Containers) -> None:
         stopped = containers.create()

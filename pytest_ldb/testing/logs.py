@@ -45,9 +45,12 @@ class LogContract:
 
     def test_a_log_that_nobody_reads_is_closed(self, containers: Containers) -> None:
         identity, watch = containers.run("echo here; exec sleep 60")
+        wait_until(lambda: "here" in watch.log(9), ENDS_S, "nothing in the log")
         watch.close()
         for follow in (True, False):
-            containers.engine.log(identity, follow=follow).close()
+            log = containers.engine.log(identity, follow=follow)
+            log.close()
+            assert list(log) == []
 
     def test_a_followed_log_is_ended_from_another_thread(self, containers: Containers) -> None:
         identity, watch = containers.run("echo here; exec sleep 60")

@@ -65,11 +65,6 @@ class Servers:
         """Return the seven commands."""
         return Lifecycle(self._planner(database_type), [database_type])
 
-    def volumes(self, database_type: DatabaseType) -> tuple[str, ...]:
-        """Return where the data of a type is."""
-        image = self.engine.image(image_of(database_type), pull="missing", say=print)
-        return image.volumes
-
     def close(self) -> None:
         """End all leases and wait for the servers to go."""
         for lease in self.leases:

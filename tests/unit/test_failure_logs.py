@@ -69,7 +69,7 @@ STARTED = "2026-11-23T14:54:09.349369Z 0 [System] [MY-010931] [Server] mysqld: r
 def test_what_is_about_another_database_is_left_out(
     kind: DatabaseType, kept: list[str], left_out: list[str]
 ) -> None:
-    assert relevant(left_out + kept + left_out[:0], kind, {"ours"}) == kept
+    assert relevant(left_out + kept, kind, {"ours"}) == kept
     if not left_out or not left_out[0].startswith("\t"):
         assert relevant(kept + left_out, kind, {"ours"}) == kept
 

@@ -43,12 +43,15 @@ KIND = replace(
     ),
 )
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_ldb_database_types():
     return [KIND]
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_ldb_engine():
     return FakeEngine(HERE / "fake")
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_ldb_instance_ready(instance):
     (HERE / f"ready-{os.getpid()}").write_text(instance.to_json())
 
@@ -335,23 +338,33 @@ def test_servers_start_while_other_tests_run(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "test"),
+    ("arguments", "test", "outcomes"),
     [
-        (["--collect-only"], "def test_it(ldb_fake): pass"),
-        (["--setup-plan"], "def test_it(ldb_fake_db): pass"),
-        (["--fixtures"], "def test_it(ldb_fake): pass"),
-        (["-k", "other"], "def test_it(ldb_fake): pass\ndef test_other(): pass"),
-        ([], "import pytest\n@pytest.mark.skip\ndef test_it(ldb_fake): pass"),
-        ([], "import pytest\n@pytest.mark.skipif('True', reason='')\ndef test_it(ldb_fake): pass"),
-        (["-p", "no:ldb"], "def test_other(): pass"),
-        (["--setup-plan", "-n", "1"], "def test_it(ldb_fake): pass"),
+        (["--collect-only"], "def test_it(ldb_fake): pass", {}),
+        (["--setup-plan"], "def test_it(ldb_fake_db): pass", {}),
+        (["--fixtures"], "def test_it(ldb_fake): pass", {}),
+        (
+            ["-k", "other"],
+            "def test_it(ldb_fake): pass\ndef test_other(): pass",
+            {"passed": 1, "deselected": 1},
+        ),
+        ([], "import pytest\n@pytest.mark.skip\ndef test_it(ldb_fake): pass", {"skipped": 1}),
+        (
+            [],
+            "import pytest\n@pytest.mark.skipif('True', reason='')\ndef test_it(ldb_fake): pass",
+            {"skipped": 1},
+        ),
+        (["-p", "no:ldb"], "def test_other(): pass", {"passed": 1}),
+        (["--setup-plan", "-n", "1"], "def test_it(ldb_fake): pass", {}),
     ],
 )
 def test_nothing_starts_for_tests_that_do_not_run(
-    project: pytest.Pytester, arguments: list[str], test: str
+    project: pytest.Pytester, arguments: list[str], test: str, outcomes: dict[str, int]
 ) -> None:
     project.makepyfile(test)
-    run(project, *arguments)
+    result = run(project, *arguments)
+    assert result.ret == 0, result.stderr.str()
+    result.assert_outcomes(**outcomes)
     assert not (project.path / "fake").exists()
 
 
