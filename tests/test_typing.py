@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CHECKERS = [
     ("mypy", "--strict"),
-    *([("pyright", "--warnings")] if find_spec("pyright") else []),
+    *([("pyright", "--warnings", "--pythonpath", sys.executable)] if find_spec("pyright") else []),
 ]
 
 
