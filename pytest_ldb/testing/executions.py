@@ -74,10 +74,11 @@ class ExecutionContract:
         assert _all(execution)[1] == b"it's {a}\nhome\n"
 
     def test_one_that_is_not_read_to_its_end_is_closed(self, beside: _Beside) -> None:
-        execution = beside.begin("echo here; cat; exec touch ended")
+        execution = beside.begin("echo $$; exec cat")
+        ((_, process),) = execution.receive(ENDS_S)
         execution.close()
-        # Its input ends, so it goes on; others are begun in the same directory.
-        waiting = beside.begin("until [ -e ended ]; do sleep 0.05; done")
+        # It ends too, as its input does at the latest.
+        waiting = beside.begin(f"while kill -0 {int(process)} 2>/dev/null; do sleep 0.05; done")
         waiting.end_input()
         assert list(waiting.receive(ENDS_S)) == []
         assert waiting.status() == 0

@@ -50,7 +50,8 @@ class LogContract:
         for follow in (True, False):
             log = containers.engine.log(identity, follow=follow)
             log.close()
-            assert list(log) == []
+            assert list(log) in ([], ["here"])  # What has come already may be read.
+        assert containers.existing(identity).state == "running"  # No log waited for its end.
 
     def test_a_followed_log_is_ended_from_another_thread(self, containers: Containers) -> None:
         identity, watch = containers.run("echo here; exec sleep 60")

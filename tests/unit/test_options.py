@@ -14,6 +14,8 @@ from pytest_ldb.plugin.state import BUILTIN
 
 @pytest.fixture(autouse=True)
 def nothing_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # Only ours is needed.
+    monkeypatch.setenv("PYTEST_PLUGINS", "pytest_ldb.plugin.hooks")
     for name in os.environ:
         if name.startswith("LDB_"):
             monkeypatch.delenv(name)
