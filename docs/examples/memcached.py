@@ -7,7 +7,7 @@ MEMCACHED = DatabaseType(
     ready=Exchange(send=b"version\r\n", ready=b"VERSION "),
     addresses=Addresses(
         url="memcached://{host}:{port}",
-        keywords={"host": "{host}", "port": "{port}"},
+        drivers={"aiomcache": {"host": "{host}", "port": "{port}"}},
         env={"MEMCACHED_HOST": "{host}", "MEMCACHED_PORT": "{port}"},
     ),
 )

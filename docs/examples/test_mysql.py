@@ -6,7 +6,8 @@ import pytest
 
 @pytest.fixture
 def cursor(ldb_mysql):
-    with pymysql.connect(**ldb_mysql.keywords) as connection, connection.cursor() as cursor:
+    arguments = ldb_mysql.connect_args("pymysql")
+    with pymysql.connect(**arguments) as connection, connection.cursor() as cursor:
         yield cursor
 
 

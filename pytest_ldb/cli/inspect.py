@@ -19,6 +19,7 @@ from .output import age, is_terminal, json_option, size, write_facts, write_json
 from .terminal import is_conversation, relay
 
 FORMATS = ("url", "libpq", "sqlalchemy", "env", "json")
+FACTS = ("url", "host", "port", "user", "password", "database")
 DRIVERS = {"postgresql": "psycopg", "mysql": "pymysql"}
 
 name_argument = click.argument("name", shell_complete=complete_server)
@@ -107,17 +108,18 @@ def url(here: Context, *, name: str, form: str, driver: str, database: str) -> N
     """Write where a server is, password included, in the words of the usual programs."""
     found = here.database(here.inventory.find(name), database)
     if form == "url":
-        click.echo(str(found.url))
+        click.echo(found.url)
     elif form == "sqlalchemy":
         dialect = found.database_type.addresses.dialect
-        click.echo(str(found.sqlalchemy_url(driver or DRIVERS.get(dialect, ""))))
+        click.echo(found.sqlalchemy_url(driver or DRIVERS.get(dialect, "")))
     elif form == "libpq":
-        click.echo(" ".join(f"{key}={_libpq_value(str(v))}" for key, v in found.libpq.items()))
+        values = found.connect_args("psycopg").items()
+        click.echo(" ".join(f"{key}={_libpq_value(str(value))}" for key, value in values))
     elif form == "env":
-        for key, value in {**found.environment, "DATABASE_URL": found.url}.items():
-            click.echo(f"export {key}={shlex.quote(str(value))}")
+        for key, value in {**found.env, "DATABASE_URL": found.url}.items():
+            click.echo(f"export {key}={shlex.quote(value)}")
     else:
-        write_json({"url": str(found.url), **json.loads(json.dumps(found.keywords))})
+        write_json({name: getattr(found, name) for name in FACTS})
 
 
 @click.command(

@@ -120,6 +120,7 @@ def size(count: int | None) -> str:
 
 def _for_this_command(remedy: str) -> str:
     """Leave out of a remedy what only the plugin can do."""
-    remedy = remedy.partition(" --ldb-missing=skip")[0]
-    remedy = remedy.replace("Use .url, or .keywords for", "Use --format url, or json for")
+    remedy = remedy.partition(" --ldb-no-engine=skip")[0]
+    if remedy.startswith("Use .url."):
+        return "Use --format url, or json."
     return remedy.replace("allow it with --ldb-pull=missing, ", "").replace("--ldb-", "--")

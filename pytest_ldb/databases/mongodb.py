@@ -82,13 +82,8 @@ MONGODB = DatabaseType(
     ),
     addresses=Addresses(
         url=_URL,
-        keywords={
-            "host": "{host}",
-            "port": "{port}",
-            "username": "{user}",
-            "password": "{password}",
-            "authSource": "admin",
-        },
+        # No argument takes the database; `get_default_database()` finds it in the URL.
+        drivers={"PyMongo": {"host": "{url}"}},
         env={"MONGODB_URI": _URL},
     ),
 )

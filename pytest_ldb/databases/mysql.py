@@ -20,6 +20,14 @@ _LOAD = 'mysql --host="$1" --port="$2" --user="$3" "$4" <"$5"'
 # Positional parameters keep names out of the script.
 _PLACE = ("sh", "{host}", "{port}", "{user}")
 
+_LOGIN = {
+    "host": "{host}",
+    "port": "{port}",
+    "user": "{user}",
+    "password": "{password}",
+}
+_DATABASE = {**_LOGIN, "database": "{database}"}
+
 MYSQL = DatabaseType(
     name="mysql",
     image="mysql:9.7",
@@ -84,12 +92,12 @@ MYSQL = DatabaseType(
     addresses=Addresses(
         url="mysql://{user}:{password}@{host}:{port}/{database}",
         dialect="mysql",
-        keywords={
-            "host": "{host}",
-            "port": "{port}",
-            "user": "{user}",
-            "password": "{password}",
-            "database": "{database}",
+        drivers={
+            "PyMySQL": _DATABASE,
+            "mysqlclient": _DATABASE,
+            "mysql-connector": _DATABASE,
+            "aiomysql": {**_LOGIN, "db": "{database}"},
+            "asyncmy": _DATABASE,
         },
         env={
             "MYSQL_HOST": "{host}",

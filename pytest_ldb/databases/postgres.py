@@ -19,6 +19,15 @@ from .scripts import script
 _PARAMETERS = b"user\0postgres\0database\0postgres\0\0"
 _STARTUP = struct.pack("!ii", 8 + len(_PARAMETERS), 196608) + _PARAMETERS
 
+_LOGIN = {
+    "host": "{host}",
+    "port": "{port}",
+    "user": "{user}",
+    "password": "{password}",
+}
+_LIBPQ = {**_LOGIN, "dbname": "{database}"}
+_OTHERS = {**_LOGIN, "database": "{database}"}
+
 POSTGRES = DatabaseType(
     name="postgres",
     aliases=("postgresql", "pg"),
@@ -82,20 +91,7 @@ POSTGRES = DatabaseType(
     addresses=Addresses(
         url="postgresql://{user}:{password}@{host}:{port}/{database}",
         dialect="postgresql",
-        keywords={
-            "host": "{host}",
-            "port": "{port}",
-            "user": "{user}",
-            "password": "{password}",
-            "database": "{database}",
-        },
-        libpq={
-            "host": "{host}",
-            "port": "{port}",
-            "user": "{user}",
-            "password": "{password}",
-            "dbname": "{database}",
-        },
+        drivers={"psycopg": _LIBPQ, "psycopg2": _LIBPQ, "asyncpg": _OTHERS, "pg8000": _OTHERS},
         env={
             "PGHOST": "{host}",
             "PGPORT": "{port}",

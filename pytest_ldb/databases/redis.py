@@ -23,6 +23,14 @@ _COPY = (
 # Only in this mode does its exit status say that a command failed.
 _LOAD = 'redis-cli -h "$1" -p "$2" -n "$3" --pipe <"$4"'
 
+_ARGUMENTS = {
+    "host": "{host}",
+    "port": "{port}",
+    "username": "{user}",
+    "password": "{password}",
+    "db": "{database}",
+}
+
 REDIS = DatabaseType(
     name="redis",
     image="redis:8",
@@ -51,13 +59,7 @@ REDIS = DatabaseType(
     ),
     addresses=Addresses(
         url=_URL,
-        keywords={
-            "host": "{host}",
-            "port": "{port}",
-            "username": "{user}",
-            "password": "{password}",
-            "db": "{database}",
-        },
+        drivers={"redis": _ARGUMENTS, "valkey": _ARGUMENTS},
         env={"REDIS_URL": _URL},
     ),
 )

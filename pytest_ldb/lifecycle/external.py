@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from ..model.database_type import DatabaseType, render
 from ..model.errors import CommandFailed, InvalidRequest
-from ..model.instance import Address, Credentials, Instance, InstanceStatus, Secret
+from ..model.instance import Address, Credentials, Instance, InstanceStatus
 from ..shell.shell import Shell
 from .lease import Lease
 
@@ -32,7 +32,7 @@ def external_lease(
     instance = _instance(database_type, parts)
     values = {
         "user": instance.credentials.user,
-        "password": str(instance.credentials.password),
+        "password": instance.credentials.password,
         "host": parts.hostname or "",
         "port": str(parts.port or database_type.port),
         "database": database_type.server.initial_database,
@@ -81,7 +81,7 @@ def _split(database_type: DatabaseType, url: str) -> SplitResult:
     if not usable or not parts.scheme:
         raise InvalidRequest(
             variable,
-            f"{Secret(url)!r} is not the address of a server",
+            "its value is not the address of a server",
             remedy=f"Write it like {database_type.addresses.url.format_map(_Example())}",
         )
     return parts

@@ -1,16 +1,16 @@
-"""What a test receives: a database, and its address in the words of the usual drivers."""
+"""What a test receives: a database, and its address in the forms that drivers take."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import quote
 from uuid import UUID
 
 from .database_type import DatabaseType, render
+from .drivers import spelled
 from .errors import InvalidRequest, NotRunning, hidden
-from .instance import Address, Instance, Secret
+from .instance import Address, Instance
 
 __tracebackhide__ = hidden
 
@@ -45,7 +45,7 @@ class Database:
     Args:
         instance: The server.
         database: The name of the database; for Redis its number.
-        database_type: What is known about its kind.
+        database_type: What is known about databases of this type.
     """
 
     instance: Instance
@@ -93,7 +93,8 @@ class Database:
     def __repr__(self) -> str:
         if self.instance.address is None:
             return f"<Database {self.database!r} on {self.instance.name!r}, which does not run>"
-        return f"<Database {self.url!r}>"
+        masked = render(self.database_type.addresses.url, {**self._quoted, "password": "***"})
+        return f"<Database {masked!r}>"
 
     @property
     def address(self) -> Address:
@@ -121,12 +122,17 @@ class Database:
 
     @property
     def password(self) -> str:
-        """That user's password; its repr is a mask."""
+        """That user's password."""
         return self.instance.credentials.password
 
     @property
+    def name(self) -> str:
+        """The same as ``database``."""
+        return self.database
+
+    @property
     def url(self) -> str:
-        """The address with everything needed to connect; its repr hides the password."""
+        """The address with everything needed to connect, password included."""
         return self._url(self.database_type.addresses.url)
 
     def sqlalchemy_url(self, driver: str) -> str:
@@ -139,64 +145,71 @@ class Database:
             InvalidRequest: SQLAlchemy does not support this database.
         """
         if not self.database_type.addresses.dialect:
-            raise self._unsupported("SQLAlchemy")
+            raise self._unsupported("SQLAlchemy does not support this database type")
         _, _, rest = self.database_type.addresses.url.partition("://")
         return self._url(f"{self.database_type.addresses.dialect}+{driver}://{rest}")
 
-    @property
-    def keywords(self) -> dict[str, Any]:
-        """Keyword arguments for the usual drivers: ``asyncpg.connect(**database.keywords)``."""
-        return self._arguments(self.database_type.addresses.keywords)
+    def connect_args(self, driver: str) -> dict[str, Any]:
+        """Return the keyword arguments that connect a driver to the database.
 
-    @property
-    def libpq(self) -> dict[str, Any]:
-        """Keywords of libpq: ``psycopg.connect(**database.libpq)``.
+        ``psycopg.connect(**database.connect_args("psycopg"))``, also for the async functions and
+        classes of that driver.
+
+        Args:
+            driver: The name under which it is installed or imported, in any case, for example
+                ``PyMySQL``, ``mysql-connector-python`` or ``mysql.connector``.
 
         Raises:
-            InvalidRequest: The database does not speak PostgreSQL's protocol.
+            InvalidRequest: Its arguments are not declared; the message lists the known drivers.
         """
-        if not self.database_type.addresses.libpq:
-            raise self._unsupported("libpq")
-        return self._arguments(self.database_type.addresses.libpq)
+        known = {
+            spelled(name): templates
+            for name, templates in self.database_type.addresses.drivers.items()
+        }
+        if spelled(driver) not in known:
+            raise self._unsupported(f"no arguments are declared for the driver {driver!r}")
+        return {
+            argument: self._argument(template)
+            for argument, template in known[spelled(driver)].items()
+        }
 
     @property
-    def environment(self) -> dict[str, str]:
+    def env(self) -> dict[str, str]:
         """Environment variables for other programs (``PGHOST``, …), to pass to ``subprocess``."""
-        return self._filled(self.database_type.addresses.env)
+        return {name: self._fill(text) for name, text in self.database_type.addresses.env.items()}
 
-    def _filled(self, templates: Mapping[str, str]) -> dict[str, str]:
-        return {name: self._fill(template) for name, template in templates.items()}
+    def _argument(self, template: str) -> str | int:
+        if template == "{url}":
+            return self.url
+        numbers = ["{port}", "{database}" if self.database_type.server.numbered_databases else ""]
+        return int(self._fill(template)) if template in numbers else self._fill(template)
 
     def _fill(self, template: str) -> str:
-        if "://" in template:
-            return self._url(template)
-        text = render(template, self._values)
-        return Secret(text) if "{password}" in template else text
+        return self._url(template) if "://" in template else render(template, self._values)
 
-    def _arguments(self, templates: Mapping[str, str]) -> dict[str, Any]:
-        numbers = ["{port}", "{database}" if self.database_type.server.numbered_databases else ""]
-        filled = self._filled(templates)
-        return {name: int(v) if templates[name] in numbers else v for name, v in filled.items()}
+    def _url(self, template: str) -> str:
+        return render(template, self._quoted)
 
-    def _url(self, template: str) -> Secret:
+    @property
+    def _quoted(self) -> dict[str, str]:
         values = {name: quote(value, safe="") for name, value in self._values.items()}
-        values["host"] = f"[{self.host}]" if ":" in self.host else self.host
-        return Secret(render(template, values), render(template, {**values, "password": "***"}))
+        return {**values, "host": f"[{self.host}]" if ":" in self.host else self.host}
 
     @property
     def _values(self) -> dict[str, str]:
         return {
             "user": self.user,
-            "password": str(self.password),
+            "password": self.password,
             "host": self.host,
             "port": str(self.port),
             "database": self.database,
             "template": self.database_type.server.initial_database,
         }
 
-    def _unsupported(self, what: str) -> InvalidRequest:
+    def _unsupported(self, fact: str) -> InvalidRequest:
+        declared = ", ".join(self.database_type.addresses.drivers) or "no driver"
         return InvalidRequest(
             self.database_type.name,
-            f"{what} does not know this kind of database",
-            remedy="Use .url, or .keywords for its own driver.",
+            fact,
+            remedy=f"Use .url. connect_args supports {declared}.",
         )

@@ -169,15 +169,15 @@ class Addresses:
     Args:
         url: The address of a database; the values are percent-encoded.
         dialect: What SQLAlchemy calls it; empty where it does not support it.
-        keywords: Keyword arguments of the usual Python drivers.
-        libpq: The same for libpq; empty where the protocol is another.
+        drivers: The keyword arguments with which each Python driver connects, by the name of the
+            driver. ``"{port}"`` becomes a number, and so does ``"{database}"`` where databases have
+            numbers; ``"{url}"`` is the whole address.
         env: Environment variables that other programs read.
     """
 
     url: str
     dialect: str = ""
-    keywords: Mapping[str, str] = field(default_factory=dict)
-    libpq: Mapping[str, str] = field(default_factory=dict)
+    drivers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -15,31 +15,11 @@ from .errors import InvalidRequest, hidden
 __tracebackhide__ = hidden
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from .database_type import DatabaseType
 
 
 MASK = "********"
 """What stands for a password."""
-
-
-class Secret(str):  # noqa: SLOT000 - the mask needs a place
-    """A string that drivers can use and that its ``repr`` does not give away.
-
-    Failing assertions, ``--showlocals`` and loggers show reprs.
-    """
-
-    mask: str
-
-    def __new__(cls, value: str, mask: str = MASK) -> Self:
-        """Wrap ``value``, shown as ``mask``."""
-        self = super().__new__(cls, value)
-        self.mask = mask
-        return self
-
-    def __repr__(self) -> str:
-        return repr(self.mask)
 
 
 class InstanceStatus(str, Enum):
@@ -77,13 +57,10 @@ class Address:
 
 @dataclass(frozen=True)
 class Credentials:
-    """Who may enter a server; the repr hides the password."""
+    """User and password of a server; the repr hides the password."""
 
     user: str
     password: str = field(repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "password", Secret(self.password))
 
 
 @dataclass(frozen=True, kw_only=True)

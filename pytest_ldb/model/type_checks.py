@@ -48,7 +48,7 @@ _COMMANDS = {
 
 _VALUES = (
     *("server.credential_environment", "client.environment"),
-    *("addresses.url", "addresses.keywords", "addresses.libpq", "addresses.env"),
+    *("addresses.url", "addresses.drivers", "addresses.env"),
 )
 """Templates of single values, where every word in braces must be a placeholder."""
 
@@ -140,6 +140,8 @@ def _in_template(
     database_type: DatabaseType, path: str, allowed: Collection[str], words: re.Pattern[str]
 ) -> Iterator[tuple[str, str]]:
     for text in _texts(attrgetter(path)(database_type)):
+        if path == "addresses.drivers" and text == "{url}":
+            continue
         if not isinstance(text, str):
             yield f"{path} contains {text!r}, which is not a string", ""
             continue
@@ -151,7 +153,7 @@ def _in_template(
 
 def _texts(value: object) -> Iterable[object]:
     if isinstance(value, Mapping):
-        return value.values()
+        return [text for part in value.values() for text in _texts(part)]
     return value if isinstance(value, (tuple, list)) else (value,)
 
 

@@ -105,15 +105,19 @@ def pytest_runtest_makereport(
     if call.when == "setup":
         item.stash[BEGAN] = call.start
     session = item.config.stash[RUN].begun
-    if report.failed and session is not None:
+    if session is None:
+        return report
+    if report.failed:
         from .failure_logs import show_logs
-        from .masking import mask_report
         from .terminal import show_databases
 
         item.stash[FAILED] = True
         show_databases(item, report, session)
         show_logs(item, report, session)
-        mask_report(report, session.secrets)
+    if report.longrepr or report.sections:
+        from .masking import mask_report
+
+        mask_report(report, session.passwords)
     return report
 
 

@@ -1,11 +1,14 @@
-"""Passwords disappear from the reports of failing tests.
+"""Passwords are masked in the reports of tests.
 
-Objects of ours hide them in their reprs. What a test builds from them itself, an f-string or an
-assertion that compares URLs, is plain text by the time it reaches a report.
+A report shows values of a test's variables, assertions that compare them and what the test
+printed. Two things are masked there: passwords that pytest-ldb derived, which are too random to
+be part of anything else, and the passwords of other servers inside of URLs. Elsewhere the
+password of another server stays, as it may be a common word, even a part of the test's path.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
@@ -14,20 +17,29 @@ import pytest
 
 from ..model.instance import MASK
 
-
-def mask_report(report: pytest.TestReport, secrets: Iterable[str]) -> None:
-    """Replace the secrets in everything that the report shows, in place."""
-    hidden = [form for secret in secrets if secret for form in {secret, quote(secret, safe="")}]
-    report.longrepr = _masked(report.longrepr, hidden)
-    report.sections = _masked(report.sections, hidden)
+_DERIVED = re.compile("[0-9a-f]{32}")
 
 
-def _masked(value: Any, hidden: list[str]) -> Any:
-    """Return the value without secrets; pytest's representations are changed where they are."""
+def mask_report(report: pytest.TestReport, passwords: Iterable[str]) -> None:
+    """Mask these passwords in everything that the report shows, in place."""
+    patterns = [_pattern(password) for password in passwords if password]
+    if patterns:
+        hidden = re.compile("|".join(patterns))
+        report.longrepr = _masked(report.longrepr, hidden)
+        report.sections = _masked(report.sections, hidden)
+
+
+def _pattern(password: str) -> str:
+    if _DERIVED.fullmatch(password):
+        return password
+    forms = "|".join(re.escape(form) for form in {password, quote(password, safe="")})
+    return f"(?<=:)(?:{forms})(?=@)"
+
+
+def _masked(value: Any, hidden: re.Pattern[str]) -> Any:
+    """Return the value without passwords; pytest's representations are changed in place."""
     if isinstance(value, str):
-        for secret in hidden:
-            value = value.replace(secret, MASK)
-        return value
+        return hidden.sub(MASK, value)
     if isinstance(value, (list, tuple)):
         return type(value)(_masked(part, hidden) for part in value)
     if type(value).__module__.startswith("_pytest."):

@@ -185,10 +185,10 @@ class Session:
         return [server.early for server in self.servers.values() if server.early]
 
     @property
-    def secrets(self) -> set[str]:
+    def passwords(self) -> set[str]:
         """The passwords of all servers that this process has used."""
         used = [lease.instance for lease in self.held]
-        return {str(instance.credentials.password) for instance in (*used, *self.made)}
+        return {instance.credentials.password for instance in (*used, *self.made)}
 
     def unready(self, patience_s: float) -> list[PendingServer]:
         """Return the servers that this process has begun to obtain and that are not ready yet.

@@ -98,7 +98,7 @@ def ldb_postgres_setup():
     return [SCHEMA]
 
 def count(database):
-    return count_rows(**database.libpq)
+    return count_rows(**database.connect_args("psycopg"))
 """,
 )
 
@@ -111,7 +111,7 @@ HAND = Contestant(
     + """
 @pytest.fixture(scope="session")
 def admin(ldb_postgres):
-    where = ldb_postgres.libpq | {"dbname": "postgres"}
+    where = ldb_postgres.connect_args("psycopg") | {"dbname": "postgres"}
     with psycopg.connect(**where, autocommit=True) as connection:
         yield connection
 
@@ -119,7 +119,7 @@ def admin(ldb_postgres):
 def template(admin, ldb_postgres):
     name = f"template_{os.getpid()}"
     admin.execute(f"CREATE DATABASE {name}")
-    with psycopg.connect(**ldb_postgres.libpq | {"dbname": name}) as connection:
+    with psycopg.connect(**ldb_postgres.connect_args("psycopg") | {"dbname": name}) as connection:
         connection.execute(SCHEMA.read_text())
     return name
 
@@ -131,7 +131,7 @@ def numbers():
 def database(admin, template, numbers, ldb_postgres):
     name = f"hand_{os.getpid()}_{next(numbers)}"
     admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-    yield ldb_postgres.libpq | {"dbname": name}
+    yield ldb_postgres.connect_args("psycopg") | {"dbname": name}
     admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 def count(database):
@@ -236,7 +236,8 @@ def ldb_mysql_setup():
     return [SCHEMA]
 
 def count(database):
-    with pymysql.connect(**database.keywords) as connection, connection.cursor() as cursor:
+    arguments = database.connect_args("pymysql")
+    with pymysql.connect(**arguments) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM t19")
         return cursor.fetchone()[0]
 """,
@@ -274,7 +275,7 @@ REDIS = Contestant(
 import redis
 
 def fill(database):
-    with redis.Redis(**database.keywords) as client:
+    with redis.Redis(**database.connect_args("redis")) as client:
         for name in TABLES:
             client.hset(name, mapping={f"user{row}@example.org": row for row in ROWS})
 
@@ -283,7 +284,7 @@ def ldb_redis_setup():
     return fill
 
 def count(database):
-    with redis.Redis(**database.keywords) as client:
+    with redis.Redis(**database.connect_args("redis")) as client:
         return client.hlen("t19")
 """,
 )

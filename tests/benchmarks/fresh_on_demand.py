@@ -41,7 +41,7 @@ def test_in_turns(
     pytestconfig: pytest.Config, ldb_postgres: Database, ldb_postgres_setup: object
 ) -> None:
     ours, template = ours_now(pytestconfig, ldb_postgres_setup)
-    where = ldb_postgres.libpq | {"dbname": "postgres"}
+    where = ldb_postgres.connect_args("psycopg") | {"dbname": "postgres"}
     with psycopg.connect(**where, autocommit=True) as admin:
 
         def hand(name: str) -> None:

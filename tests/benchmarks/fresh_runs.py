@@ -23,7 +23,8 @@ import sys
 from pathlib import Path
 
 def test_hold(ldb_postgres):
-    where = {name: str(value) for name, value in ldb_postgres.libpq.items() if name != "dbname"}
+    where = {name: str(value) for name, value in ldb_postgres.connect_args("psycopg").items()}
+    del where["dbname"]
     where["container"] = f"ldb-{ldb_postgres.instance.name}"
     Path("server.new").write_text(json.dumps(where))
     Path("server.new").rename("server.json")

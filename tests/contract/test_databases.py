@@ -57,7 +57,7 @@ class TestPostgres(DatabaseTypeContract):
             return {row[0] for row in connection.execute(query)}
 
     def test_libpq_keywords_connect(self, databases: Databases, name: str) -> None:
-        keywords: dict[str, Any] = databases.create(name).libpq
+        keywords = databases.create(name).connect_args("psycopg")
         with psycopg.connect(**keywords) as connection:
             assert connection.info.dbname == name
 
@@ -68,7 +68,7 @@ class TestPostgres(DatabaseTypeContract):
     def test_the_environment_connects_other_programs(self, databases: Databases, name: str) -> None:
         program = "import psycopg; print(psycopg.connect().info.dbname)"
         database = databases.create(name)
-        assert _printed(program, database.environment) == name
+        assert _printed(program, database.env) == name
 
     def test_a_database_in_a_transaction_can_be_dropped(
         self, databases: Databases, name: str
@@ -146,11 +146,11 @@ class TestMySQL(DatabaseTypeContract):
     refused = pymysql.err.OperationalError
 
     def add(self, database: Database, name: str) -> None:
-        with _mysql(**database.keywords) as connection:
+        with _mysql(**database.connect_args("pymysql")) as connection:
             connection.cursor().execute(f"CREATE TABLE {name} (x int)")
 
     def things(self, database: Database) -> set[str]:
-        with _mysql(**database.keywords) as connection:
+        with _mysql(**database.connect_args("pymysql")) as connection:
             cursor = connection.cursor()
             cursor.execute("SHOW TABLES")
             return {row[0] for row in cursor}
@@ -160,7 +160,7 @@ class TestMySQL(DatabaseTypeContract):
         assert _selected(url, "SELECT database()") == name
 
     def test_the_environment_says_where_it_is(self, databases: Databases, name: str) -> None:
-        variables = databases.create(name).environment
+        variables = databases.create(name).env
         with _mysql(
             host=variables["MYSQL_HOST"],
             port=int(variables["MYSQL_TCP_PORT"]),
@@ -172,7 +172,7 @@ class TestMySQL(DatabaseTypeContract):
 
     def test_copies_have_routines_views_and_triggers(self, databases: Databases, name: str) -> None:
         template = databases.create_template(f"{name}_t")
-        with _mysql(**template.keywords) as connection:
+        with _mysql(**template.connect_args("pymysql")) as connection:
             cursor = connection.cursor()
             cursor.execute("CREATE TABLE numbers (x int)")
             cursor.execute("CREATE VIEW seen AS SELECT x FROM numbers")
@@ -180,7 +180,8 @@ class TestMySQL(DatabaseTypeContract):
             cursor.execute(
                 "CREATE TRIGGER t BEFORE INSERT ON numbers FOR EACH ROW SET NEW.x = answer()"
             )
-        with _mysql(**databases.create(name, template.database).keywords) as connection:
+        copy = databases.create(name, template.database)
+        with _mysql(**copy.connect_args("pymysql")) as connection:
             cursor = connection.cursor()
             cursor.execute("INSERT INTO numbers VALUES (1)")
             cursor.execute("SELECT x FROM seen")
@@ -195,7 +196,7 @@ class TestMySQL(DatabaseTypeContract):
             "innodb_redo_log_capacity": str(8 << 20),
             "max_connections": "300",
         }
-        with _mysql(**databases.create(name).keywords) as connection:
+        with _mysql(**databases.create(name).connect_args("pymysql")) as connection:
             cursor = connection.cursor()
             cursor.execute("SHOW VARIABLES")
             assert taken.items() <= dict(cursor.fetchall()).items()
@@ -205,7 +206,7 @@ class TestMySQL(DatabaseTypeContract):
 
     def test_a_copy_that_is_not_complete_is_an_error(self, databases: Databases, name: str) -> None:
         template = databases.create_template(f"{name}_t")
-        with _mysql(**template.keywords) as connection:
+        with _mysql(**template.connect_args("pymysql")) as connection:
             cursor = connection.cursor()
             cursor.execute("CREATE TABLE short_lived (x int)")
             cursor.execute("CREATE VIEW broken AS SELECT x FROM short_lived")
@@ -223,7 +224,7 @@ class TestMySQL(DatabaseTypeContract):
     ) -> None:
         database = databases.create(name)
         self.add(database, "thing")
-        connection = _mysql(**database.keywords)
+        connection = _mysql(**database.connect_args("pymysql"))
         connection.cursor().execute("SELECT * FROM thing")
         databases.drop(database)
         with pytest.raises(pymysql.err.OperationalError):
@@ -234,12 +235,12 @@ class TestMySQL(DatabaseTypeContract):
     ) -> None:
         database = databases.create(name)
         self.add(database, "thing")
-        connection = _mysql(**database.keywords)
+        connection = _mysql(**database.connect_args("pymysql"))
         connection.cursor().execute("LOCK TABLES thing WRITE")
         snapshot = database.snapshot()
         with pytest.raises(pymysql.err.OperationalError):
             connection.ping(reconnect=False)
-        connection = _mysql(**database.keywords)
+        connection = _mysql(**database.connect_args("pymysql"))
         connection.cursor().execute("SELECT * FROM thing")
         database.restore(snapshot)
         with pytest.raises(pymysql.err.OperationalError):
@@ -277,7 +278,7 @@ class TestMySQL(DatabaseTypeContract):
     ) -> None:
         database = goods.make()
         before = _dump(lease, database)
-        connection = _mysql(**database.keywords, autocommit=True)
+        connection = _mysql(**database.connect_args("pymysql"), autocommit=True)
         for statement in statements.split(";"):
             connection.cursor().execute(statement)
         assert goods.put_back(database) is again
@@ -290,7 +291,7 @@ class TestMySQL(DatabaseTypeContract):
     @classmethod
     def goods(cls, databases: Databases) -> DatabaseFactory:
         template = databases.create_template(f"ldb_t_{uuid.uuid4().hex[:12]}")
-        with _mysql(**template.keywords, autocommit=True) as connection:
+        with _mysql(**template.connect_args("pymysql"), autocommit=True) as connection:
             for statement in GOODS.split(";"):
                 connection.cursor().execute(statement)
         databases.seal(template)
@@ -311,9 +312,9 @@ class TestMongoDB(DatabaseTypeContract):
             return set(client[database.database].list_collection_names())
 
     def test_keywords_connect(self, databases: Databases, name: str) -> None:
-        keywords: dict[str, Any] = databases.create(name).keywords
-        with _mongodb(**keywords) as client:
+        with _mongodb(**databases.create(name).connect_args("pymongo")) as client:
             assert client.admin.command("ping")["ok"] == 1
+            assert client.get_default_database().name == name
 
     def test_the_server_has_taken_the_tuning(self, databases: Databases, name: str) -> None:
         with _mongodb(databases.create(name).url) as client:
@@ -326,7 +327,7 @@ class TestMongoDB(DatabaseTypeContract):
         assert len(MONGODB.server.tuning) == 6
 
     def test_the_environment_connects_other_programs(self, databases: Databases, name: str) -> None:
-        with _mongodb(databases.create(name).environment["MONGODB_URI"]) as client:
+        with _mongodb(databases.create(name).env["MONGODB_URI"]) as client:
             assert client.get_default_database().name == name
 
     def test_copies_have_documents_indexes_and_collections_of_all_kinds(
@@ -415,16 +416,16 @@ class TestRedis(DatabaseTypeContract):
             return {key.decode() for key in client.scan_iter()}
 
     def test_keywords_connect(self, databases: Databases, name: str) -> None:
-        keywords: dict[str, Any] = databases.create(name).keywords
+        keywords = databases.create(name).connect_args("redis")
         with redis.Redis(**keywords) as client:
             assert client.ping()
 
     def test_the_environment_connects_other_programs(self, databases: Databases, name: str) -> None:
         program = "import os, redis; print(redis.from_url(os.environ['REDIS_URL']).ping())"
-        assert _printed(program, databases.create(name).environment) == "True"
+        assert _printed(program, databases.create(name).env) == "True"
 
     def test_the_server_has_taken_the_tuning(self, databases: Databases, name: str) -> None:
-        with redis.Redis(**databases.create(name).keywords) as client:
+        with redis.Redis(**databases.create(name).connect_args("redis")) as client:
             for setting, value in (("save", ""), ("appendonly", "no"), ("databases", "1024")):
                 assert client.config_get(setting) == {setting: value}
         assert REDIS.server.tuning == ("--save", "", "--appendonly", "no")

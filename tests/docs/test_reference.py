@@ -112,8 +112,13 @@ def test_every_field_of_an_instance_is_named() -> None:
 
 
 def test_the_environment_variables_are_those_of_the_types() -> None:
-    named = {name: variables.split(", ") for name, variables in rows(FIXTURES, "Type")}
+    named = {name: variables.split(", ") for name, variables in rows(FIXTURES, "Type | Variables")}
     assert named == {kind.name: list(kind.addresses.env) for kind in BUILTIN}
+
+
+def test_the_drivers_are_those_of_the_types() -> None:
+    named = {name: drivers.split(", ") for name, drivers in rows(FIXTURES, "Type | Drivers")}
+    assert named == {kind.name: list(kind.addresses.drivers) for kind in BUILTIN}
 
 
 def test_every_hook_has_a_heading_with_its_arguments() -> None:

@@ -25,7 +25,8 @@ def test_postgres(ldb_postgres):
         connection.execute("CREATE TABLE x (n int)")
 
 def test_mysql(ldb_mysql):
-    with pymysql.connect(**ldb_mysql.keywords) as connection, connection.cursor() as cursor:
+    arguments = ldb_mysql.connect_args("pymysql")
+    with pymysql.connect(**arguments) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE x (n int)")
 
 def test_mongodb(ldb_mongodb):

@@ -48,7 +48,7 @@ IMAGE = "REDIS_IMAGE"
         """
 import redis
 def test(ldb_cache, ldb_redis):
-    with redis.Redis(**ldb_cache.keywords) as client:
+    with redis.Redis(**ldb_cache.connect_args("redis")) as client:
         assert client.config_get("maxclients") == {"maxclients": "77"}
     assert ldb_cache.instance != ldb_redis.instance
 """,

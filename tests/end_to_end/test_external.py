@@ -56,7 +56,9 @@ def test(ldb_{name}):
 """
 MAKE = {
     "postgres": "with psycopg.connect(URL, autocommit=True) as c: c.execute(SQL)",
-    "mysql": "with pymysql.connect(**ldb_mysql.keywords) as c: c.cursor().execute(SQL)",
+    "mysql": (
+        "with pymysql.connect(**ldb_mysql.connect_args('pymysql')) as c: c.cursor().execute(SQL)"
+    ),
 }
 
 
@@ -107,7 +109,10 @@ def names(database: Database) -> set[str]:
             rows = connection.execute("SELECT datname FROM pg_database").fetchall()
             return {row[0] for row in rows}
     if kind == "mysql":
-        with pymysql.connect(**database.keywords) as server, server.cursor() as cursor:
+        with (
+            pymysql.connect(**database.connect_args("pymysql")) as server,
+            server.cursor() as cursor,
+        ):
             cursor.execute("SHOW DATABASES")
             return {row[0] for row in cursor.fetchall()}
     if kind == "mongodb":
@@ -120,7 +125,7 @@ def names(database: Database) -> set[str]:
 def test_only_databases_of_ours_come_and_go(project: Project, existing: Database) -> None:
     name = existing.database_type.name
     before = names(existing)
-    project.environment[f"LDB_{name.upper()}_URL"] = str(existing.url)
+    project.environment[f"LDB_{name.upper()}_URL"] = existing.url
     project.environment["DOCKER_HOST"] = ""
     project.write("test_it.py", TEST.format(name=name, sleep=0))
     run = project.run()
@@ -138,7 +143,7 @@ def test_databases_of_the_environment_come_and_go_with_what_django_makes_beside_
 ) -> None:
     name = existing.database_type.name
     before = names(existing)
-    project.environment[f"LDB_{name.upper()}_URL"] = str(existing.url)
+    project.environment[f"LDB_{name.upper()}_URL"] = existing.url
     project.environment["LDB_ENV"] = f"WHERE={name}.url,WHAT={name}.database"
     project.write("test_it.py", BESIDE.format(name=name, make=MAKE.get(name, "pass")))
     project.run().passed(1)
@@ -149,7 +154,7 @@ def test_databases_of_the_environment_come_and_go_with_what_django_makes_beside_
 def test_a_killed_run_leaves_no_database(project: Project, existing: Database) -> None:
     name = existing.database_type.name
     before = names(existing)
-    project.environment[f"LDB_{name.upper()}_URL"] = str(existing.url)
+    project.environment[f"LDB_{name.upper()}_URL"] = existing.url
     project.write("test_it.py", TEST.format(name=name, sleep=30))
     process = project.start("-n2")
     project.wait_for_record()
@@ -165,7 +170,7 @@ def test_a_missing_client_is_named(project: Project, lifecycle: Lifecycle) -> No
     shells.mkdir()
     for program in ("sh", "cat", "mkdir", "rm", "rmdir", "mv", "sleep"):
         (shells / program).symlink_to(Path("/bin", program))
-    project.environment |= {"LDB_POSTGRES_URL": str(database.url), "PATH": str(shells)}
+    project.environment |= {"LDB_POSTGRES_URL": database.url, "PATH": str(shells)}
     project.write("test_it.py", TEST.format(name="postgres", sleep=0))
     run = project.run()
     assert "LDB_POSTGRES_URL: databases on an existing server are made with `psql`" in run.output
@@ -176,7 +181,7 @@ def test_a_url_that_is_none_says_how_to_write_one(project: Project) -> None:
     project.environment["LDB_POSTGRES_URL"] = "localhost"
     project.write("test_it.py", TEST.format(name="postgres", sleep=0))
     run = project.run()
-    assert "LDB_POSTGRES_URL: '********' is not the address of a server." in run.output
+    assert "LDB_POSTGRES_URL: its value is not the address of a server." in run.output
     assert "postgresql://USER:PASSWORD@HOST:PORT/DATABASE" in run.output
 
 

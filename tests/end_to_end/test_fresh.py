@@ -40,7 +40,7 @@ def ldb_mongodb_setup():
 def ldb_redis_setup():
     def fill(database):
         note("redis")
-        with redis.Redis(**database.keywords) as client:
+        with redis.Redis(**database.connect_args("redis")) as client:
             client.rpush("things", 1)
     return fill
 """
@@ -68,7 +68,8 @@ def test_postgres(ldb_postgres_db, n):
 
 @pytest.mark.parametrize("n", range(8))
 def test_mysql(ldb_mysql_db, n):
-    with pymysql.connect(**ldb_mysql_db.keywords) as connection, connection.cursor() as cursor:
+    arguments = ldb_mysql_db.connect_args("pymysql")
+    with pymysql.connect(**arguments) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM things")
         assert cursor.fetchone() == (1,)
         cursor.execute("INSERT INTO things VALUES (2)")
@@ -84,7 +85,7 @@ def test_mongodb(ldb_mongodb_db, n):
 
 @pytest.mark.parametrize("n", range(8))
 def test_redis(ldb_redis_db, n):
-    with redis.Redis(**ldb_redis_db.keywords) as client:
+    with redis.Redis(**ldb_redis_db.connect_args("redis")) as client:
         assert client.keys() == [b"things"]
         assert client.lrange("things", 0, -1) == [b"1"]
         client.set("more", n)
@@ -210,7 +211,7 @@ def test_postgres(ldb_postgres_db):
     left.append(psycopg.connect(ldb_postgres_db.url))
     left[-1].execute("INSERT INTO things VALUES (2)")
 def test_mysql(ldb_mysql_db):
-    left.append(pymysql.connect(**ldb_mysql_db.keywords))
+    left.append(pymysql.connect(**ldb_mysql_db.connect_args("pymysql")))
     left[-1].cursor().execute("INSERT INTO things VALUES (2)")
 """,
     )
@@ -451,7 +452,8 @@ def test_postgres(ldb_postgres_db, n):
         connection.execute("INSERT INTO things VALUES (%s)", [n])
 
 def test_mysql(ldb_mysql_db, n):
-    with pymysql.connect(**ldb_mysql_db.keywords) as connection, connection.cursor() as cursor:
+    arguments = ldb_mysql_db.connect_args("pymysql")
+    with pymysql.connect(**arguments) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT number FROM things")
         assert cursor.fetchall() == ((1,),)
         cursor.execute("INSERT INTO things VALUES (%s)", [n])
@@ -464,7 +466,7 @@ def test_mongodb(ldb_mongodb_db, n):
         things.insert_one({"number": n})
 
 def test_redis(ldb_redis_db, n):
-    with redis.Redis(**ldb_redis_db.keywords) as client:
+    with redis.Redis(**ldb_redis_db.connect_args("redis")) as client:
         assert client.keys() == [b"things"]
         assert client.lrange("things", 0, -1) == [b"1"]
         client.rpush("things", n)

@@ -23,7 +23,7 @@ RUN apt-get update -qq \\
 TEST = """
 import redis
 def test(ldb_redis):
-    with redis.Redis(**ldb_redis.keywords) as client:
+    with redis.Redis(**ldb_redis.connect_args("redis")) as client:
         assert client.ping()
     print(f"at {ldb_redis.host}:{ldb_redis.port}")
 """

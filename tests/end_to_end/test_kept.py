@@ -14,7 +14,7 @@ from .conftest import Project, docker
 TEST = """
 import redis
 def test(ldb_redis, record):
-    with redis.Redis(**ldb_redis.keywords) as client:
+    with redis.Redis(**ldb_redis.connect_args("redis")) as client:
         assert client.dbsize() == 0
         client.set("mine", 1)
     record(id=str(ldb_redis.instance.id), port=str(ldb_redis.port))
@@ -175,7 +175,8 @@ def test_postgres(ldb_postgres, record):
     time.sleep(float(os.environ.get("SLEEP", "0")))
 
 def test_mysql(ldb_mysql, record):
-    with pymysql.connect(**ldb_mysql.keywords) as connection, connection.cursor() as cursor:
+    arguments = ldb_mysql.connect_args("pymysql")
+    with pymysql.connect(**arguments) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE thing (n int)")
     record(database=ldb_mysql.database)
     time.sleep(float(os.environ.get("SLEEP", "0")))

@@ -11,14 +11,16 @@ from .conftest import Project, docker
 TEST = """
 import pathlib, pytest, time
 
-@pytest.fixture(params=["postgres", "mysql", "mongodb", "redis"])
+DRIVERS = {"postgres": "asyncpg", "mysql": "pymysql", "mongodb": "pymongo", "redis": "redis"}
+
+@pytest.fixture(params=DRIVERS)
 def database(request):
     return request.getfixturevalue(f"ldb_{request.param}")
 
 def test_shown(database, record):
     record(password=database.password, name=database.instance.name)
-    local = database.url
-    assert (database, database.keywords, database.environment, local) == database.instance
+    local, driver = database.url, DRIVERS[database.database_type.name]
+    assert (database, database.connect_args(driver), database.env, local) == database.instance
 
 def test_compared(database):
     assert database.url == "nothing like it"

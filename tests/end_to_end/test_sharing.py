@@ -22,7 +22,8 @@ def test_postgres(ldb_postgres, record, n):
 
 @pytest.mark.parametrize("n", range(4))
 def test_mysql(ldb_mysql, record, n):
-    with pymysql.connect(**ldb_mysql.keywords) as connection, connection.cursor() as cursor:
+    arguments = ldb_mysql.connect_args("pymysql")
+    with pymysql.connect(**arguments) as connection, connection.cursor() as cursor:
         assert cursor.execute("SELECT 1") == 1
     record(id=str(ldb_mysql.instance.id), type="mysql", database=ldb_mysql.database)
 
@@ -34,7 +35,7 @@ def test_mongodb(ldb_mongodb, record, n):
 
 @pytest.mark.parametrize("n", range(4))
 def test_redis(ldb_redis, record, n):
-    with redis.Redis(**ldb_redis.keywords) as client:
+    with redis.Redis(**ldb_redis.connect_args("redis")) as client:
         assert client.ping()
     record(id=str(ldb_redis.instance.id), type="redis", database=ldb_redis.database)
 """
@@ -44,7 +45,7 @@ import os, pathlib, pytest, redis, time
 
 @pytest.mark.parametrize("n", range(4))
 def test_redis(ldb_redis, record, n):
-    with redis.Redis(**ldb_redis.keywords) as client:
+    with redis.Redis(**ldb_redis.connect_args("redis")) as client:
         client.set("n", n)
         time.sleep(0.1)
         assert client.get("n") == str(n).encode()

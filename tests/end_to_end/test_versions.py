@@ -36,7 +36,7 @@ def test_postgres(ldb_postgres_db, n):
 
 @pytest.mark.parametrize("n", range(4))
 def test_redis(ldb_redis_db, n):
-    with redis.Redis(**ldb_redis_db.keywords) as client:
+    with redis.Redis(**ldb_redis_db.connect_args("redis")) as client:
         assert client.incr("n") == 1
 """
 

@@ -54,7 +54,11 @@ VALKEY = DatabaseType(
     operations=Operations(drop=("valkey-cli", "-n", "{database}", "FLUSHDB")),
     reset=Reset(),
     log=LogFormat(entry=r"\d+:\w "),
-    addresses=Addresses(url="redis://{host}:{port}/{database}", env={"VALKEY_PORT": "{port}"}),
+    addresses=Addresses(
+        url="redis://{host}:{port}/{database}",
+        drivers={"redis": {"host": "{host}", "port": "{port}", "db": "{database}"}},
+        env={"VALKEY_PORT": "{port}"},
+    ),
 )
 
 
@@ -80,7 +84,7 @@ def pytest_ldb_instance_ready(config: pytest.Config, instance: Instance) -> None
 
 @pytest.fixture(scope="session")
 def migrated(ldb_postgres: Database) -> Database:
-    environment = {**os.environ, **ldb_postgres.environment}
+    environment = {**os.environ, **ldb_postgres.env}
     subprocess.run(["alembic", "upgrade", "head"], env=environment, check=True)
     return ldb_postgres
 
@@ -93,7 +97,7 @@ def ldb_mysql_setup() -> list[Path]:
 @pytest.fixture(scope="session")
 def ldb_postgres_setup() -> Setup:
     def migrate(database: Database) -> None:
-        subprocess.run(["alembic", "upgrade", "head"], env=database.environment, check=True)
+        subprocess.run(["alembic", "upgrade", "head"], env=database.env, check=True)
 
     return Setup(run=migrate, depends_on=[Path("migrations")])
 
@@ -101,10 +105,10 @@ def ldb_postgres_setup() -> Setup:
 def test_drivers(migrated: Database, ldb_redis: Database, ldb_mongodb: Database) -> None:
     with psycopg.connect(migrated.url) as connection:
         connection.execute("SELECT 1")
-    with psycopg.connect(**migrated.libpq) as connection:
+    with psycopg.connect(**migrated.connect_args("psycopg")) as connection:
         connection.execute("SELECT 1")
     sqlalchemy.create_engine(migrated.sqlalchemy_url("psycopg")).dispose()
-    redis.Redis(**ldb_redis.keywords).close()
+    redis.Redis(**ldb_redis.connect_args("redis")).close()
     redis.Redis.from_url(ldb_redis.url).close()
     client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(ldb_mongodb.url)
     client.close()
@@ -121,8 +125,8 @@ def test_a_database(ldb_mysql: Database) -> None:
     assert_type(ldb_mysql.database, str)
     assert_type(ldb_mysql.url, str)
     assert_type(ldb_mysql.sqlalchemy_url("pymysql"), str)
-    assert_type(ldb_mysql.keywords, dict[str, Any])
-    assert_type(ldb_mysql.environment, dict[str, str])
+    assert_type(ldb_mysql.connect_args("pymysql"), dict[str, Any])
+    assert_type(ldb_mysql.env, dict[str, str])
     _ = repr(ldb_mysql) + str(hash(ldb_mysql.host))
 
 

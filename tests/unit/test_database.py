@@ -1,8 +1,9 @@
-"""What a test receives, in the words of the usual drivers."""
+"""What a test receives, in the forms that drivers take."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -27,6 +28,10 @@ def database(
     return Database(instance(credentials=credentials, address=Address(host, 4711)), name, kind)
 
 
+def with_addresses(kind: DatabaseType, **changes: Any) -> DatabaseType:
+    return replace(kind, addresses=replace(kind.addresses, **changes))
+
+
 @all_types
 @given(password=st.text(min_size=1), name=st.text(min_size=1))
 def test_any_password_survives_the_url(kind: DatabaseType, password: str, name: str) -> None:
@@ -40,15 +45,21 @@ def test_any_password_survives_the_url(kind: DatabaseType, password: str, name: 
 
 @all_types
 @given(password=st.text(min_size=9, alphabet="abcdefghijklm"))
-def test_nothing_shows_the_password(kind: DatabaseType, password: str) -> None:
+def test_reprs_hide_the_password(kind: DatabaseType, password: str) -> None:
     one = database(kind, password=password, name="7")
-    shown = [one, one.url, one.password, one.keywords, one.environment, one.instance]
-    if kind.addresses.libpq:
-        shown.append(one.libpq)
-    if kind.addresses.dialect:
-        shown.append(one.sqlalchemy_url("driver"))
-    assert password not in repr(shown)
+    assert password not in repr([one, one.instance, one.instance.credentials])
     assert password in one.url
+
+
+@all_types
+def test_drivers_receive_plain_strings(kind: DatabaseType) -> None:
+    one = database(kind, name="7")
+    values = [one.url, one.password, one.name, *one.env.values()]
+    for driver in kind.addresses.drivers:
+        values += one.connect_args(driver).values()
+    if kind.addresses.dialect:
+        values.append(one.sqlalchemy_url("driver"))
+    assert {type(value) for value in values} <= {str, int}
 
 
 def test_urls_are_written_as_drivers_expect() -> None:
@@ -67,7 +78,7 @@ def test_repr_is_the_url_without_the_password() -> None:
 def test_ipv6_has_brackets_in_urls_only() -> None:
     one = database(POSTGRES, host="::1")
     assert one.url.endswith("@[::1]:4711/shop")
-    assert one.keywords["host"] == one.environment["PGHOST"] == "::1"
+    assert one.connect_args("asyncpg")["host"] == one.env["PGHOST"] == "::1"
 
 
 def test_sqlalchemy_names_dialect_and_driver() -> None:
@@ -77,39 +88,106 @@ def test_sqlalchemy_names_dialect_and_driver() -> None:
     assert database(MYSQL).sqlalchemy_url("pymysql").startswith("mysql+pymysql://root:")
 
 
-def test_keywords_are_those_of_the_driver() -> None:
-    common = {"host": "127.0.0.1", "port": 4711, "password": "s3cr't"}
-    assert database(POSTGRES).keywords == {**common, "user": "postgres", "database": "shop"}
-    assert database(POSTGRES).libpq == {**common, "user": "postgres", "dbname": "shop"}
-    assert database(MYSQL).keywords == {**common, "user": "root", "database": "shop"}
-    assert database(MONGODB).keywords == {**common, "username": "root", "authSource": "admin"}
-    assert database(REDIS, name="7").keywords == {**common, "username": "default", "db": 7}
+LOGIN = {"host": "127.0.0.1", "port": 4711, "password": "s3cr't"}
 
 
-def test_a_name_stays_text_whatever_a_driver_calls_it() -> None:
-    keywords = {"db": "{database}", "tcp_port": "{port}"}
-    kind = replace(MYSQL, addresses=replace(MYSQL.addresses, keywords=keywords))
-    assert database(kind).keywords == {"db": "shop", "tcp_port": 4711}
+@pytest.mark.parametrize(
+    ("driver", "arguments"),
+    [
+        ("psycopg", {**LOGIN, "user": "postgres", "dbname": "shop"}),
+        ("psycopg2", {**LOGIN, "user": "postgres", "dbname": "shop"}),
+        ("asyncpg", {**LOGIN, "user": "postgres", "database": "shop"}),
+        ("pg8000", {**LOGIN, "user": "postgres", "database": "shop"}),
+    ],
+)
+def test_connect_args_of_postgres(driver: str, arguments: dict[str, object]) -> None:
+    assert database(POSTGRES).connect_args(driver) == arguments
 
 
-def test_the_environment_is_that_of_the_clients() -> None:
-    assert database(POSTGRES).environment == {
+@pytest.mark.parametrize("driver", ["PyMySQL", "mysqlclient", "mysql-connector", "asyncmy"])
+def test_connect_args_of_mysql(driver: str) -> None:
+    arguments = {**LOGIN, "user": "root", "database": "shop"}
+    assert database(MYSQL).connect_args(driver) == arguments
+
+
+def test_aiomysql_calls_the_database_db() -> None:
+    assert database(MYSQL).connect_args("aiomysql") == {**LOGIN, "user": "root", "db": "shop"}
+
+
+def test_pymongo_receives_the_database_with_the_url() -> None:
+    one = database(MONGODB)
+    assert one.connect_args("pymongo") == {"host": one.url}
+
+
+def test_arguments_follow_a_url_that_differs_from_the_declared_one() -> None:
+    kind = with_addresses(MONGODB, url="mongodb+srv://{host}/{database}?tls=true")
+    assert database(kind).connect_args("pymongo") == {
+        "host": "mongodb+srv://127.0.0.1/shop?tls=true"
+    }
+
+
+@pytest.mark.parametrize("driver", ["redis", "valkey"])
+def test_the_number_of_a_database_is_an_integer(driver: str) -> None:
+    arguments = {**LOGIN, "username": "default", "db": 7}
+    assert database(REDIS, name="7").connect_args(driver) == arguments
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (POSTGRES, ["psycopg", "Psycopg", "psycopg3", "psycopg-binary", "psycopg_binary"]),
+        (POSTGRES, ["psycopg2", "psycopg2-binary"]),
+        (MYSQL, ["PyMySQL", "pymysql", "PYMYSQL"]),
+        (MYSQL, ["mysqlclient", "MySQLdb"]),
+        (MYSQL, ["mysql-connector", "mysql.connector", "mysql-connector-python"]),
+        (MONGODB, ["PyMongo", "pymongo"]),
+        (REDIS, ["redis", "redis-py"]),
+        (REDIS, ["valkey", "valkey-py"]),
+    ],
+)
+def test_a_driver_may_be_spelled_in_several_ways(kind: DatabaseType, names: list[str]) -> None:
+    one = database(kind, name="7")
+    assert all(one.connect_args(name) == one.connect_args(names[0]) for name in names)
+
+
+def test_a_type_declares_drivers_in_any_spelling() -> None:
+    kind = with_addresses(
+        MYSQL, drivers={"Fancy.Driver": {"db": "{database}", "tcp_port": "{port}"}}
+    )
+    assert database(kind).connect_args("fancy-driver") == {"db": "shop", "tcp_port": 4711}
+
+
+def test_an_unknown_driver_is_an_error_that_lists_the_known() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        database(POSTGRES).connect_args("pymysql")
+    assert str(caught.value) == (
+        "postgres: no arguments are declared for the driver 'pymysql'.\n"
+        "Use .url. connect_args supports psycopg, psycopg2, asyncpg, pg8000."
+    )
+    with pytest.raises(InvalidRequest, match="connect_args supports no driver"):
+        database(with_addresses(REDIS, drivers={})).connect_args("redis")
+
+
+def test_the_name_is_the_database() -> None:
+    assert database(POSTGRES).name == database(POSTGRES).database == "shop"
+
+
+def test_env_holds_the_variables_of_the_clients() -> None:
+    assert database(POSTGRES).env == {
         "PGHOST": "127.0.0.1",
         "PGPORT": "4711",
         "PGUSER": "postgres",
         "PGPASSWORD": "s3cr't",
         "PGDATABASE": "shop",
     }
-    assert database(REDIS, name="7").environment == {
+    assert database(REDIS, name="7").env == {
         "REDIS_URL": "redis://default:s3cr%27t@127.0.0.1:4711/7"
     }
 
 
-def test_what_a_database_does_not_know_is_an_error() -> None:
-    with pytest.raises(InvalidRequest, match="redis: SQLAlchemy does not know this kind"):
+def test_sqlalchemy_supports_only_types_with_a_dialect() -> None:
+    with pytest.raises(InvalidRequest, match="redis: SQLAlchemy does not support this"):
         database(REDIS).sqlalchemy_url("redis")
-    with pytest.raises(InvalidRequest, match=r"mysql: libpq does not know .*\n.*Use \.url"):
-        _ = database(MYSQL).libpq
 
 
 def test_a_server_that_does_not_run_has_no_address() -> None:
@@ -124,4 +202,4 @@ def _urls(one: Database) -> list[str]:
     if one.database_type.addresses.dialect:
         urls.append(one.sqlalchemy_url("driver"))
     templates = one.database_type.addresses.env
-    return urls + [text for name, text in one.environment.items() if "://" in templates[name]]
+    return urls + [text for name, text in one.env.items() if "://" in templates[name]]

@@ -1,10 +1,8 @@
-"""The nouns: secrets, statuses, instances."""
+"""Statuses, credentials and instances."""
 
 from __future__ import annotations
 
-import copy
 import json
-import pickle
 from datetime import timezone
 
 import pytest
@@ -18,7 +16,6 @@ from pytest_ldb.model.instance import (
     Credentials,
     Instance,
     InstanceStatus,
-    Secret,
     type_named,
 )
 
@@ -27,32 +24,10 @@ from .conftest import instance
 NAMES = [kind.name for kind in BUILTIN]
 
 
-def test_a_secret_is_its_text_for_everybody_but_repr() -> None:
-    secret = Secret("hunter2")
-    assert secret == "hunter2"
-    assert str(secret) == f"{secret}" == secret[:] == "hunter2"
-    assert secret + "!" == "hunter2!"
-    assert (repr(secret), f"{secret!r}", repr([secret])) == (
-        "'********'",
-        "'********'",
-        "['********']",
-    )
-
-
-@pytest.mark.parametrize(
-    "twin", [copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))]
-)
-def test_a_copied_secret_stays_one(twin: object) -> None:
-    assert callable(twin)
-    secret = twin(Secret("hunter2", "redis://***"))
-    assert (secret, repr(secret)) == ("hunter2", "'redis://***'")
-
-
 def test_credentials_hide_the_password() -> None:
     credentials = Credentials("me", "hunter2")
     assert "hunter2" not in repr(credentials)
-    assert "hunter2" not in repr(credentials.password)
-    assert credentials.password == "hunter2"
+    assert type(credentials.password) is str
 
 
 def test_an_instance_hides_the_password() -> None:
@@ -113,7 +88,6 @@ def test_an_instance_survives_json(
     )
     again = Instance.from_json(one.to_json(), BUILTIN)
     assert again == one
-    assert "********" in repr(again.credentials.password)
 
 
 def test_json_is_made_of_the_promised_names() -> None:

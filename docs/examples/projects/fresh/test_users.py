@@ -19,5 +19,6 @@ def test_somebody_is_there_at_first(ldb_postgres_db):
 
 
 def test_the_shop_is_empty(ldb_mysql_db):
-    with pymysql.connect(**ldb_mysql_db.keywords) as connection, connection.cursor() as cursor:
+    arguments = ldb_mysql_db.connect_args("pymysql")
+    with pymysql.connect(**arguments) as connection, connection.cursor() as cursor:
         assert cursor.execute("SELECT * FROM goods") == 0

@@ -13,12 +13,14 @@ def test_the_admin_is_there(ldb_postgres_db):
 
 
 def test_everything_is_sold(ldb_mysql_db):
-    with pymysql.connect(**ldb_mysql_db.keywords) as connection, connection.cursor() as cursor:
+    arguments = ldb_mysql_db.connect_args("pymysql")
+    with pymysql.connect(**arguments) as connection, connection.cursor() as cursor:
         assert cursor.execute("DELETE FROM goods") == 1
         connection.commit()
 
 
 def test_there_is_tea(ldb_mysql_db):
-    with pymysql.connect(**ldb_mysql_db.keywords) as connection, connection.cursor() as cursor:
+    arguments = ldb_mysql_db.connect_args("pymysql")
+    with pymysql.connect(**arguments) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT name FROM goods")
         assert cursor.fetchall() == (("tea",),)

@@ -5,7 +5,8 @@ import psycopg
 
 def test_a_query(ldb_postgres):
     async def query():
-        async with await psycopg.AsyncConnection.connect(**ldb_postgres.libpq) as connection:
+        arguments = ldb_postgres.connect_args("psycopg")
+        async with await psycopg.AsyncConnection.connect(**arguments) as connection:
             cursor = await connection.execute("SELECT 1")
             return await cursor.fetchone()
 

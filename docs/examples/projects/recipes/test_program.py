@@ -6,7 +6,7 @@ PROGRAM = "import psycopg; print(psycopg.connect().execute('SELECT 1').fetchone(
 
 
 def test_a_program_finds_the_database(ldb_postgres):
-    environment = os.environ | ldb_postgres.environment
+    environment = os.environ | ldb_postgres.env
 
     answer = subprocess.check_output([sys.executable, "-c", PROGRAM], env=environment, text=True)
 
