@@ -113,8 +113,15 @@ def settings_from(**given: object) -> Settings:
         images = images_in(os.environ.get("LDB_IMAGE", ""))
     except ValueError as error:
         raise click.UsageError(f"LDB_IMAGE: {error}.") from error
+    images = {_type_name(name): image for name, image in images.items()}
     images |= by_type("IMAGE", names, os.environ)
     return Settings(images=images, **{n: v for n, v in given.items() if v is not None})  # type: ignore[arg-type]
+
+
+def _type_name(given: str) -> str:
+    """Return the name of the type; one that a project declares is not known here."""
+    known = (database_type for database_type in BUILTIN if database_type.answers_to(given))
+    return next((database_type.name for database_type in known), given)
 
 
 pass_context = click.make_pass_decorator(Context)

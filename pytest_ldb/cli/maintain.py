@@ -81,12 +81,14 @@ def _reference(here: Context, name: str) -> str:
     return here.settings.image_for(database_type.name, database_type.image)
 
 
-@click.command(short_help="List the cache that servers start from.")
-@click.option("--delete", "deleting", is_flag=True, help="Delete them all; runs make them anew.")
+@click.command(short_help="List the cached servers that runs start from.")
+@click.option(
+    "--delete", "deleting", is_flag=True, help="Delete them all; later runs make new ones."
+)
 @json_option
 @pass_context
 def cache(here: Context, *, deleting: bool, as_json: bool) -> None:
-    """List the cache of initialised servers, from which test runs start fast."""
+    """List the cached copies of initialised servers, from which test runs start fast."""
     known = list(here.cache.known())
     if deleting:
         with alone(here.state / "locks", "cache"):
@@ -122,7 +124,7 @@ def _row(one: CachedServer, unused_s: float, size_bytes: int | None) -> Sequence
 @json_option
 @pass_context
 def prune(here: Context, *, dry_run: bool, volumes: bool, as_json: bool) -> None:
-    """Remove what is ours and dead: what runs that were cut off have left, and old cache.
+    """Remove what is ours and dead: what runs that were cut off have left, and old cached servers.
 
     Kept and free-standing servers stay; `pytest-ldb delete --all` ends those.
     """

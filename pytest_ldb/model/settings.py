@@ -18,7 +18,7 @@ class Settings:
         image_prefix: Set before references that name no registry.
         pull: ``missing``, ``always`` or ``never``.
         timeout_s: The most time that a server may take to become ready.
-        missing: What tests do that need a server when no engine answers: ``error`` or ``skip``.
+        no_engine: What happens to tests when no engine is available: ``error`` or ``skip``.
         cache: ``auto``, ``always`` or ``never``, see :class:`~.cache.ServerCache`.
         durable: Whether data is on disk and safe against crashes, instead of fast.
         bind: The engine's address to publish ports on; None: loopback.
@@ -33,7 +33,7 @@ class Settings:
     image_prefix: str = ""
     pull: str = "missing"
     timeout_s: float = 60.0
-    missing: str = "error"
+    no_engine: str = "error"
     cache: str = "auto"
     durable: bool = False
     bind: str | None = None

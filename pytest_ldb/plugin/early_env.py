@@ -20,13 +20,13 @@ from ..model.database_type import DatabaseType
 from ..model.errors import EngineUnavailable, LdbError
 from ..model.instance import Address, Credentials, Instance, type_named
 from .options import RUNS_NO_TEST, read_environment, read_options
-from .state import RUN, RunPlugin, count_engine_hooks, type_names
+from .state import RUN, RunPlugin, count_engine_hooks, types_by_name
 from .xdist import announce_place
 
 if TYPE_CHECKING:
     from .session import Session
 
-ATTRIBUTES = ("url", "host", "port", "user", "password", "database")
+ATTRIBUTES = ("url", "host", "port", "user", "password", "database", "name")
 CALLED = "sqlalchemy_url"
 """The one that takes a driver."""
 
@@ -69,7 +69,7 @@ def fill(config: pytest.Config, added: Sequence[DatabaseType]) -> None:
     expressions = read_environment(early)
     database_types = types_in(expressions, types)
     if runs:
-        settings, given = read_options(early, type_names(added), all_are_known=False)
+        settings, given = read_options(early, types_by_name(added), all_are_known=False)
         run = config.stash[RUN] = RunPlugin(config, settings, given, added)
         announce_place(config, run.place)
         databases_by_type = _obtained(run.session(), database_types)
@@ -192,7 +192,7 @@ def _obtained(session: Session, database_types: Sequence[DatabaseType]) -> dict[
         }
     except LdbError as error:
         run = session.run
-        if not isinstance(error, EngineUnavailable) or run.settings.missing != "skip":
+        if not isinstance(error, EngineUnavailable) or run.settings.no_engine != "skip":
             raise pytest.UsageError(str(error)) from None
         if not run.place.worker:
             run.say(f"--ldb-env: no server is started. {error}")

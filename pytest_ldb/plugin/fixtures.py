@@ -178,6 +178,6 @@ def failing_in_a_sentence(session: Session) -> Iterator[None]:
     try:
         yield
     except LdbError as error:
-        if isinstance(error, EngineUnavailable) and session.run.settings.missing == "skip":
+        if isinstance(error, EngineUnavailable) and session.run.settings.no_engine == "skip":
             raise pytest.skip.Exception(str(error)) from None
         raise pytest.fail.Exception(session.report_failure(error), pytrace=False) from None

@@ -14,7 +14,7 @@ import pytest
 from . import hookspecs
 from .fixtures import BEGAN, FAILED, fixture_module, used_types
 from .options import RUNS_NO_TEST, add_options, environment_is_wanted, read_options
-from .state import RUN, RunPlugin, count_engine_hooks, type_names
+from .state import RUN, RunPlugin, count_engine_hooks, types_by_name
 
 if TYPE_CHECKING:
     from ..model.database_type import DatabaseType
@@ -41,7 +41,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     added = _added_types(config)
-    settings, given = read_options(config, type_names(added))
+    settings, given = read_options(config, types_by_name(added))
     run = config.stash.get(RUN, None)
     if run is None:
         run = config.stash[RUN] = RunPlugin(config, settings, given, added)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol
 
 import pytest
@@ -139,7 +139,8 @@ OPTIONS = (
     Option(
         "image",
         _images,
-        "Run this image for a type of database, for example postgres=postgres:17 (repeatable).",
+        "Run this image for a database type, given by name or alias, for example pg=postgres:17 "
+        "(repeatable).",
         "NAME=REFERENCE",
     ),
     Option(
@@ -161,15 +162,15 @@ OPTIONS = (
         "SECONDS",
     ),
     Option(
-        "missing",
+        "no_engine",
         _one_of("error", "skip"),
-        "What tests do when no container engine answers: error (default), skip.",
+        "What to do with tests when no container engine is available: error (default), skip.",
         "WHAT",
     ),
     Option(
         "cache",
         _one_of("auto", "always", "never"),
-        "Remember initialised servers: auto (default), always, never.",
+        "Start from cached copies of initialised servers: auto (default), always, never.",
         "WHEN",
     ),
     Option("durable", _switch, "Keep data on disk, safe against crashes; slower."),
@@ -217,13 +218,13 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def read_options(
-    config: Given, types: Iterable[str], *, all_are_known: bool = True
+    config: Given, types: Mapping[str, Collection[str]], *, all_are_known: bool = True
 ) -> tuple[Settings, dict[str, Any]]:
     """Return the settings, and those arguments of theirs that the user gave.
 
     Args:
         config: pytest's, or what is known of it early.
-        types: The names of the types that there are.
+        types: The names of the database types, with their aliases.
         all_are_known: Whether there can be no others.
 
     Raises:
@@ -235,13 +236,12 @@ def read_options(
     values.pop("env", None)
     if "timeout" in values:
         values["timeout_s"] = values.pop("timeout")
-    names = list(types)
     on_command_line = 1 if config.getoption("ldb_image") else 0
-    given["image"].insert(on_command_line, by_type("IMAGE", names, os.environ))
-    images = _merged(given["image"])
+    given["image"].insert(on_command_line, by_type("IMAGE", types, os.environ))
+    images = _merged(_by_name(some, types) for some in given["image"])
     if all_are_known:
-        _check_names(images, names)
-    values |= {"images": images, "urls": by_type("URL", names, os.environ)}
+        _check_names(images, types)
+    values |= {"images": images, "urls": by_type("URL", types, os.environ)}
     given_values = {name: value for name, value in values.items() if value not in ("", {})}
     return Settings(**values), given_values
 
@@ -290,7 +290,13 @@ def _merged(given: Iterable[dict[str, str]]) -> dict[str, str]:
     return merged
 
 
-def _check_names(images: Iterable[str], names: list[str]) -> None:
+def _by_name(images: Mapping[str, str], types: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """Return the images by the names of their types; names of unknown types stay as they are."""
+    names = {alias: name for name, aliases in types.items() for alias in (*aliases, name)}
+    return {names.get(given.lower(), given): image for given, image in images.items()}
+
+
+def _check_names(images: Iterable[str], names: Collection[str]) -> None:
     for name in images:
         if name not in names:
             raise pytest.UsageError(

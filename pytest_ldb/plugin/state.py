@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from .session import Session
     from .xdist import Place
 
-BUILTIN = ("postgres", "mysql", "mongodb", "redis")
-"""The names of `databases.BUILTIN`, known without importing those."""
+BUILTIN = {"postgres": ("postgresql", "pg"), "mysql": (), "mongodb": ("mongo",), "redis": ()}
+"""The names and aliases of `databases.BUILTIN`, known without importing those."""
 
 
 class Messages:
@@ -90,7 +90,7 @@ class RunPlugin:
     @property
     def names(self) -> list[str]:
         """The names of all database types."""
-        return type_names(self.added)
+        return list(types_by_name(self.added))
 
     @property
     def types(self) -> Sequence[DatabaseType]:
@@ -142,9 +142,9 @@ class RunPlugin:
 RUN = pytest.StashKey[RunPlugin]()
 
 
-def type_names(added: Sequence[DatabaseType]) -> list[str]:
-    """Return the names of all types: ours, and those that are added."""
-    return list(dict.fromkeys((*BUILTIN, *(database_type.name for database_type in added))))
+def types_by_name(added: Sequence[DatabaseType]) -> Mapping[str, Collection[str]]:
+    """Return the aliases of all types, ours and those that are added, by name."""
+    return {**BUILTIN, **{database_type.name: database_type.aliases for database_type in added}}
 
 
 def count_engine_hooks(config: pytest.Config) -> int:

@@ -113,7 +113,7 @@ def claims() -> Iterator[Claim]:
             yield Claim(f"{name}, {mode.name}: to the floor", "<=", limit, "times", value)
     for peer, least in (("testcontainers", 4.0), ("pytest-databases", 4.0), ("pytest-pg", 2.0)):
         value = partial(Figures.to_cached, peer=peer)
-        yield Claim(f"{peer}: to ours from a cached", ">=", least, "times", value)
+        yield Claim(f"{peer}: to ours from the cache", ">=", least, "times", value)
     for mode in (COLD, SNAPSHOT):
         value = partial(Figures.all_to_slowest, mode=mode)
         yield Claim(f"all four, {mode.name}: to the slowest alone", "<=", 1.4, "times", value)

@@ -89,7 +89,7 @@ class StartWorkshop(Workshop):
         self.expected.update(set(databases) & set(REMEMBERED))
         yield
         if self._missing_cache():
-            raise Failed(f"no cached within {SNAPSHOT_WITHIN_S:.0f} s")
+            raise Failed(f"no cached server within {SNAPSHOT_WITHIN_S:.0f} s")
 
     def _missing_cache(self) -> int:
         """Return how many cache are missing, after waiting for them."""

@@ -122,7 +122,7 @@ def test_an_engine_that_does_not_answer_ends_the_run(project: Project) -> None:
 def test_missing_skip_goes_on_without_a_server(project: Project, arguments: list[str]) -> None:
     project.write("test_it.py", "def test_a(ldb_postgres): pass\ndef test_b(): pass\n")
     project.environment["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
-    run = project.run("--ldb-missing=skip", *arguments)
+    run = project.run("--ldb-no-engine=skip", *arguments)
     assert run.status == 0, run.output
     assert "1 passed, 1 skipped" in run.output
     assert run.output.count("--ldb-env: no server is started.") == 1

@@ -117,7 +117,7 @@ def test_an_engine_that_does_not_answer(project: Project, url: str) -> None:
 
 def test_missing_skip_skips_what_needs_an_engine(project: Project) -> None:
     project.environment["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
-    run = project.run("test_redis.py", "--ldb-missing=skip", "-rs")
+    run = project.run("test_redis.py", "--ldb-no-engine=skip", "-rs")
     assert run.status == 0
     assert "1 skipped" in run.output
     assert "no container engine answers" in run.output

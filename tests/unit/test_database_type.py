@@ -24,7 +24,7 @@ from pytest_ldb.model.database_type import (
 from pytest_ldb.model.errors import InvalidRequest
 from pytest_ldb.model.type_checks import FIXTURE_ENDINGS
 from pytest_ldb.plugin.fixtures import fixture_module
-from pytest_ldb.plugin.state import BUILTIN as BUILTIN_NAMES
+from pytest_ldb.plugin.state import BUILTIN as NAMES
 
 ROOT = Path(__file__).parents[2]
 VALUES = {
@@ -45,8 +45,8 @@ def changed(kind: DatabaseType, group: str, **changes: Any) -> DatabaseType:
     return replace(kind, **groups)
 
 
-def test_the_plugin_knows_the_names_of_the_types_that_there_are() -> None:
-    assert tuple(kind.name for kind in BUILTIN) == BUILTIN_NAMES
+def test_the_plugin_knows_the_names_and_aliases_of_the_types() -> None:
+    assert {kind.name: kind.aliases for kind in BUILTIN} == NAMES
 
 
 @pytest.mark.parametrize("name", ["", "My DB", "my-db", "Postgres", "1st", "_x", "käse"])

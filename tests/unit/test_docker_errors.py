@@ -25,7 +25,7 @@ IN_USE = 'Conflict. The container name "/ldb-x" is already in use by container "
         (Refused(404, "No such image: x"), errors.EngineFailed, ["No such image: x"]),
         (ReadTimeout("60 s"), errors.EngineUnavailable, ["does not answer any more", "60 s"]),
         (NoConnection("refused"), errors.EngineUnavailable, ["Start Docker", "refused"]),
-        (FileNotFoundError("docker.sock"), errors.EngineUnavailable, ["--ldb-missing=skip"]),
+        (FileNotFoundError("docker.sock"), errors.EngineUnavailable, ["--ldb-no-engine=skip"]),
         (PermissionError("docker.sock"), errors.EngineForbidden, ["group that owns the socket"]),
         (NoConnection("PermissionError(13, 'Permission denied')"), errors.EngineForbidden, []),
         (ValueError("No module named 'paramiko'"), errors.EngineUnavailable, ["pytest-ldb[ssh]"]),

@@ -56,7 +56,10 @@ def test_an_expression_becomes_a_value(expression: str, value: str) -> None:
         ("postgresql://{host}", "it takes TYPE.ATTRIBUTE"),
         ("{postgres.__class__.x}", "it takes TYPE.ATTRIBUTE"),
         ("oracle.url", "There are: postgres, mysql, mongodb, redis. Types of a conftest.py"),
-        ("postgres.uri", "There are: url, host, port, user, password, database, sqlalchemy_url"),
+        (
+            "postgres.uri",
+            "There are: url, host, port, user, password, database, name, sqlalchemy_url",
+        ),
         ("postgres.snapshot", "there is no attribute 'snapshot'"),
         ("postgres.__class__", "there is no attribute '__class__'"),
         ("postgres.sqlalchemy_url", "there is no attribute 'sqlalchemy_url'"),

@@ -38,7 +38,7 @@ VALUES = [
     ("durable", "durable", "true", True, "false", False),
     ("pull", "pull", "always", "always", "never", "never"),
     ("timeout", "timeout_s", "5", 5.0, "2.5", 2.5),
-    ("missing", "missing", "skip", "skip", "error", "error"),
+    ("no_engine", "no_engine", "skip", "skip", "error", "error"),
     ("image_prefix", "image_prefix", "mirror", "mirror", "", ""),
     ("bind", "bind", "0.0.0.0", "0.0.0.0", "127.0.0.1", "127.0.0.1"),
     ("report", "report", "one.json", "one.json", "", ""),
@@ -118,6 +118,31 @@ def test_images_are_merged_by_type(
     }
 
 
+def test_images_may_be_given_by_alias(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LDB_IMAGE", "PostgreSQL=env:1,mongo=env:3")
+    monkeypatch.setenv("LDB_MONGODB_IMAGE", "own:3")
+    images = decided(pytester, "--ldb-image=pg=line:1", ini="ldb_image = postgres=ini:1").images
+    assert images == {"postgres": "line:1", "mongodb": "own:3"}
+
+
+def test_images_may_be_given_by_the_alias_of_a_type_of_the_project(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makeconftest(
+        """
+        from dataclasses import replace
+        from pytest_ldb import REDIS
+
+        def pytest_ldb_database_types():
+            return [replace(REDIS, name="valkey", aliases=("vk",))]
+        """
+    )
+    result = pytester.runpytest_inprocess("--ldb-image=vk=valkey:9")
+    result.stdout.fnmatch_lines(["ldb: images valkey=valkey:9, *"])
+
+
 def test_the_variable_of_one_type_beats_that_of_all(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,7 +175,10 @@ def test_addresses_come_from_the_environment(
             ["--ldb-pull=often"],
             "--ldb-pull: 'often' is wrong, it takes one of missing, always, never.",
         ),
-        (["--ldb-missing=pass"], "--ldb-missing: 'pass' is wrong, it takes one of error, skip."),
+        (
+            ["--ldb-no-engine=pass"],
+            "--ldb-no-engine: 'pass' is wrong, it takes one of error, skip.",
+        ),
         (["--ldb-timeout=soon"], "--ldb-timeout: 'soon' is wrong, it takes a number of seconds *"),
         (["--ldb-timeout=0"], "--ldb-timeout: '0' is wrong, * greater than 0."),
         (["--ldb-timeout=-1"], "--ldb-timeout: '-1' is wrong, *"),

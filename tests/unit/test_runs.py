@@ -519,7 +519,7 @@ def test_a_server_that_dies_fails_its_tests_in_a_sentence(project: pytest.Pytest
 
 @pytest.mark.parametrize(
     ("arguments", "outcomes"),
-    [([], {"errors": 1}), (["--ldb-missing=skip"], {"skipped": 1})],
+    [([], {"errors": 1}), (["--ldb-no-engine=skip"], {"skipped": 1})],
     ids=["error", "skip"],
 )
 def test_without_an_engine_tests_fail_or_are_skipped(

@@ -122,7 +122,7 @@ def _silence(subject: str, error: Exception) -> errors.LdbError:
         "no container engine answers",
         evidence=evidence,
         remedy=f"Start Docker, or point DOCKER_HOST at an engine that runs{missing}. "
-        "--ldb-missing=skip skips the tests that need one.",
+        "--ldb-no-engine=skip skips the tests that need one.",
     )
 
 
