@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .databases import MONGODB, MYSQL, POSTGRES, REDIS
-    from .lifecycle.commands import Lifecycle
+    from .lifecycle.commands import Lifecycle, Server
     from .model.database import Database, Snapshot
     from .model.database_type import (
         Addresses,
@@ -52,6 +52,7 @@ _HOMES = {
     "POSTGRES": "databases",
     "REDIS": "databases",
     "Reset": "model.database_type",
+    "Server": "lifecycle.commands",
     "ServerProgram": "model.database_type",
     "Setup": "model.setup",
     "Snapshot": "model.database",
@@ -76,6 +77,7 @@ __all__ = [
     "LogFormat",
     "Operations",
     "Reset",
+    "Server",
     "ServerProgram",
     "Setup",
     "Snapshot",
@@ -89,3 +91,8 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names too, which are not imported yet."""
+    return sorted({*globals(), *__all__})

@@ -85,6 +85,7 @@ def files_in(folder: str) -> list[str]:
 def test_the_public_names_are_those_that_can_be_imported() -> None:
     assert sorted(pytest_ldb.__all__) == sorted(pytest_ldb._HOMES)
     assert all(getattr(pytest_ldb, name) for name in pytest_ldb.__all__)
+    assert set(pytest_ldb.__all__) <= set(dir(pytest_ldb))
     with pytest.raises(AttributeError, match="'absent'"):
         _ = pytest_ldb.absent
 

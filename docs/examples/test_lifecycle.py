@@ -6,20 +6,18 @@ import redis
 
 @pytest.fixture
 def server(ldb):
-    server = ldb.create("redis")
-    yield server
-    ldb.delete(server)
+    with ldb.server("redis", command=["--maxmemory", "64mb"]) as server:
+        yield server
 
 
-def test_a_client_survives_an_outage(ldb, server):
-    with redis.Redis.from_url(ldb.database(server).url) as client:
+def test_a_client_survives_an_outage(server):
+    with redis.Redis.from_url(server.url) as client:
         assert client.ping()
 
-        ldb.stop(server)
-        assert ldb.status(server) == "stopped"
+        server.stop()
         with pytest.raises(redis.ConnectionError):
             client.ping()
 
-    server = ldb.start(server)
-    with redis.Redis.from_url(ldb.database(server).url) as client:
+    server.start()
+    with redis.Redis.from_url(server.url) as client:
         assert client.ping()

@@ -1,8 +1,11 @@
-"""The seven commands: create, start, stop, restart, delete, list, status."""
+"""The seven commands: create, start, stop, restart, delete, list, status; and their object."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from ..engines.protocol import Container
@@ -14,6 +17,9 @@ from ..model.request import LABEL, SCHEMA, container_name, server_name
 from .container_spec import found_instance, not_found
 from .owned import OwnedServers
 from .planner import Planner
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __tracebackhide__ = hidden
 
@@ -68,6 +74,34 @@ class Lifecycle:
         instance = self._owned.create(server, identity)
         self.created.append(instance)
         return instance
+
+    def server(
+        self,
+        database_type: str | DatabaseType,
+        *,
+        image: str | None = None,
+        command: str | Sequence[str] | None = None,
+    ) -> Server:
+        """Create and start a server, and return an object that follows its address.
+
+        ``with ldb.server("redis") as server:`` deletes the server at the end of the block.
+
+        Args:
+            database_type: A type, its name, or an alias.
+            image: A reference to run instead of the type's.
+            command: What follows the image's entrypoint instead of the type's ``command``: the
+                server's program with its arguments, or arguments alone. A string is split as a
+                shell splits it.
+
+        Raises:
+            InvalidRequest: There is no such type.
+            StartFailed: It did not become ready; nothing of it is left.
+        """
+        declared = self._database_type(database_type)
+        if command is not None:
+            arguments = shlex.split(command) if isinstance(command, str) else command
+            declared = replace(declared, command=tuple(arguments))
+        return Server(self, declared, self.create(declared, image=image))
 
     def start(self, instance: Instance | str) -> Instance:
         """Start a server and return it when it is ready; its port may be another one than before.
@@ -158,6 +192,77 @@ class Lifecycle:
         if container is None or not self._ours.items() <= container.labels.items():
             return None
         return container
+
+
+class Server:
+    """What :meth:`Lifecycle.server` returns; leaving its ``with`` block deletes the server.
+
+    Args:
+        lifecycle: Carries out the commands.
+        database_type: What the server runs.
+        instance: The server.
+
+    Attributes:
+        instance: The server, as the last command of this object left it.
+    """
+
+    def __init__(
+        self, lifecycle: Lifecycle, database_type: DatabaseType, instance: Instance
+    ) -> None:
+        self._lifecycle = lifecycle
+        self._database_type = database_type
+        self.instance = instance
+
+    @property
+    def database(self) -> Database:
+        """The database that the server has from the beginning, at its present address."""
+        initial = self._database_type.server.initial_database
+        return Database(self.instance, initial, self._database_type)
+
+    @property
+    def url(self) -> str:
+        """The URL of :attr:`database`.
+
+        Raises:
+            NotRunning: The server is stopped or deleted, so it has no address.
+        """
+        return self.database.url
+
+    def start(self) -> None:
+        """Start the server and return when it is ready; its port may have changed.
+
+        Raises:
+            InstanceNotFound: It has been deleted.
+            StartFailed: It did not become ready.
+        """
+        self.instance = self._lifecycle.start(self.instance)
+
+    def stop(self) -> None:
+        """Stop the server the way its image asks for; its data stays.
+
+        Raises:
+            InstanceNotFound: It has been deleted.
+        """
+        self.instance = self._lifecycle.stop(self.instance)
+
+    def restart(self) -> None:
+        """Stop the server and start it again; errors as for :meth:`start`."""
+        self.stop()
+        self.start()
+
+    def delete(self) -> None:
+        """Remove the server and its data, running or not; named volumes stay."""
+        self._lifecycle.delete(self.instance)
+        self.instance = replace(self.instance, address=None, status=InstanceStatus.STOPPED)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.delete()
+
+    def __repr__(self) -> str:
+        return f"<Server {self.instance.name!r}, {self.instance.status.value}>"
 
 
 def _identity(container: Container) -> UUID:

@@ -6,6 +6,7 @@ import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from .database import Database
 
 Fill = Callable[["Database"], object]
+StrPath = str | PathLike[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +28,17 @@ class Setup:
         files: Files run by the database's own client, in this order.
         depends_on: Files and directories that ``run`` reads, such as a folder of migrations. On a
             server that is kept the result is used again as long as none of them changes.
+
+    Paths may be strings, and a single one needs no list.
     """
 
     run: Fill | None = None
-    files: Sequence[Path] = ()
-    depends_on: Sequence[Path] = ()
+    files: Sequence[StrPath] = ()
+    depends_on: Sequence[StrPath] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "files", _paths(self.files))
+        object.__setattr__(self, "depends_on", _paths(self.depends_on))
 
     @classmethod
     def of(cls, given: object) -> Setup | None:
@@ -69,6 +77,11 @@ class Setup:
             for file in _files(Path(path)):
                 digest.update(b"\0" + str(file).encode() + b"\0" + _content(file))
         return digest.hexdigest()
+
+
+def _paths(given: Sequence[StrPath]) -> tuple[Path, ...]:
+    # A string is a sequence of strings to type checkers.
+    return tuple(map(Path, [given] if isinstance(given, (str, PathLike)) else given))
 
 
 def _source(run: Fill | None) -> str:

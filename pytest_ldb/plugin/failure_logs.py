@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..engines.protocol import Watch
+from ..lifecycle.commands import Server
 from ..model.database_type import DatabaseType
 from ..model.errors import LdbError
 from ..model.instance import Instance
@@ -154,8 +155,9 @@ def _private_servers(
     item: pytest.Item, session: Session, began: float, used: Collection[str]
 ) -> list[_Server]:
     """Return the servers of the fixture `ldb` that the test was given, or has made."""
-    values = [v for v in getattr(item, "funcargs", {}).values() if isinstance(v, Instance)]
-    names = {*used, *(instance.name for instance in values)}
+    given = getattr(item, "funcargs", {}).values()
+    instances = [value.instance if isinstance(value, Server) else value for value in given]
+    names = {*used, *(one.name for one in instances if isinstance(one, Instance))}
     database_types = {database_type.name: database_type for database_type in session.run.types}
     return [
         _Server(

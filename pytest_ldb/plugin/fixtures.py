@@ -14,23 +14,22 @@ if TYPE_CHECKING:
     from ..model.database import Database
     from .session import Session
 
-_MANUAL = """A database on a real {name} server, private to this process.
+_MANUAL = """A {name} database per worker, shared by its tests; `ldb_{name}_db` is per test.
 
 Return a `pytest_ldb.Database`: `.url`, `.host`, `.port`, `.user`, `.password`, `.database`,
-`.instance`, and for drivers `.keywords`, `.sqlalchemy_url(driver)`, `.environment`.
-One server is shared by the whole run, all xdist workers included; each worker has a database
-of its own on it, which all tests of that worker share. Users, roles and settings belong to the
-server and so to everybody. It starts when collection ends, on first use at the latest, and is gone
-when the run ends, however the run ends; with --ldb-keep the server stays for the next run.
+`.instance`, and for drivers `.connect_args(driver)`, `.sqlalchemy_url(driver)`, `.env`.
+One real server is shared by the whole run, all xdist workers included, and with it its users,
+roles and settings. It starts when collection ends, on first use at the latest, and is removed when
+the run ends, however the run ends; with --ldb-keep the server stays for the next run.
 """
 
-_FRESH_MANUAL = """A database on a real {name} server for this test alone.
+_FRESH_MANUAL = """A {name} database per test, always fresh; `ldb_{name}` is per worker.
 
-Return the same kind of object as `ldb_{name}`, which it is on the same server as. It holds what
+Return a `pytest_ldb.Database`, on the same server as `ldb_{name}`. It holds what
 `ldb_{name}_setup` has filled it with, and nothing of any other test. After the test it is
-dropped, open connections and all; where that is faster it is put back instead, and read to prove
-it. After a test that failed it stays until the end of the run, unless space gets short.
-Users, roles and settings belong to the server and so to everybody.
+dropped, with its open connections; where that is faster it is reset instead, and the reset is
+verified. After a test that failed it stays until the end of the run, unless space gets short.
+Users, roles and settings belong to the server, which all tests share.
 """
 
 _SETUP_MANUAL = """What fills the databases of `ldb_{name}` and `ldb_{name}_db`; override it.
@@ -159,8 +158,10 @@ def _lifecycle_fixture(begin: Callable[[], Session]) -> object:
     def ldb() -> Lifecycle:
         """Servers that a test has to itself, to stop, restart and break.
 
-        Return a `pytest_ldb.Lifecycle`: `create(type)`, `start`, `stop`, `restart`, `delete`,
-        `list`, `status`. What it creates is deleted at the end of the run, however the run ends.
+        Return a `pytest_ldb.Lifecycle`. `with ldb.server("redis") as server:` gives a server with
+        `.url`, `.database`, `.stop()`, `.start()` and `.restart()`, and deletes it. The commands
+        are `create(type)`, `start`, `stop`, `restart`, `delete`, `list`, `status`.
+        What it creates is deleted at the end of the run, however the run ends.
         """
         session = begin()
         with failing_in_a_sentence(session):

@@ -36,6 +36,7 @@ from pytest_ldb import (
     LogFormat,
     Operations,
     Reset,
+    Server,
     ServerProgram,
     Setup,
 )
@@ -99,7 +100,7 @@ def ldb_postgres_setup() -> Setup:
     def migrate(database: Database) -> None:
         subprocess.run(["alembic", "upgrade", "head"], env=database.env, check=True)
 
-    return Setup(run=migrate, depends_on=[Path("migrations")])
+    return Setup(run=migrate, depends_on=[Path("migrations"), "alembic.ini"])
 
 
 def test_drivers(migrated: Database, ldb_redis: Database, ldb_mongodb: Database) -> None:
@@ -123,6 +124,7 @@ def test_a_database(ldb_mysql: Database) -> None:
     assert_type(ldb_mysql.user, str)
     assert_type(ldb_mysql.password, str)
     assert_type(ldb_mysql.database, str)
+    assert_type(ldb_mysql.name, str)
     assert_type(ldb_mysql.url, str)
     assert_type(ldb_mysql.sqlalchemy_url("pymysql"), str)
     assert_type(ldb_mysql.connect_args("pymysql"), dict[str, Any])
@@ -154,6 +156,18 @@ def test_the_seven_commands(ldb: Lifecycle) -> None:
         assert_type(
             (error.subject, error.fact, error.evidence, error.remedy), tuple[str, str, str, str]
         )
+
+
+def test_a_server(ldb: Lifecycle) -> None:
+    with ldb.server("redis", image="redis:8", command=["--maxmemory", "1mb"]) as server:
+        assert_type(server, Server)
+        server.stop()
+        server.start()
+        server.restart()
+        assert_type(server.url, str)
+        assert_type(server.database, Database)
+        assert_type(server.instance, Instance)
+    ldb.server(VALKEY, command="valkey-server --save ''").delete()
 
 
 class TestMyRuntime(EngineContract):

@@ -139,7 +139,8 @@ def test_arguments_are_strings() -> None:
         ("reset", "inspect", "inspect {thing}", "thing"),
         ("addresses", "url", "redis://{hots}:{port}", "hots"),
         ("addresses", "env", {"A": "{template}"}, "template"),
-        ("addresses", "keywords", {"a": "{name}"}, "name"),
+        ("addresses", "drivers", {"psycopg": {"a": "{name}"}}, "name"),
+        ("addresses", "drivers", {"psycopg": {"a": "x{url}"}}, "url"),
     ],
 )
 def test_a_placeholder_means_something(group: str, field: str, value: object, word: str) -> None:

@@ -36,6 +36,13 @@ def test_a_fixture_may_return_several_things(script: Path) -> None:
     assert Setup.of([str(script)]) == Setup.of((script,)) == Setup(files=[script])
 
 
+def test_paths_may_be_strings_and_a_single_one_needs_no_list(script: Path) -> None:
+    setup = Setup(files=[script], depends_on=[script.parent])
+    assert Setup(files=[str(script)], depends_on=[str(script.parent)]) == setup
+    assert Setup(files=str(script), depends_on=str(script.parent)) == setup
+    assert Setup(files=[str(script)], depends_on=[str(script.parent)]).digest() == setup.digest()
+
+
 @pytest.mark.parametrize("given", ["fill.sql", b"fill.sql", 5, True], ids=repr)
 def test_anything_else_is_an_error(given: object) -> None:
     with pytest.raises(InvalidRequest, match="cannot fill a database") as caught:
