@@ -6,7 +6,7 @@ Each folder answers one question; imports run from the first to the last, never 
   database type or an engine of my own?
 * ``isolation`` How does a test get a database of its own?
 * ``lifecycle`` How is a server created, shared and removed?
-* ``engines`` Where does it run? ``engines.docker.sdk_engine`` is the only file that imports docker.
+* ``engines`` Where does it run? ``engines.docker.transport.sdk`` alone imports docker.
 * ``shell`` What runs beside the server? ``databases`` What is known about PostgreSQL, MySQL, …?
 * ``model`` Which values travel? ``util`` Small tools that know nothing of databases.
 """

@@ -32,7 +32,7 @@ BELOW = {
 
 MOST_IN_A_FOLDER = 15
 IMPORTERS = {
-    "docker": "engines/docker/sdk_engine.py",
+    "docker": "engines/docker/transport/sdk.py",
     "filelock": "util/locks.py",
     "xdist": "nowhere",
 }
@@ -96,7 +96,7 @@ def test_an_unused_plugin_imports_little() -> None:
 
 
 def test_an_engine_on_this_machine_needs_no_sdk() -> None:
-    assert not {"docker", "requests"} & modules_after("pytest_ldb.engines.docker.socket_engine")
+    assert not {"docker", "requests"} & modules_after("pytest_ldb.engines.docker.engine")
 
 
 def modules_after(module: str) -> set[str]:

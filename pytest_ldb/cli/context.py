@@ -9,7 +9,7 @@ from functools import cached_property
 import click
 
 from ..databases import BUILTIN
-from ..engines.docker.sdk_engine import SdkEngine
+from ..engines.docker.engine import DockerEngine
 from ..lifecycle.cache import ServerCache
 from ..lifecycle.commands import Lifecycle
 from ..lifecycle.owned import OwnedServers
@@ -39,9 +39,9 @@ class Context:
         self.state = state_directory()
 
     @cached_property
-    def engine(self) -> SdkEngine:
+    def engine(self) -> DockerEngine:
         """The engine."""
-        return SdkEngine()
+        return DockerEngine()
 
     @cached_property
     def identity(self) -> UserIdentity:

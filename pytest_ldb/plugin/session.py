@@ -279,7 +279,7 @@ class Session:
         return PreopenedShells(socket_of(url), wanted) if url is not None else None
 
     def _open_local_shell(self, subject: str, environment: Mapping[str, str]) -> Shell:
-        from ..engines.docker.transport.streams import local_shell
+        from ..shell.local import local_shell
 
         home = self._state / "external" / re.sub(r"\W+", "-", subject)
         return local_shell(subject, home=str(home), environment=environment)

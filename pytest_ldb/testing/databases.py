@@ -60,9 +60,9 @@ class DatabaseTypeContract:
     @classmethod
     def make_engine(cls) -> Callable[[], Engine]:
         """Return what makes the engine."""
-        from ..engines.docker.sdk_engine import SdkEngine
+        from ..engines.docker.engine import DockerEngine
 
-        return SdkEngine
+        return DockerEngine
 
     @pytest.fixture(scope="class")
     @classmethod

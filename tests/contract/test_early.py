@@ -8,33 +8,34 @@ from collections.abc import Iterator
 import pytest
 
 from pytest_ldb import REDIS
-from pytest_ldb.engines.docker.payloads import ShellCommand
+from pytest_ldb.engines.docker.engine import DockerEngine
+from pytest_ldb.engines.docker.payloads import Command, shell_command
 from pytest_ldb.engines.docker.preopened import PreopenedShells
-from pytest_ldb.engines.docker.socket_engine import SocketEngine
-from pytest_ldb.engines.docker.transport.discovery import local_engine, socket_of
+from pytest_ldb.engines.docker.transport.contexts import engine_address
+from pytest_ldb.engines.docker.transport.unix import unix_transport
 from pytest_ldb.testing.containers import Containers
 
 ENVIRONMENT = {"NAME": "value"}
-COMMAND = ShellCommand.of(ENVIRONMENT, ephemeral=False)
+COMMAND = shell_command(ENVIRONMENT, ephemeral=False)
 
 
 @pytest.fixture(scope="module")
 def url() -> str:
-    found = local_engine()
+    found = engine_address()
     assert found is not None
     return found
 
 
 @pytest.fixture(scope="module")
 def container(url: str) -> Iterator[str]:
-    made = Containers(SocketEngine(url), os.environ.get("LDB_REDIS_IMAGE", REDIS.image))
+    made = Containers(DockerEngine(url), os.environ.get("LDB_REDIS_IMAGE", REDIS.image))
     yield made.serve().id
     made.close()
 
 
 def test_an_engine_takes_what_is_open(url: str, container: str) -> None:
-    early = PreopenedShells(socket_of(url), {container: ENVIRONMENT})
-    engine = SocketEngine(url, early)
+    early = PreopenedShells(unix_transport(url), {container: ENVIRONMENT})
+    engine = DockerEngine(url, early)
     shells = [engine.shell(container, environment=ENVIRONMENT, ephemeral=False) for _ in range(2)]
     assert [shell.others for shell in shells] == [0, 1]
     for shell in shells:
@@ -46,35 +47,33 @@ def test_an_engine_takes_what_is_open(url: str, container: str) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        ShellCommand.of({}, ephemeral=False),
-        ShellCommand.of(ENVIRONMENT, ephemeral=True),
-        ShellCommand.of({"NAME": "other"}, ephemeral=False),
+        shell_command({}, ephemeral=False),
+        shell_command(ENVIRONMENT, ephemeral=True),
+        shell_command({"NAME": "other"}, ephemeral=False),
     ],
 )
-def test_only_what_is_exactly_the_same_is_taken(
-    url: str, container: str, command: ShellCommand
-) -> None:
-    early = PreopenedShells(socket_of(url), {container: ENVIRONMENT})
+def test_only_what_is_exactly_the_same_is_taken(url: str, container: str, command: Command) -> None:
+    early = PreopenedShells(unix_transport(url), {container: ENVIRONMENT})
     assert early.take(container, command) is None
     assert early.take("0" * 64, COMMAND) is None
     early.close()
 
 
 def test_what_nobody_took_holds_nothing(url: str, container: str) -> None:
-    early = PreopenedShells(socket_of(url), {container: ENVIRONMENT})
+    early = PreopenedShells(unix_transport(url), {container: ENVIRONMENT})
     for _ in range(2):
-        shell = SocketEngine(url).shell(container, environment=ENVIRONMENT, ephemeral=False)
+        shell = DockerEngine(url).shell(container, environment=ENVIRONMENT, ephemeral=False)
         assert shell.others == 0
         shell.close()
         early.close()
 
 
 def test_a_container_that_is_gone_has_none(url: str) -> None:
-    early = PreopenedShells(socket_of(url), {"0" * 64: ENVIRONMENT})
+    early = PreopenedShells(unix_transport(url), {"0" * 64: ENVIRONMENT})
     assert early.take("0" * 64, COMMAND) is None
     early.close()
 
 
 def test_an_engine_that_is_gone_has_none(container: str) -> None:
-    early = PreopenedShells("/nowhere", {container: ENVIRONMENT})
+    early = PreopenedShells(unix_transport("unix:///nowhere"), {container: ENVIRONMENT})
     assert early.take(container, COMMAND) is None

@@ -1,21 +1,30 @@
-"""The fake and the real engine do the same."""
+"""Every engine does the same, over every transport."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_ldb import REDIS
-from pytest_ldb.engines.docker.sdk_engine import SdkEngine
-from pytest_ldb.engines.docker.socket_engine import SocketEngine
-from pytest_ldb.engines.docker.transport.discovery import local_engine
+from pytest_ldb.engines.docker.engine import DockerEngine
+from pytest_ldb.engines.docker.transport.contexts import engine_address
 from pytest_ldb.testing import EngineContract
+from pytest_ldb.testing.clients import ClientContract
+from pytest_ldb.testing.containers import Containers
+from pytest_ldb.testing.executions import ExecutionContract
 from pytest_ldb.testing.fake.engine import FakeEngine
+from pytest_ldb.testing.logs import LogContract
+from pytest_ldb.testing.shells import ShellContract
+
+from .tls_relay import TlsRelay
+
+IMAGE = os.environ.get("LDB_REDIS_IMAGE", REDIS.image)
 
 
 class TestFakeEngine(EngineContract):
@@ -32,22 +41,59 @@ class TestFakeEngine(EngineContract):
         engine.pause(container)
 
 
-class TestSdkEngine(EngineContract):
-    image = os.environ.get("LDB_REDIS_IMAGE", REDIS.image)
+class TestUnixTransport(EngineContract):
+    image = IMAGE
 
     @pytest.fixture(scope="class")
     @classmethod
-    def make_engine(cls) -> Callable[[], SdkEngine]:
-        return SdkEngine
+    def make_engine(cls) -> Callable[[], DockerEngine]:
+        return partial(DockerEngine, unix_address())
 
     def pause(self, engine: Any, container: str) -> None:
         subprocess.run(["docker", "pause", container], check=True, stdout=subprocess.DEVNULL)
 
 
-class TestSocketEngine(TestSdkEngine):
+class TestSdkTransport(ShellContract, ClientContract, LogContract):
+    """What connections are taken over and closed for, over TLS; the rest is plain requests."""
+
     @pytest.fixture(scope="class")
     @classmethod
-    def make_engine(cls) -> Callable[[], Any]:
-        url = local_engine()
-        assert url is not None, "the engine is not on this machine"
-        return partial(SocketEngine, url)
+    def make_engine(cls, certificates: Path) -> Iterator[Callable[[], DockerEngine]]:
+        relay = TlsRelay(unix_address().removeprefix("unix://"), certificates)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DOCKER_HOST", relay.url)
+            patch.setenv("DOCKER_TLS_VERIFY", "1")
+            patch.setenv("DOCKER_CERT_PATH", str(certificates))
+            yield DockerEngine
+        relay.close()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def containers(cls, make_engine: Callable[[], DockerEngine]) -> Iterator[Containers]:
+        made = Containers(make_engine(), IMAGE)
+        yield made
+        made.close()
+
+    beside = ExecutionContract.beside
+    test_input_arrives_to_its_end = ExecutionContract.test_input_arrives_to_its_end
+    test_it_answers_while_input_goes_on = ExecutionContract.test_it_answers_while_input_goes_on
+    test_much_output_comes_whole = ExecutionContract.test_much_output_comes_whole
+    test_a_container_that_dies_says_why = EngineContract.test_a_container_that_dies_says_why
+    test_the_log_shows_the_last_lines = EngineContract.test_the_log_shows_the_last_lines
+    test_a_watch_that_comes_later_sees_the_log_from_its_start = (
+        EngineContract.test_a_watch_that_comes_later_sees_the_log_from_its_start
+    )
+
+    def test_files_are_placed(self, containers: Containers) -> None:
+        identity, watch = containers.run("cat /deep/file", files={"/deep/file": b"x" * 100_000})
+        assert watch.ended(10.0)
+        watch.close()
+        assert sum(map(len, containers.engine.log(identity))) == 100_000
+
+
+def unix_address() -> str:
+    """Return the address of the engine that the tests use."""
+    url = engine_address()
+    assert url is not None
+    assert url.startswith("unix://"), "the engine is not on this machine"
+    return url

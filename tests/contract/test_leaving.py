@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_ldb import REDIS
-from pytest_ldb.engines.docker.sdk_engine import SdkEngine
+from pytest_ldb.engines.docker.engine import DockerEngine
 from pytest_ldb.engines.protocol import Engine
 from pytest_ldb.testing.fake.engine import FakeEngine
 from pytest_ldb.testing.servers import Servers
@@ -21,7 +21,7 @@ STAYS_S = 0.8
 
 @pytest.fixture(params=["fake", "docker"])
 def servers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Servers]:
-    engine: Engine = FakeEngine(tmp_path) if request.param == "fake" else SdkEngine()
+    engine: Engine = FakeEngine(tmp_path) if request.param == "fake" else DockerEngine()
     started = Servers(engine, tmp_path)
     yield started
     started.close()

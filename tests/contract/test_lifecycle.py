@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from pytest_ldb import REDIS, DatabaseType, Instance, InstanceStatus, Lifecycle
-from pytest_ldb.engines.docker.sdk_engine import SdkEngine
+from pytest_ldb.engines.docker.engine import DockerEngine
 from pytest_ldb.engines.protocol import Container, Engine
 from pytest_ldb.lifecycle.planner import Planner
 from pytest_ldb.lifecycle.readiness import ask
@@ -59,7 +59,7 @@ class Servers(Lifecycle):
 
 @pytest.fixture(params=["fake", "docker"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
-    return FakeEngine(tmp_path / "fake") if request.param == "fake" else SdkEngine()
+    return FakeEngine(tmp_path / "fake") if request.param == "fake" else DockerEngine()
 
 
 @pytest.fixture

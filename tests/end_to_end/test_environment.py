@@ -7,7 +7,7 @@ import os
 import psycopg
 import pytest
 
-from pytest_ldb.engines.docker.sdk_engine import SdkEngine
+from pytest_ldb.engines.docker.engine import DockerEngine
 from pytest_ldb.lifecycle.container_spec import found_instance
 from pytest_ldb.model.credentials import UserIdentity, state_directory
 from pytest_ldb.testing.processes import wait_until
@@ -40,7 +40,7 @@ def wanted(project: Project) -> None:
 def server(project: Project) -> str:
     """Return the address of a database that the kept server always has."""
     (name,) = project.containers()
-    container = SdkEngine().find(name)
+    container = DockerEngine().find(name)
     assert container is not None
     instance = found_instance(container, UserIdentity.load(state_directory()))
     assert instance.address is not None

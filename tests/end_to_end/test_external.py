@@ -16,7 +16,7 @@ import redis
 
 from pytest_ldb import Database, DatabaseType
 from pytest_ldb.databases import BUILTIN
-from pytest_ldb.engines.docker.sdk_engine import SdkEngine
+from pytest_ldb.engines.docker.engine import DockerEngine
 from pytest_ldb.lifecycle.commands import Lifecycle
 from pytest_ldb.lifecycle.planner import Planner
 from pytest_ldb.model.credentials import UserIdentity
@@ -65,7 +65,7 @@ MAKE = {
 @pytest.fixture(scope="module")
 def lifecycle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lifecycle]:
     """Servers for this module that stand for those that a user has already."""
-    engine = SdkEngine()
+    engine = DockerEngine()
     images = {kind.name: os.environ[f"LDB_{kind.name.upper()}_IMAGE"] for kind in BUILTIN}
     identity = UserIdentity(b"secret" * 6)
     scope = Scope.of(tmp_path_factory.mktemp("external"), "external", identity.mark)

@@ -133,10 +133,10 @@ def test_permission_denied_on_the_socket(tmp_path: Path) -> None:
         Path(path).chmod(0o600)
         script = (
             "import os\n"
-            "from pytest_ldb.engines.docker.sdk_engine import SdkEngine\n"
+            "from pytest_ldb.engines.docker.engine import DockerEngine\n"
             "from pytest_ldb.model.errors import EngineForbidden\n"
             "os.setgid(65534); os.setuid(65534)\n"
-            "try: SdkEngine()\n"
+            "try: DockerEngine().find('x')\n"
             "except EngineForbidden as error: print(error)\n"
         )
         done = subprocess.run(

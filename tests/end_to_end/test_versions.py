@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_ldb import InstanceStatus
-from pytest_ldb.engines.docker.sdk_engine import SdkEngine
+from pytest_ldb.engines.docker.engine import DockerEngine
 
 from .conftest import Project, docker
 
@@ -76,7 +76,7 @@ def crashing() -> Iterator[str]:
 
 
 def test_a_container_that_restarts_again_and_again_is_an_error(crashing: str) -> None:
-    engine, deadline = SdkEngine(), time.monotonic() + 20.0
+    engine, deadline = DockerEngine(), time.monotonic() + 20.0
     while (container := engine.find(crashing)) and container.state != "restarting":
         assert time.monotonic() < deadline
     assert container is not None

@@ -40,7 +40,7 @@ from pytest_ldb import (
     ServerProgram,
     Setup,
 )
-from pytest_ldb.engines.docker.sdk_engine import SdkEngine
+from pytest_ldb.engines.docker.engine import DockerEngine
 from pytest_ldb.engines.protocol import Engine
 from pytest_ldb.testing import DatabaseTypeContract, EngineContract
 from pytest_ldb.testing.fake.engine import FakeEngine
@@ -76,7 +76,7 @@ def pytest_ldb_database_types() -> Iterable[DatabaseType]:
 
 
 def pytest_ldb_engine(config: pytest.Config) -> Engine | None:
-    return FakeEngine(config.rootpath / "fake") if os.environ.get("FAKE") else SdkEngine()
+    return FakeEngine(config.rootpath / "fake") if os.environ.get("FAKE") else DockerEngine()
 
 
 def pytest_ldb_instance_ready(config: pytest.Config, instance: Instance) -> None:
@@ -176,7 +176,7 @@ class TestMyRuntime(EngineContract):
     @pytest.fixture(scope="class")
     @classmethod
     def make_engine(cls) -> Callable[[], Engine]:
-        return SdkEngine
+        return DockerEngine
 
     def pause(self, engine: Any, container: str) -> None:
         subprocess.run(["docker", "pause", container], check=True)

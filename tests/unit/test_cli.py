@@ -12,10 +12,9 @@ import pytest
 
 from pytest_ldb.cli import doctor
 from pytest_ldb.cli.output import age, size
-from pytest_ldb.engines.docker.errors import translated
-from pytest_ldb.engines.docker.info import About, about
+from pytest_ldb.engines.docker.inspect import About, about
 from pytest_ldb.engines.docker.transport.endpoint import Endpoint
-from pytest_ldb.model.errors import EngineFailed, InvalidRequest, PortTaken
+from pytest_ldb.model.errors import InvalidRequest
 
 GB = 10**9
 
@@ -31,36 +30,6 @@ def test_an_age_is_told_in_the_largest_unit_that_fits(seconds: int, said: str) -
 @pytest.mark.parametrize(("count", "said"), [(None, "-"), (999, "999 bytes"), (4096, "4 kB")])
 def test_a_size_is_told_for_people(count: int | None, said: str) -> None:
     assert size(count) == said
-
-
-class Refusal(Exception):
-    """As the SDK raises it."""
-
-    status_code = 500
-
-    def __init__(self, explanation: str) -> None:
-        super().__init__(explanation)
-        self.explanation = explanation
-
-
-@pytest.mark.parametrize(
-    ("words", "port"),
-    [
-        ("driver failed: Bind for 127.0.0.1:5432 failed: port is already allocated", 5432),
-        ("listen tcp4 127.0.0.1:5432: bind: address already in use", 5432),
-        ("for 0.0.0.0:5432:172.17.0.2:80: listen 0.0.0.0:5432: address already in use", 5432),
-        ("port is already allocated", 0),
-    ],
-)
-def test_a_port_that_is_taken_is_known_by_the_words_of_engines(words: str, port: int) -> None:
-    error = translated("mine", Refusal(words))
-    assert isinstance(error, PortTaken)
-    assert (error.subject, error.port, error.evidence) == ("mine", port, words)
-    assert (f"port {port}" in error.fact) == bool(port)
-
-
-def test_another_refusal_is_not_about_ports() -> None:
-    assert type(translated("mine", Refusal("no such exec: 80"))) is EngineFailed
 
 
 DOCKER = {"Version": "28.2.2", "ApiVersion": "1.50", "Os": "linux", "Arch": "amd64"}
@@ -119,8 +88,6 @@ def test_the_doctor_notes_an_engine_elsewhere() -> None:
 
 
 def test_the_plugin_never_imports_what_only_the_command_needs() -> None:
-    modules = (
-        "pytest_ldb.plugin.session, pytest_ldb.plugin.hooks, pytest_ldb.engines.docker.sdk_engine"
-    )
+    modules = "pytest_ldb.plugin.session, pytest_ldb.plugin.hooks, pytest_ldb.engines.docker.engine"
     code = f"import sys, {modules}; print({{'click', 'rich', 'psutil'}} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"

@@ -1,43 +1,52 @@
-"""What the Docker SDK raises, in our words."""
+"""What an engine refuses, and that it cannot be reached, as errors of ours."""
 
 from __future__ import annotations
 
-import pytest
-from requests import ConnectionError as NoConnection
-from requests import ReadTimeout
+import subprocess
+import sys
 
-from pytest_ldb.engines.docker.errors import shell_refused, translated
-from pytest_ldb.engines.docker.transport.http import Refused
+import pytest
+
+from pytest_ldb.engines.docker.errors import (
+    answering,
+    if_there,
+    is_without_image,
+    refusal,
+    shell_refused,
+)
+from pytest_ldb.engines.docker.transport.http import Refused, Transport
 from pytest_ldb.model import errors
 
 NO_COMMAND = (errors.EngineFailed, ["its command cannot be run", "type of database"])
 IN_USE = 'Conflict. The container name "/ldb-x" is already in use by container "1234"'
+PODMAN_IN_USE = 'creating container storage: the container name "ldb-x" is already in use by 1234'
 
 
 @pytest.mark.parametrize(
     ("error", "kind", "said"),
     [
         (Refused(409, IN_USE), errors.NameTaken, ["already in use"]),
+        (Refused(500, PODMAN_IN_USE), errors.NameTaken, ["already in use"]),
         (Refused(409, "removal is in progress"), errors.EngineFailed, ["in progress"]),
         (Refused(500, "write /x: no space left on device"), errors.DiskFull, ["docker system df"]),
         (Refused(404, 'exec: "x": executable file not found in $PATH'), *NO_COMMAND),
         (Refused(400, 'exec: "/x": stat /x: no such file or directory'), *NO_COMMAND),
         (Refused(404, "No such image: x"), errors.EngineFailed, ["No such image: x"]),
-        (ReadTimeout("60 s"), errors.EngineUnavailable, ["does not answer any more", "60 s"]),
-        (NoConnection("refused"), errors.EngineUnavailable, ["Start Docker", "refused"]),
+        (TimeoutError("60 s"), errors.EngineUnavailable, ["does not answer any more", "60 s"]),
+        (ConnectionRefusedError("no"), errors.EngineUnavailable, ["Start Docker", "no"]),
         (FileNotFoundError("docker.sock"), errors.EngineUnavailable, ["--ldb-no-engine=skip"]),
         (PermissionError("docker.sock"), errors.EngineForbidden, ["group that owns the socket"]),
-        (NoConnection("PermissionError(13, 'Permission denied')"), errors.EngineForbidden, []),
-        (ValueError("No module named 'paramiko'"), errors.EngineUnavailable, ["pytest-ldb[ssh]"]),
     ],
 )
 def test_every_error_becomes_one_of_ours(
-    error: Exception, kind: type[Exception], said: list[str]
+    error: Refused | OSError, kind: type[Exception], said: list[str]
 ) -> None:
-    ours = translated("redis:8", error)
-    assert type(ours) is kind
-    assert str(ours).startswith("redis:8: ")
-    assert all(words in str(ours) for words in said)
+    with pytest.raises(errors.LdbError) as caught, answering("redis:8", "unix:///x"):
+        raise error
+    assert type(caught.value) is kind
+    about = "redis:8" if isinstance(error, Refused) else "the container engine at unix:///x"
+    assert str(caught.value).startswith(f"{about}: ")
+    assert all(words in str(caught.value) for words in said)
 
 
 @pytest.mark.parametrize(
@@ -52,3 +61,87 @@ def test_an_image_without_a_shell_is_not_a_container_that_ends(
     words: str, kind: type[Exception]
 ) -> None:
     assert type(shell_refused("ldb-x", Refused(400, words))) is kind
+
+
+@pytest.mark.parametrize(
+    ("words", "port"),
+    [
+        ("driver failed: Bind for 127.0.0.1:5432 failed: port is already allocated", 5432),
+        ("listen tcp4 127.0.0.1:5432: bind: address already in use", 5432),
+        ("listen tcp [::1]:5432: bind: address already in use", 5432),
+        ("for 0.0.0.0:5432:172.17.0.2:80: listen 0.0.0.0:5432: address already in use", 5432),
+        (
+            "driver failed programming external connectivity on endpoint ldb-x (1234): "  # noqa: ISC004
+            "failed to bind host port for 127.0.0.1:5432:172.17.0.2:80/tcp: address already in use",
+            5432,
+        ),
+        ("failed to bind host port 127.0.0.1:5432/tcp: address already in use", 5432),
+        ("port is already allocated", 0),
+    ],
+)
+def test_a_taken_port_is_known_by_the_words_of_engines(words: str, port: int) -> None:
+    error = refusal("mine", words)
+    assert isinstance(error, errors.PortTaken)
+    assert (error.subject, error.port, error.evidence) == ("mine", port, words)
+    assert (f"port {port}" in error.fact) == bool(port)
+
+
+def test_another_refusal_is_not_about_ports() -> None:
+    assert type(refusal("mine", "no such exec: 80")) is errors.EngineFailed
+
+
+def refusing(status: int, message: str) -> Transport:
+    class Refusing(Transport):
+        def request(self, *_: object, **__: object) -> object:
+            raise Refused(status, message)
+
+    return Refusing(lambda: pytest.fail("nothing is sent"))
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (404, "No such container: x"),
+        (404, "status 404"),
+        (500, "container x does not exist in database: no such container"),
+        (500, "x: image not known"),
+        (500, "volume x: no such volume"),
+    ],
+)
+def test_what_is_absent_is_none_whatever_the_status(status: int, message: str) -> None:
+    assert if_there(refusing(status, message), "GET", "/x") is None
+
+
+def test_another_refusal_is_raised() -> None:
+    with pytest.raises(Refused, match="is in use"):
+        if_there(refusing(409, "volume x is in use"), "DELETE", "/x")
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "is_image"),
+    [
+        (404, "No such image: x:1", True),
+        (500, "x:1: image not known", True),
+        (404, "pull access denied for x, repository does not exist", True),
+        (404, "No such container: x", False),
+        (409, "x is in use", False),
+    ],
+)
+def test_an_absent_image_is_told_from_other_refusals(
+    status: int, message: str, is_image: bool
+) -> None:
+    assert is_without_image(Refused(status, message)) == is_image
+
+
+def test_the_sdk_is_not_needed_to_translate() -> None:
+    program = """
+import sys
+sys.modules["docker"] = sys.modules["requests"] = None
+from pytest_ldb.engines.docker.engine import DockerEngine
+try:
+    DockerEngine("unix:///nowhere/docker.sock").find("x")
+except Exception as error:
+    print(type(error).__name__)
+"""
+    answer = subprocess.check_output([sys.executable, "-c", program], text=True)
+    assert answer == "EngineUnavailable\n"

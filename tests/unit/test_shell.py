@@ -12,8 +12,8 @@ from threading import Timer
 
 import pytest
 
-from pytest_ldb.engines.docker.transport.streams import local_shell
 from pytest_ldb.model.errors import CommandFailed, EngineFailed, LdbError, ShellLost
+from pytest_ldb.shell.local import local_shell
 from pytest_ldb.shell.shell import Shell
 from pytest_ldb.testing.processes import wait_until
 

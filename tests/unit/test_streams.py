@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_ldb.engines.docker.transport.streams import MultiplexedStream, ProcessStream
-from pytest_ldb.testing.processes import wait_until
+from pytest_ldb.engines.docker.transport.connection import SHORTEST_S, SocketConnection
+from pytest_ldb.engines.docker.transport.streams import (
+    FramedLog,
+    MultiplexedStream,
+    TerminalStream,
+)
 
 
 def frame(content: bytes, stream: int = 1) -> bytes:
     return bytes([stream, 0, 0, 0]) + len(content).to_bytes(4, "big") + content
 
 
-class Chunks:
+class Chunks(SocketConnection):
     """A connection that delivers what was given to it, one chunk at a time."""
 
     def __init__(self, *chunks: bytes) -> None:
@@ -28,11 +29,12 @@ class Chunks:
         self.timeouts: list[float] = []
         self.closed = 0
 
-    def recv(self, _: int) -> bytes:
+    def _receive(self, timeout_s: float) -> bytes:
+        self.timeouts.append(timeout_s)
         return self.chunks.pop(0) if self.chunks else b""
 
-    def settimeout(self, timeout_s: float) -> None:
-        self.timeouts.append(timeout_s)
+    def interrupt(self) -> None:
+        self.chunks.clear()
 
     def close(self) -> None:
         self.closed += 1
@@ -74,13 +76,13 @@ def test_half_a_frame_at_the_end_is_nothing() -> None:
 def test_a_timeout_of_nothing_still_looks_once() -> None:
     connection = Chunks(frame(b"there"))
     assert MultiplexedStream(connection).receive(0.0) == b"there"
-    assert connection.timeouts == [0.001]  # None or zero would mean something else.
+    assert connection.timeouts == [SHORTEST_S]
 
 
 @pytest.fixture
 def pair() -> Iterator[tuple[MultiplexedStream, socket.socket]]:
     ours, theirs = socket.socketpair()
-    stream = MultiplexedStream(ours)
+    stream = MultiplexedStream(SocketConnection(ours))
     with theirs:
         yield stream, theirs
     stream.close()
@@ -104,77 +106,31 @@ def test_sending_to_nobody_is_an_os_error(pair: tuple[MultiplexedStream, socket.
         stream.send(b"x")
 
 
-def test_the_wrapper_of_a_socket_is_closed_with_it() -> None:
-    class Wrapper:
-        def __init__(self) -> None:
-            self._sock = Chunks()
-            self.closed = False
-
-        def close(self) -> None:
-            self.closed = True
-
-    wrapper = Wrapper()
-    MultiplexedStream(wrapper).close()
-    assert wrapper.closed
-    assert wrapper._sock.closed == 1
+def test_a_terminal_has_one_stream_without_frames() -> None:
+    stream = TerminalStream(Chunks(b"a", b"b"))
+    assert stream.receive_frames(1.0) == [(1, b"a")]
+    assert stream.receive_frames(1.0) == [(1, b"b")]
+    assert stream.receive_frames(1.0) == []
 
 
-def test_a_process_reads_and_answers() -> None:
-    stream = ProcessStream("read -r word; echo $word $NAME; echo error >&2", {"NAME": "b"})
-    stream.send(b"a\n")
-    text = b""
-    with suppress(TimeoutError):
-        while chunk := stream.receive(5.0):
-            text += chunk
-    assert text == b"a b\nerror\n"
-    stream.close()
+def test_a_log_is_the_content_of_its_frames() -> None:
+    connection = Chunks(WIRE[:9], WIRE[9:])
+    assert b"".join(FramedLog(connection)) == CONTENT
+    assert connection.closed == 1
 
 
-def test_a_process_that_says_nothing_is_a_timeout() -> None:
-    stream = ProcessStream("read -r never", {})
-    with pytest.raises(TimeoutError):
-        stream.receive(0.01)
-    stream.close()
+def test_a_log_that_was_not_read_is_closed() -> None:
+    connection = Chunks(WIRE)
+    FramedLog(connection).close()
+    assert connection.closed == 1
 
 
-def test_a_closed_process_takes_nothing() -> None:
-    stream = ProcessStream("cat", {})
-    stream.close()
-    stream.close()
-    with pytest.raises(OSError):  # noqa: PT011 - any of them
-        stream.send(b"x")
-    with pytest.raises(OSError):  # noqa: PT011
-        stream.receive(0.0)
-
-
-def test_a_process_that_has_ended_can_be_closed() -> None:
-    stream = ProcessStream("exit", {})
-    stream._process.wait(5.0)
-    assert stream.receive(5.0) == b""
-    with pytest.raises(BrokenPipeError):
-        stream.send(b"x")
-    stream.close()
-
-
-def test_a_process_ends_when_its_input_ends(tmp_path: Path) -> None:
-    stream = ProcessStream(f"cat; mkdir {tmp_path}/ended", {})
-    stream.close()
-    wait_until((tmp_path / "ended").exists, 5.0, "it did not notice")
-
-
-def test_a_connection_over_a_process_has_timeouts_too() -> None:
-    class Imitation:
-        """What the SDK returns for an engine that is reached over ssh."""
-
-        def __init__(self) -> None:
-            self.proc = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-        def close(self) -> None:
-            self.proc.wait()
-
-    stream = MultiplexedStream(Imitation())
-    with pytest.raises(TimeoutError):
-        stream.receive(0.01)
-    stream.send(frame(b"echo"))
-    assert stream.receive(5.0) == b"echo"
-    stream.close()
+def test_a_log_that_is_being_read_is_closed_by_its_reader() -> None:
+    connection = Chunks(frame(b"one"), frame(b"two"))
+    log = FramedLog(connection)
+    lines = iter(log)
+    assert next(lines) == b"one"
+    log.close()
+    assert connection.closed == 0
+    assert list(lines) == []
+    assert connection.closed == 1

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ldb.engines.docker.transport.streams import local_shell
 from pytest_ldb.isolation import templates
 from pytest_ldb.isolation.databases import databases_on
 from pytest_ldb.isolation.factory import DatabaseFactory
@@ -21,6 +20,7 @@ from pytest_ldb.model.database import Database
 from pytest_ldb.model.database_type import DatabaseType, Operations
 from pytest_ldb.model.errors import CommandFailed, InvalidRequest, SetupFailed
 from pytest_ldb.model.setup import Setup
+from pytest_ldb.shell.local import local_shell
 from pytest_ldb.testing.fake.engine import FakeEngine
 from pytest_ldb.testing.processes import wait_until
 from pytest_ldb.testing.servers import Servers

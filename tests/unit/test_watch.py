@@ -5,10 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from pytest_ldb.engines.docker.watch import LINES_KEPT, LogWatch
+from pytest_ldb.engines.docker.transport.http import Refused, Transport
+from pytest_ldb.engines.docker.watch import LINES_KEPT, UNKNOWN_EXIT, LogWatch, exit_code
 from pytest_ldb.engines.protocol import Exit
 
 
@@ -84,7 +86,56 @@ def test_out_of_memory_is_asked_for_and_may_be_unknown(asked: object, known: boo
     assert watch.ended(5.0) == Exit(code=137, out_of_memory=known)
 
 
-def test_an_engine_that_goes_away_leaves_nothing_known() -> None:
-    watch = LogWatch([b"one\n"], lambda: 1 // 0, lambda: False)
-    assert watch.ended(0.05) is None
+def test_an_engine_that_goes_away_ends_the_watch() -> None:
+    log = Log()
+    log.close()
+    watch = LogWatch(log, lambda: 1 // 0, lambda: False)
+    assert watch.ended(5.0) == Exit(code=UNKNOWN_EXIT, out_of_memory=False)
     watch.close()
+
+
+class Engine(Transport):
+    """Answers waiting with one thing after the other, and says one thing of the container."""
+
+    def __init__(self, waits: list[object], container: object) -> None:
+        super().__init__(lambda: pytest.fail("nothing is sent"))
+        self.waits, self.container = waits, container
+        self.patience: list[float] = []
+
+    def request(
+        self, method: str, target: str, content: object = None, *, timeout_s: float = 60.0
+    ) -> Any:
+        answer = self.container
+        if "/wait?" in target:
+            self.patience.append(timeout_s)
+            answer = self.waits.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+RUNNING = {"State": {"Status": "running", "ExitCode": 0}}
+EXITED = {"State": {"Status": "exited", "ExitCode": 7}}
+REMOVED = Refused(404, "No such container")
+
+
+@pytest.mark.parametrize(
+    ("waits", "container", "code"),
+    [
+        ([{"StatusCode": 3}], RUNNING, 3),
+        ([TimeoutError(), TimeoutError(), {"StatusCode": 3}], RUNNING, 3),
+        ([ConnectionResetError(), {"StatusCode": 3}], RUNNING, 3),
+        ([TimeoutError()], EXITED, 7),
+        ([TimeoutError()], REMOVED, UNKNOWN_EXIT),
+        ([REMOVED], REMOVED, UNKNOWN_EXIT),
+    ],
+)
+def test_the_end_is_waited_for(waits: list[object], container: object, code: int) -> None:
+    engine = Engine(waits, container)
+    assert exit_code(engine, "x") == code
+    assert engine.patience == [1, 2, 4][: len(engine.patience)]
+
+
+def test_the_end_is_not_known_without_an_engine() -> None:
+    with pytest.raises(ConnectionRefusedError):
+        exit_code(Engine([ConnectionResetError()], ConnectionRefusedError()), "x")

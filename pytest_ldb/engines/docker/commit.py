@@ -8,18 +8,22 @@ import shlex
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
+from urllib.parse import quote, urlencode
 
-CHUNK_BYTES = 1 << 20
+from .inspect import image_id
+from .transport.http import Refused, Transport
+
 PACKED = "data.tar"
 PLACE = "/.ldb-cached"
 """Where an image has copies of data: not below a path that is a volume, as those are not kept."""
 
 
-def archive(files: Mapping[str, bytes], folders: Iterable[str] = ()) -> bytes:
+def archive(files: Mapping[str, bytes], folders: Iterable[str] = ()) -> BinaryIO:
     """Return a tar archive of files and folders, by absolute path."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
@@ -31,31 +35,44 @@ def archive(files: Mapping[str, bytes], folders: Iterable[str] = ()) -> bytes:
             entry = tarfile.TarInfo(path.lstrip("/"))
             entry.size, entry.mode = len(content), 0o755
             tar.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
+    return buffer
 
 
 def remember(
-    api: Any, container: str, paths: Sequence[str], labels: Mapping[str, str], tag: str
+    transport: Transport, container: str, paths: Sequence[str], labels: Mapping[str, str], tag: str
 ) -> str:
     """Make an image of what a stopped container has at some paths; see the protocol.
 
     It is put into a container of the same image that is never started, and so into one layer above
     that image. The engine's archives keep owners, modes and times.
+
+    Raises:
+        Refused: The engine refused.
+        OSError: The engine cannot be reached.
     """
-    base = api.inspect_container(container)["Image"]
-    draft = api.create_container(base, labels=dict(labels))["Id"]
-    packed = any(_is_there(api, container, program) for program in ("/bin/tar", "/usr/bin/tar"))
+    base = transport.request("GET", f"/containers/{quote(container)}/json")["Image"]
+    content = {"Image": base, "Labels": dict(labels)}
+    programs = ("/bin/tar", "/usr/bin/tar")
+    packed = any(_is_there(transport, container, program) for program in programs)
     copies = [_Copy(number, path, packed) for number, path in enumerate(paths)]
+    draft = transport.request("POST", "/containers/create", content)["Id"]
     try:
-        api.put_archive(draft, "/", archive({}, [PLACE, *(copy.place for copy in copies)]))
+        put(transport, draft, archive({}, [PLACE, *(copy.place for copy in copies)]))
         for copy in copies:
-            stream, _ = api.get_archive(container, copy.path)
-            api.put_archive(draft, copy.place, _as_file(stream) if packed else stream)
+            with _taken(transport, container, copy) as data:
+                put(transport, draft, data, copy.place)
         repository, _, name = tag.rpartition(":")
-        changes = _changes(api.inspect_image(base)["Config"], copies)
-        return str(api.commit(draft, repository, name, changes=changes)["Id"])
+        query = {"container": draft, "repo": repository, "tag": name}
+        config = transport.request("GET", f"/images/{quote(base)}/json")["Config"]
+        target = f"/commit?{urlencode({**query, 'changes': _changes(config, copies)}, doseq=True)}"
+        return image_id(transport.request("POST", target, {})["Id"])
     finally:
-        api.remove_container(draft, force=True, v=True)
+        transport.request("DELETE", f"/containers/{draft}?force=1&v=1")
+
+
+def put(transport: Transport, container: str, content: BinaryIO, path: str = "/") -> None:
+    """Unpack an archive in a container."""
+    transport.request("PUT", _archive_at(container, path), content)
 
 
 @dataclass(frozen=True)
@@ -90,26 +107,32 @@ def _changes(config: Mapping[str, Any], copies: Iterable[_Copy]) -> list[str]:
     return [f"ENTRYPOINT {json.dumps(entrypoint)}", f"CMD {json.dumps(config.get('Cmd') or [])}"]
 
 
-def _is_there(api: Any, container: str, path: str) -> bool:
+def _is_there(transport: Transport, container: str, path: str) -> bool:
     try:
-        stream, _ = api.get_archive(container, path)
-    except Exception as error:
-        if getattr(error, "status_code", None) == HTTPStatus.NOT_FOUND:
+        transport.request("HEAD", _archive_at(container, path))
+    except Refused as refused:
+        if refused.status == HTTPStatus.NOT_FOUND:
             return False
         raise
-    for _ in stream:
-        pass  # Left unread it would keep its connection.
     return True
 
 
-def _as_file(stream: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield an archive of one file, which is this archive."""
+@contextmanager
+def _taken(transport: Transport, container: str, copy: _Copy) -> Iterator[BinaryIO]:
+    """Return the archive of a directory; packed, it is one file in another archive."""
     with tempfile.TemporaryFile() as spool:
-        for chunk in stream:
-            spool.write(chunk)
         entry = tarfile.TarInfo(PACKED)
-        entry.size = spool.tell()
-        yield entry.tobuf()
-        spool.seek(0)
-        yield from iter(lambda: spool.read(CHUNK_BYTES), b"")
-        yield bytes(-entry.size % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE)
+        if copy.packed:
+            spool.write(entry.tobuf(tarfile.GNU_FORMAT))  # Its size is not known yet.
+        for chunk in transport.stream("GET", _archive_at(container, copy.path)):
+            spool.write(chunk)
+        if copy.packed:
+            entry.size = spool.tell() - tarfile.BLOCKSIZE
+            spool.write(bytes(-entry.size % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE))
+            spool.seek(0)
+            spool.write(entry.tobuf(tarfile.GNU_FORMAT))
+        yield spool
+
+
+def _archive_at(container: str, path: str) -> str:
+    return f"/containers/{quote(container)}/archive?{urlencode({'path': path})}"

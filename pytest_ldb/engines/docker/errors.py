@@ -1,44 +1,65 @@
-"""What the engine refuses, and what the Docker SDK raises, in our words.
-
-Told apart by what the errors carry, so that this file needs no SDK: an answer of the engine has a
-`status_code` and an `explanation`, anything else means that there was no answer.
-"""
+"""What the engine refuses, and that it cannot be reached, as errors of ours."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
+from typing import Any
 
 from ...model import errors
 from .inspect import short
+from .transport.http import TIMEOUT_S, Refused, Transport
+
+__tracebackhide__ = errors.hidden
+
+_ABSENT = r"no such (container|image|volume|exec)|image not known"
+_NO_IMAGE = (
+    r"no such image|image not known|does not exist or no pull access|repository does not exist"
+    "|was found but does not match the specified platform"
+)
+_PORT_TAKEN = "port is already allocated|address already in use|port.* not available"
+# Docker 28 names the port of the container behind that of the host.
+_PORT = r"(?:listen(?: tcp\d?)?|Bind for|host port(?: for)?) (?:\[[^\]]*\]|[\d.]*):(\d+)"
 
 
-def translated(subject: str, error: Exception) -> errors.LdbError:
-    """Return our error for one of the SDK's.
+@contextmanager
+def answering(subject: str, url: str = "") -> Iterator[None]:
+    """Turn what requests raise into errors of ours.
 
     Args:
-        subject: What was being done something with.
-        error: What was raised.
+        subject: What the requests are about.
+        url: The address of the engine.
     """
-    subject = short(subject)
-    if getattr(error, "status_code", None) is not None:
-        return _refusal(subject, error)
-    from requests import ReadTimeout  # Its import is free here: the SDK raised the error.
+    try:
+        yield
+    except Refused as refused:
+        raise refusal(short(subject), refused.message) from refused
+    except OSError as error:
+        raise silence(f"the container engine at {url}" if url else subject, error) from error
 
-    if isinstance(error, ReadTimeout):
-        return errors.EngineUnavailable(
-            subject,
-            "the container engine does not answer any more",
-            evidence=str(error),
-            remedy="See whether `docker ps` answers; restart the engine if it does not.",
-        )
-    return _silence(subject, error)
+
+def if_there(
+    transport: Transport, method: str, target: str, *, timeout_s: float = TIMEOUT_S
+) -> Any:
+    """Send a request about what may be absent, and return the answer; None if it is absent."""
+    try:
+        return transport.request(method, target, timeout_s=timeout_s)
+    except Refused as refused:
+        if not _is_absent(refused):
+            raise
+        return None
+
+
+def is_without_image(refused: Refused) -> bool:
+    """Whether the image that a request names does not exist."""
+    return _is_absent(refused) and _says(refused, _NO_IMAGE)
 
 
 def shell_refused(container: str, error: Exception) -> errors.LdbError:
     """Return our error for a command that the engine would not run in a container."""
-    container, evidence = short(container), _words(error)
+    container, evidence = short(container), str(error)
     if "executable file not found" in evidence:
         return errors.EngineFailed(
             container,
@@ -70,10 +91,9 @@ def image_unavailable(
     )
 
 
-def _refusal(subject: str, error: Exception) -> errors.LdbError:
-    words = _words(error)
-    conflict = getattr(error, "status_code", None) == HTTPStatus.CONFLICT
-    if conflict and "is already in use" in words:
+def refusal(subject: str, words: str) -> errors.LdbError:
+    """Return our error for what an engine said when it refused."""
+    if re.search("name .*is already in use", words):
         return errors.NameTaken(subject, "this container name is taken", evidence=words)
     if "no space left on device" in words.lower():
         return errors.DiskFull(
@@ -82,7 +102,7 @@ def _refusal(subject: str, error: Exception) -> errors.LdbError:
             evidence=words,
             remedy="`docker system df` shows what fills it, `docker system prune` frees some.",
         )
-    if re.search("port is already allocated|address already in use|port.* not available", words):
+    if re.search(_PORT_TAKEN, words):
         return _port_taken(subject, words)
     if re.search("executable file not found|exec.* no such file", words):
         return errors.EngineFailed(
@@ -95,8 +115,8 @@ def _refusal(subject: str, error: Exception) -> errors.LdbError:
 
 
 def _port_taken(subject: str, words: str) -> errors.PortTaken:
-    ports = re.findall(r":(\d+)", words)
-    port = int(ports[-1]) if ports else 0
+    found = re.search(_PORT, words) or re.search(r":(\d+)(?!.*:\d)", words)
+    port = int(found[1]) if found else 0
     return errors.PortTaken(
         subject,
         f"somebody listens already on port {port}" if port else "its port is taken",
@@ -106,7 +126,15 @@ def _port_taken(subject: str, words: str) -> errors.PortTaken:
     )
 
 
-def _silence(subject: str, error: Exception) -> errors.LdbError:
+def silence(subject: str, error: OSError) -> errors.LdbError:
+    """Return our error for an engine that cannot be reached, or does not answer."""
+    if isinstance(error, TimeoutError):
+        return errors.EngineUnavailable(
+            subject,
+            "the container engine does not answer any more",
+            evidence=str(error),
+            remedy="See whether `docker ps` answers; restart the engine if it does not.",
+        )
     evidence = str(error)
     if "Permission denied" in evidence or isinstance(error, PermissionError):
         return errors.EngineForbidden(
@@ -116,15 +144,19 @@ def _silence(subject: str, error: Exception) -> errors.LdbError:
             remedy="Add the user to the group that owns the socket (usually `docker`) and log in "
             "again, or point DOCKER_HOST at an engine of your own.",
         )
-    missing = ", and install pytest-ldb[ssh]" if "paramiko" in evidence else ""
     return errors.EngineUnavailable(
         subject,
         "no container engine answers",
         evidence=evidence,
-        remedy=f"Start Docker, or point DOCKER_HOST at an engine that runs{missing}. "
+        remedy="Start Docker, or point DOCKER_HOST at an engine that runs. "
         "--ldb-no-engine=skip skips the tests that need one.",
     )
 
 
-def _words(error: Exception) -> str:
-    return str(getattr(error, "explanation", None) or error)
+def _is_absent(refused: Refused) -> bool:
+    # Podman sometimes answers 500 for that.
+    return refused.status == HTTPStatus.NOT_FOUND or _says(refused, _ABSENT)
+
+
+def _says(refused: Refused, pattern: str) -> bool:
+    return re.search(pattern, refused.message, re.IGNORECASE) is not None

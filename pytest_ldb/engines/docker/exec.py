@@ -1,55 +1,38 @@
-"""Commands in containers, run for somebody who looks on."""
+"""Commands in containers, with their standard streams at hand."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from .errors import translated
-from .payloads import HOME, USER
-from .transport.streams import LONG_S, MultiplexedStream, TerminalStream
+from .errors import answering
+from .payloads import Command, begin
+from .transport.connection import LONG_S
+from .transport.http import Refused, Transport
+from .transport.streams import MultiplexedStream, TerminalStream
 
 ENDING_S = 10.0
 PAUSE_S = 0.01
 
 
 class EngineExecution:
-    """A command that the engine runs ("Exec" in the Docker Engine API).
+    """A command that the engine runs ("Exec" in the Docker Engine API), from its begin on.
 
     Args:
-        api: The SDK's.
-        identity: The engine's id of the execution.
-        stream: Connected to it.
+        transport: Requests to the engine.
+        container: A name or an id.
+        command: What to run.
+
+    Raises:
+        Refused: The engine refused.
+        OSError: The engine cannot be reached.
     """
 
-    def __init__(self, api: Any, identity: str, stream: MultiplexedStream) -> None:
-        self._api = api
-        self._identity = identity
-        self._stream = stream
-
-    @classmethod
-    def begin(
-        cls,
-        api: Any,
-        container: str,
-        argv: Sequence[str],
-        environment: Mapping[str, str],
-        *,
-        tty: bool,
-    ) -> EngineExecution:
-        """Run a command, see ``Engine.execute``."""
-        identity = api.exec_create(
-            container,
-            list(argv),
-            stdin=True,
-            tty=tty,
-            environment={"LDB_HOME": HOME, **environment},
-            user=USER,
-        )["Id"]
-        connection = api.exec_start(identity, socket=True, tty=tty)
-        return cls(api, identity, (TerminalStream if tty else MultiplexedStream)(connection))
+    def __init__(self, transport: Transport, container: str, command: Command) -> None:
+        self._transport = transport
+        self._identity, connection = begin(transport, container, command)
+        self._stream = (TerminalStream if command.tty else MultiplexedStream)(connection)
 
     def send(self, data: bytes) -> None:
         """Give it input."""
@@ -66,23 +49,22 @@ class EngineExecution:
 
     def resize(self, rows: int, columns: int) -> None:
         """Tell it how large its terminal is, if it has not ended."""
-        with suppress(Exception):  # Some of them are the SDK's.
-            self._api.exec_resize(self._identity, height=rows, width=columns)
+        with suppress(Refused, OSError):
+            size = f"h={rows}&w={columns}"
+            self._transport.request("POST", f"/exec/{self._identity}/resize?{size}")
 
     def status(self) -> int:
         """Return its exit status, when it has ended."""
         deadline = time.monotonic() + ENDING_S
         # The engine closes the streams before it knows the status.
-        while (told := self._inspect())["Running"] and time.monotonic() < deadline:
+        while (state := self._inspect())["Running"] and time.monotonic() < deadline:
             time.sleep(PAUSE_S)
-        return int(told["ExitCode"] or 0)
+        return int(state["ExitCode"] or 0)
 
     def close(self) -> None:
         """Let go of it."""
         self._stream.close()
 
     def _inspect(self) -> Any:
-        try:
-            return self._api.exec_inspect(self._identity)
-        except Exception as error:
-            raise translated("the command", error) from error
+        with answering("the command"):
+            return self._transport.request("GET", f"/exec/{self._identity}/json")

@@ -1,9 +1,11 @@
-"""What the engine says of containers and images (Docker Engine API, "Inspect"), in our words."""
+"""What an engine says of itself, of containers and of images, as values of ours."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ...model.instance import Address
@@ -11,8 +13,58 @@ from ..protocol import Container, Image
 from .transport.endpoint import Endpoint
 
 
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """An engine.
+
+    Args:
+        url: Its address.
+        chosen_by: What named that address.
+        product: ``Docker`` or ``Podman``.
+        version: Its version.
+        api: The version of the API that it speaks.
+        system: What it runs on.
+        storage: What holds its images and containers.
+        rootless: Whether it runs as a user like any other.
+        local: Whether it runs on this machine.
+        cpus: How many it has.
+        memory_bytes: How much it has.
+    """
+
+    url: str
+    chosen_by: str
+    product: str
+    version: str
+    api: str
+    system: str
+    storage: str
+    rootless: bool
+    local: bool
+    cpus: int
+    memory_bytes: int
+
+
+def about(endpoint: Endpoint, version: Mapping[str, Any], info: Mapping[str, Any]) -> About:
+    """Return what an engine says of itself ("Get version", "Get system information")."""
+    components = [part.get("Name", "") for part in version.get("Components") or ()]
+    podman = any("podman" in name.lower() for name in components)
+    return About(
+        url=endpoint.url,
+        chosen_by=_chosen_by(),
+        product="Podman" if podman else "Docker",
+        version=version.get("Version", ""),
+        api=version.get("ApiVersion", ""),
+        system=f"{info.get('OperatingSystem', '')}, {version.get('Os')}/{version.get('Arch')}",
+        storage=info.get("Driver", ""),
+        rootless=any("rootless" in option for option in info.get("SecurityOptions") or ()),
+        local=endpoint.is_local,
+        cpus=info.get("NCPU", 0),
+        memory_bytes=info.get("MemTotal", 0),
+    )
+
+
 def container_of(data: Mapping[str, Any], endpoint: Endpoint, *, networked: bool) -> Container:
-    """Return what the engine says of a container.
+    """Return what the engine says of a container ("Inspect a container").
 
     Args:
         data: The engine's answer.
@@ -25,7 +77,7 @@ def container_of(data: Mapping[str, Any], endpoint: Endpoint, *, networked: bool
         id=data["Id"],
         name=data["Name"].lstrip("/"),
         labels=data["Config"]["Labels"] or {},
-        image_id=data["Image"],
+        image_id=image_id(data["Image"]),
         state=state["Status"],
         exit_code=state["ExitCode"] if ended else None,
         address=_address(data["NetworkSettings"], endpoint, networked=networked)
@@ -44,11 +96,16 @@ def image_of(data: Mapping[str, Any]) -> Image:
     """Return what the engine says of an image ("Inspect an image")."""
     config = data["Config"]
     return Image(
-        id=data["Id"],
+        id=image_id(data["Id"]),
         volumes=tuple(sorted(config.get("Volumes") or ())),
         labels=config.get("Labels") or {},
         size_bytes=data.get("Size", 0),
     )
+
+
+def image_id(identity: str) -> str:
+    """Return the id of an image with its algorithm, which Podman sometimes leaves out."""
+    return f"sha256:{identity}" if re.fullmatch("[0-9a-f]{64}", identity) else identity
 
 
 def short(subject: str) -> str:
@@ -65,3 +122,11 @@ def _address(network: Mapping[str, Any], endpoint: Endpoint, *, networked: bool)
             addresses = [neighbour["IPAddress"] for neighbour in network["Networks"].values()]
             return Address(addresses[0], int(port.partition("/")[0]))
     return None
+
+
+def _chosen_by() -> str:
+    if os.environ.get("DOCKER_HOST"):
+        return "DOCKER_HOST"
+    if os.environ.get("DOCKER_CONTEXT"):
+        return f"DOCKER_CONTEXT, {os.environ['DOCKER_CONTEXT']}"
+    return "the current Docker context"

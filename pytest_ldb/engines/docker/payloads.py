@@ -1,15 +1,15 @@
-"""What containers of ours and the shells in them are, however the engine is asked for them."""
+"""What containers of ours and the commands in them are, as the engine is asked for them."""
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ...shell.script_files import lease_script
-from .transport.http import ask, take_over
+from .transport.connection import Connection
+from .transport.http import Transport
 
 if TYPE_CHECKING:
     # It brings much along, which the first shell would wait for.
@@ -20,17 +20,24 @@ USER = "0"
 
 
 @dataclass(frozen=True)
-class ShellCommand:
-    """A command to execute in a container, with standard input attached, as ``USER``."""
+class Command:
+    """A command to run in a container, with its standard streams attached, as ``USER``.
 
-    arguments: list[str]
-    environment: dict[str, str]
+    Args:
+        argv: The command.
+        environment: Variables for it.
+        tty: Whether it gets a terminal.
+    """
 
-    @classmethod
-    def of(cls, environment: Mapping[str, str], *, ephemeral: bool) -> ShellCommand:
-        """Return the command; see ``Engine.shell``."""
-        fixed = {"LDB_HOME": HOME, "LDB_EPHEMERAL": "1" if ephemeral else ""}
-        return cls(["sh", "-c", lease_script()], {**environment, **fixed})
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    tty: bool = False
+
+
+def shell_command(environment: Mapping[str, str], *, ephemeral: bool) -> Command:
+    """Return the command of a shell; see ``Engine.shell``."""
+    fixed = {"LDB_HOME": HOME, "LDB_EPHEMERAL": "1" if ephemeral else ""}
+    return Command(("sh", "-c", lease_script()), {**environment, **fixed})
 
 
 def creation(spec: ContainerSpec, network: str | None = None) -> dict[str, Any]:
@@ -61,34 +68,35 @@ def creation(spec: ContainerSpec, network: str | None = None) -> dict[str, Any]:
     return {
         "Image": spec.image,
         "Cmd": list(spec.command) or None,
-        "Env": [f"{name}={value}" for name, value in spec.environment.items()],
+        "Env": _lines(spec.environment),
         "Labels": dict(spec.labels),
         "ExposedPorts": {port: {}},
         "HostConfig": host,
     }
 
 
-def execute(path: str, container: str, command: ShellCommand) -> socket.socket | None:
+def begin(transport: Transport, container: str, command: Command) -> tuple[str, Connection]:
     """Begin a command in a container ("Exec" in the Docker Engine API).
 
-    Args:
-        path: The engine's socket.
-        container: A name or an id.
-        command: What to begin.
-
     Returns:
-        Its standard streams; None if anything is in the way.
+        The engine's id of it, and a connection to its standard streams.
+
+    Raises:
+        Refused: The engine refused.
+        OSError: The engine cannot be reached.
     """
     content = {
-        "Cmd": command.arguments,
-        "Env": [f"{name}={value}" for name, value in command.environment.items()],
+        "Cmd": list(command.argv),
+        "Env": _lines(command.environment),
         "User": USER,
+        "Tty": command.tty,
         **dict.fromkeys(("AttachStdin", "AttachStdout", "AttachStderr"), True),
     }
-    try:
-        made = ask(path, "POST", f"/containers/{quote(container)}/exec", content)
-        if not made.is_fine:
-            return None
-        return take_over(path, f"/exec/{made.body['Id']}/start", {"Detach": False})
-    except OSError:
-        return None
+    made = transport.request("POST", f"/containers/{quote(container)}/exec", content)
+    identity = str(made["Id"])
+    how = {"Detach": False, "Tty": command.tty}
+    return identity, transport.hijack(f"/exec/{identity}/start", how)
+
+
+def _lines(environment: Mapping[str, str]) -> list[str]:
+    return [f"{name}={value}" for name, value in environment.items()]

@@ -6,33 +6,34 @@ attach to a server.
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Mapping
 
-from .payloads import ShellCommand, execute
+from .payloads import Command, begin, shell_command
+from .transport.connection import Connection
+from .transport.http import Refused, Transport
 
 
 class PreopenedShells:
-    """Opens shells of kept servers, each in a thread, and commands out those that are asked for.
+    """Opens shells of kept servers, each in a thread, and hands out those that are asked for.
 
     Args:
-        path: The engine's socket.
+        transport: Requests to the engine.
         wanted: What lets the clients log in, by the id of the container.
     """
 
-    def __init__(self, path: str, wanted: Mapping[str, Mapping[str, str]]) -> None:
-        self._path = path
+    def __init__(self, transport: Transport, wanted: Mapping[str, Mapping[str, str]]) -> None:
+        self._transport = transport
         self._commands = {
-            container: ShellCommand.of(environment, ephemeral=False)
+            container: shell_command(environment, ephemeral=False)
             for container, environment in wanted.items()
         }
-        self._opened: dict[str, socket.socket | None] = {}
+        self._opened: dict[str, Connection | None] = {}
         self._lock = threading.Lock()
         self._closed = False
         self._threads = {container: self._begin(container) for container in self._commands}
 
-    def take(self, container: str, command: ShellCommand) -> socket.socket | None:
+    def take(self, container: str, command: Command) -> Connection | None:
         """Return the connection to a shell, if one with exactly this command has been opened."""
         if self._commands.get(container) != command:
             return None
@@ -41,7 +42,7 @@ class PreopenedShells:
             return self._opened.pop(container, None)
 
     def close(self) -> None:
-        """Close those that nobody took, without waiting for those that are being opened."""
+        """Close those that were not taken, without waiting for those that are being opened."""
         with self._lock:
             self._closed = True
             for connection in self._opened.values():
@@ -50,7 +51,7 @@ class PreopenedShells:
 
     def _begin(self, container: str) -> threading.Thread:
         def run() -> None:
-            connection = execute(self._path, container, self._commands[container])
+            connection = self._open(container)
             with self._lock:
                 if self._closed:
                     _close(connection)
@@ -61,7 +62,13 @@ class PreopenedShells:
         thread.start()
         return thread
 
+    def _open(self, container: str) -> Connection | None:
+        try:
+            return begin(self._transport, container, self._commands[container])[1]
+        except (Refused, OSError):  # It is opened again when it is needed, and then reported.
+            return None
 
-def _close(connection: socket.socket | None) -> None:
+
+def _close(connection: Connection | None) -> None:
     if connection is not None:
         connection.close()

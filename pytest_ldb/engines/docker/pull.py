@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlencode
+
+from .transport.connection import LONG_S
+from .transport.http import Refused, Transport
 
 INTERVAL_S = 1.0
 
@@ -61,3 +66,43 @@ class PullProgress:
         if self._now() >= self._next:
             self._next = self._now() + INTERVAL_S
             self._say(f"pulling {self._reference}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
+
+
+def repository_and_tag(reference: str) -> tuple[str, str]:
+    """Return the two parts of an image's reference; a digest counts as a tag."""
+    repository, at, digest = reference.rpartition("@")
+    if at:
+        return repository, digest
+    repository, colon, tag = reference.rpartition(":")
+    return (repository, tag) if colon and "/" not in tag else (reference, "latest")
+
+
+def pulled(transport: Transport, reference: str, headers: Mapping[str, str], heard: Heard) -> str:
+    """Have the engine pull an image ("Create an image"), and return why it could not, if so.
+
+    Args:
+        transport: Requests to the engine.
+        reference: The image.
+        headers: The credentials for its registry.
+        heard: Called with how many bytes came, and how many there are.
+    """
+    repository, tag = repository_and_tag(reference)
+    target = f"/images/create?{urlencode({'fromImage': repository, 'tag': tag})}"
+    pulling = Pulling(heard)
+    try:
+        # Until the registry answers, the engine does not.
+        for event in _events(transport.stream("POST", target, headers=headers, timeout_s=LONG_S)):
+            pulling.take(event)
+    except Refused as refused:
+        return refused.message
+    return pulling.error
+
+
+def _events(chunks: Iterable[bytes]) -> Iterator[Mapping[str, Any]]:
+    """Yield the messages of an engine that pulls, of which each is a line."""
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from (json.loads(line) for line in lines if line.strip())
+    if rest.strip():
+        yield json.loads(rest)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from ..protocol import Exit
-from .log_lines import lines_of
+from .errors import if_there
+from .log_lines import Chunks, lines_of
+from .transport.http import Refused, Transport
 
 LINES_KEPT = 400
 UNKNOWN_EXIT = 255
@@ -17,24 +20,32 @@ FIRST_PATIENCE_S = 1
 LONGEST_PATIENCE_S = 60
 
 
-def exit_code(
-    next_exit: Callable[[int], int | None], state: Callable[[], Mapping[str, Any]]
-) -> int:
+def watched(transport: Transport, container: str, log: Chunks) -> LogWatch:
+    """Return the watch over a container whose log this is."""
+    return LogWatch(
+        log,
+        wait=lambda: exit_code(transport, container),
+        out_of_memory=lambda: bool((_state(transport, container) or {}).get("OOMKilled")),
+    )
+
+
+def exit_code(transport: Transport, container: str) -> int:
     """Wait for a container's next end, and return its exit code.
 
-    Args:
-        next_exit: Waits so many seconds for that; None when they are over.
-        state: The engine's words for its state now.
+    Raises:
+        OSError: The engine cannot be reached any more.
     """
     patience_s = FIRST_PATIENCE_S
     while True:
-        code = next_exit(patience_s)
+        code = _next_exit(transport, container, patience_s)
         if code is not None:
             return code
         # It may have ended before the engine heard that we wait.
-        now = state()
-        if now["Status"] in ("exited", "dead"):
-            return int(now["ExitCode"])
+        state = _state(transport, container)
+        if state is None:
+            return UNKNOWN_EXIT
+        if state["Status"] in ("exited", "dead"):
+            return int(state["ExitCode"])
         patience_s = min(2 * patience_s, LONGEST_PATIENCE_S)
 
 
@@ -45,10 +56,7 @@ class LogWatch:
     """
 
     def __init__(
-        self,
-        log: Iterable[bytes],
-        wait: Callable[[], int],
-        out_of_memory: Callable[[], bool],
+        self, log: Chunks, wait: Callable[[], int], out_of_memory: Callable[[], bool]
     ) -> None:
         self._log = log
         self._lines: deque[str] = deque(maxlen=LINES_KEPT)
@@ -74,24 +82,42 @@ class LogWatch:
 
     def close(self) -> None:
         """Stop reading; both threads end by themselves."""
-        close = getattr(self._log, "close", None)
-        if close is not None:
-            close()
+        self._log.close()
 
     def _read(self) -> None:
         self._lines.extend(lines_of(self._log))
 
     def _await(self) -> None:
+        # Where the engine cannot be reached any more, the container counts as ended: what waits for
+        # its end would otherwise wait for its whole patience.
+        code, out_of_memory = UNKNOWN_EXIT, False
         try:
             code = self._wait()
             out_of_memory = self._was_out_of_memory()
-        except Exception:  # noqa: BLE001 - the engine went away: nothing is known of the container
-            return
-        self._exit = Exit(code=code, out_of_memory=out_of_memory)
-        self._ended.set()
+        except Exception:  # noqa: BLE001, S110 - nothing more is known of the container
+            pass
+        finally:
+            self._exit = Exit(code=code, out_of_memory=out_of_memory)
+            self._ended.set()
 
     def _was_out_of_memory(self) -> bool:
         try:
             return self._out_of_memory()
         except Exception:  # noqa: BLE001 - already removed
             return False
+
+
+def _next_exit(transport: Transport, container: str, timeout_s: int) -> int | None:
+    """Wait so many seconds for the next end; None when they are over."""
+    target = f"/containers/{quote(container)}/wait?condition=next-exit"
+    try:
+        return int(transport.request("POST", target, timeout_s=timeout_s)["StatusCode"])
+    except Refused:  # It has removed itself before it was asked about.
+        return UNKNOWN_EXIT
+    except OSError:  # The time is over, or the connection is lost.
+        return None
+
+
+def _state(transport: Transport, container: str) -> Any:
+    there = if_there(transport, "GET", f"/containers/{quote(container)}/json")
+    return there and there["State"]

@@ -34,10 +34,10 @@ from uuid import uuid4
 
 from ...engines.docker.guard import ProcessGuard
 from ...engines.docker.log_lines import LogLines
-from ...engines.docker.transport.streams import ProcessStream
 from ...engines.protocol import Container, ContainerSpec, Image, Volume
 from ...model import errors
 from ...shell import shell
+from ...shell.local import ProcessStream
 from ...shell.script_files import lease_script
 from . import container as fake_container
 from .files import Directory, FakeLog, FakeWatch

@@ -9,20 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
-SCHEME = "unix://"
-DEFAULT = f"{SCHEME}/var/run/docker.sock"
+SOCKET, PIPE = "unix:///var/run/docker.sock", "npipe:////./pipe/docker_engine"
+DEFAULT = SOCKET if hasattr(socket, "AF_UNIX") else PIPE
 
 
 def engine_address() -> str | None:
-    """Return the address of the engine that the SDK would use; None if that cannot be told."""
+    """Return the address of the engine that is meant; None if the context has none."""
     return os.environ.get("DOCKER_HOST") or _context_host()
 
 
 def _context_host() -> str | None:
-    """Return the address in the current Docker context; None if that cannot be told."""
+    """Return the address in the current Docker context; None if there is no such context."""
     folder = Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
     name = os.environ.get("DOCKER_CONTEXT") or _read(folder / "config.json").get("currentContext")
     if name in (None, "", "default"):

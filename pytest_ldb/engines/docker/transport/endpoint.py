@@ -60,14 +60,6 @@ class Endpoint:
         )
 
 
-def knock(url: str) -> None:
-    """Raise OSError if nobody listens on the engine's Unix socket; the SDK would leak a socket."""
-    parts = urlsplit(url)
-    if parts.scheme in ("unix", "http+unix"):
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(parts.netloc + parts.path)
-
-
 def own_container() -> str | None:
     """Return the name under which the engine may know the container that this process is in."""
     if not any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv")):

@@ -1,0 +1,144 @@
+"""Engines elsewhere: TCP, TLS, ssh and named pipes. The only file that imports the Docker SDK.
+
+The SDK knows the files of the Docker client: contexts, certificates, registries' credentials. The
+bytes go through our own requests, as over a Unix socket: the SDK sends a failed request again
+through its HTTP client's pool, and of its connections none can be taken over in one way.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlsplit
+
+from .connection import Connection, ProcessConnection, SocketConnection
+from .http import TIMEOUT_S, Transport
+from .tls import TlsConnection
+
+if TYPE_CHECKING:
+    from docker.tls import TLSConfig
+
+_SOCKS = "urllib3.contrib.socks"
+PORT, TLS_PORT = 2375, 2376
+"""The Docker client's, where an address names none."""
+
+SSH_OPTIONS = ("-T", "-o", "ConnectTimeout=30")
+
+
+def sdk_transport(url: str) -> Transport:
+    """Return requests to the engine at ``tcp://``, ``https://``, ``ssh://`` or ``npipe://``.
+
+    Raises:
+        OSError: The address, or what the Docker client has configured for it, is of no use.
+    """
+    with _sdk() as docker:
+        configuration = docker.utils.config.load_general_config()
+        headers = configuration.get("HttpHeaders") or {}
+        if url.startswith("npipe:"):
+            return Transport(partial(_dial_pipe, url.partition("://")[2]), headers)
+        if url.startswith("ssh:"):
+            return Transport(partial(ProcessConnection, _ssh(urlsplit(url))), headers)
+        parts = urlsplit(url if "://" in url else f"tcp://{url}")
+        if parts.scheme not in ("tcp", "http", "https") or not parts.hostname:
+            raise OSError(f"not the address of an engine: {url}")
+        config = _tls_config(docker)
+    encrypted = parts.scheme == "https" or (config is not None and parts.scheme == "tcp")
+    port = parts.port or (TLS_PORT if encrypted else PORT)
+    context = _tls_context(config) if encrypted else None
+    return Transport(partial(_dial, parts.hostname, port, context), headers)
+
+
+def registry_headers(repository: str) -> dict[str, str]:
+    """Return the header with the user's credentials for a repository's registry, if there are any.
+
+    Raises:
+        OSError: They could not be read.
+    """
+    with _sdk() as docker:
+        registry, _ = docker.auth.resolve_repository_name(repository)
+        found = docker.auth.resolve_authconfig(docker.auth.load_config(), registry)
+        return {"X-Registry-Auth": docker.auth.encode_header(found).decode()} if found else {}
+
+
+def _tls_config(docker: Any) -> TLSConfig | None:
+    """Return the certificates for the engine that ``engine_address`` names."""
+    chosen = docker.utils.kwargs_from_env()
+    if "base_url" not in chosen:
+        chosen = {**docker.ContextAPI.kwargs_from_context(environment=os.environ), **chosen}
+    config: TLSConfig | None = chosen.get("tls")
+    return config
+
+
+def _tls_context(config: TLSConfig | None) -> ssl.SSLContext:
+    verify = config is None or bool(config.verify)
+    context = ssl.create_default_context(cafile=config.ca_cert if config and verify else None)
+    # Docker's own client is not strict either, and its users' certificates were made for that.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if not verify:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if config and config.cert:
+        context.load_cert_chain(*config.cert)
+    return context
+
+
+def _dial(host: str, port: int, context: ssl.SSLContext | None) -> Connection:
+    try:
+        connected = socket.create_connection((host, port), TIMEOUT_S)
+    except TimeoutError as error:
+        raise ConnectionError(f"{host}:{port}: {error}") from error
+    try:
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context is None:
+            return SocketConnection(connected)
+        return TlsConnection(connected, context, host, TIMEOUT_S)
+    except BaseException:
+        connected.close()
+        raise
+
+
+def _dial_pipe(path: str) -> Connection:
+    """Return a connection to a named pipe of Windows, which is used like a socket."""
+    from docker.transport import NpipeSocket
+
+    connected = NpipeSocket()
+    connected.settimeout(int(TIMEOUT_S))
+    connected.connect(path)
+    return SocketConnection(connected)  # type: ignore[arg-type]
+
+
+def _ssh(parts: SplitResult) -> list[str]:
+    """Return what connects to the engine of another machine, as the Docker client does it."""
+    user = ["-l", parts.username] if parts.username else []
+    port = ["-p", str(parts.port)] if parts.port else []
+    host = parts.hostname or ""
+    return ["ssh", *SSH_OPTIONS, *user, *port, "--", host, "docker system dial-stdio"]
+
+
+@contextmanager
+def _sdk() -> Iterator[Any]:
+    """Import the SDK, and turn what it raises into OSError.
+
+    The import may be in a thread, beside a test. The SDK imports requests, which imports urllib3's
+    support of SOCKS, which warns where PySocks is missing. requests hides the warning by a filter.
+    But filters belong to the process: when pytest sets those of a test in that moment, the warning
+    is shown, and with ``filterwarnings = error`` it ends the import and fails the test.
+    """
+    hidden = _SOCKS not in sys.modules and not find_spec("socks")
+    if hidden:
+        sys.modules[_SOCKS] = None  # type: ignore[assignment]
+    try:
+        import docker
+    finally:
+        if hidden:
+            sys.modules.pop(_SOCKS, None)  # Another thread may have imported the same.
+    try:
+        yield docker
+    except (docker.errors.DockerException, Warning) as error:  # The test may make it an error.
+        raise OSError(str(error)) from error

@@ -1,0 +1,72 @@
+"""The streams of processes on this machine."""
+
+from __future__ import annotations
+
+import os
+import resource
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from pytest_ldb.shell.local import ProcessStream
+from pytest_ldb.testing.processes import wait_until
+
+
+def test_a_process_reads_and_answers() -> None:
+    stream = ProcessStream("read -r word; echo $word $NAME; echo error >&2", {"NAME": "b"})
+    stream.send(b"a\n")
+    text = b""
+    with suppress(TimeoutError):
+        while chunk := stream.receive(5.0):
+            text += chunk
+    assert text == b"a b\nerror\n"
+    stream.close()
+
+
+def test_a_process_that_says_nothing_is_a_timeout() -> None:
+    stream = ProcessStream("read -r never", {})
+    with pytest.raises(TimeoutError):
+        stream.receive(0.01)
+    stream.close()
+
+
+def test_a_closed_process_takes_nothing() -> None:
+    stream = ProcessStream("cat", {})
+    stream.close()
+    stream.close()
+    with pytest.raises(OSError):  # noqa: PT011 - any of them
+        stream.send(b"x")
+    with pytest.raises(OSError):  # noqa: PT011
+        stream.receive(0.0)
+
+
+def test_a_process_that_has_ended_can_be_closed() -> None:
+    stream = ProcessStream("exit", {})
+    stream._process.wait(5.0)
+    assert stream.receive(5.0) == b""
+    with pytest.raises(BrokenPipeError):
+        stream.send(b"x")
+    stream.close()
+
+
+def test_a_process_ends_when_its_input_ends(tmp_path: Path) -> None:
+    stream = ProcessStream(f"cat; mkdir {tmp_path}/ended", {})
+    stream.close()
+    wait_until((tmp_path / "ended").exists, 5.0, "it did not notice")
+
+
+def test_it_works_with_many_open_files() -> None:
+    """``select`` fails on descriptors from 1024 on."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(2048, hard), hard))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        stream = ProcessStream("read -r word; echo $word", {})
+        stream.send(b"here\n")
+        assert stream.receive(5.0) == b"here\n"
+        stream.close()
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
