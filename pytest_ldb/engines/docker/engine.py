@@ -15,7 +15,6 @@ from urllib.parse import quote, urlencode
 from ...model import errors
 from ...shell.shell import Shell
 from ..protocol import Container, ContainerSpec, Image, Volume
-from . import commit
 from .errors import (
     answering,
     if_there,
@@ -128,6 +127,8 @@ class DockerEngine:
                 raise self._absent(spec.image) from None
             identity = str(made["Id"])
             if spec.files:
+                from . import commit  # Attaching does without it, and it brings much along.
+
                 commit.put(self._transport, identity, commit.archive(spec.files))
         return identity
 
@@ -183,6 +184,8 @@ class DockerEngine:
     def remember(
         self, container: str, paths: Sequence[str], labels: Mapping[str, str], tag: str
     ) -> str:
+        from . import commit
+
         with answering(tag, self.url):
             return commit.remember(self._transport, container, paths, labels, tag)
 
