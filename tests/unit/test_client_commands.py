@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ldb.engines.docker.transport.streams import local_shell
 from pytest_ldb.model.database_type import ClientProgram, Operations, Reset
 from pytest_ldb.model.errors import CommandFailed
 from pytest_ldb.shell.client_commands import ClientStatement, DatabaseCommands
+from pytest_ldb.shell.local import local_shell
 from pytest_ldb.testing.processes import wait_until
 
 from .conftest import FAKE
