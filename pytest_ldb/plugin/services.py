@@ -18,7 +18,6 @@ from ..model.request import Scope
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..engines.docker.preopened import PreopenedShells
     from ..lifecycle.attach_cache import AttachCache
     from ..lifecycle.commands import Lifecycle
     from ..model.credentials import UserIdentity
@@ -106,20 +105,3 @@ def make_services(
         identity=identity,
         say=run.say,
     )
-
-
-def docker_engine(preopened: PreopenedShells | None) -> Engine:
-    """Return the engine that ``DOCKER_HOST`` or the Docker context names.
-
-    Args:
-        preopened: Shells in kept servers that may be used.
-    """
-    from ..engines.docker.socket_engine import SocketEngine
-    from ..engines.docker.transport.discovery import local_engine
-
-    url = local_engine()
-    if url is not None:
-        return SocketEngine(url, preopened)
-    from ..engines.docker.transport.sdk_import import sdk_engine
-
-    return sdk_engine()

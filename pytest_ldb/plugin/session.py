@@ -272,11 +272,14 @@ class Session:
     def _preopen(self, names: Iterable[str]) -> PreopenedShells | None:
         """Begin to open shells in the servers that the run before has kept."""
         from ..engines.docker.preopened import PreopenedShells
-        from ..engines.docker.transport.discovery import local_engine, socket_of
+        from ..engines.docker.transport.contexts import engine_address
+        from ..engines.docker.transport.unix import SCHEMES, unix_transport
 
         wanted = dict(filter(None, map(self._attach_cache.environment, names)))
-        url = local_engine() if wanted else None
-        return PreopenedShells(socket_of(url), wanted) if url is not None else None
+        url = engine_address() if wanted else None
+        if url is None or not url.startswith(SCHEMES):
+            return None
+        return PreopenedShells(unix_transport(url), wanted)
 
     def _open_local_shell(self, subject: str, environment: Mapping[str, str]) -> Shell:
         from ..shell.local import local_shell

@@ -129,9 +129,9 @@ class RunPlugin:
         engine: Engine | None = self.config.hook.pytest_ldb_engine(config=self.config)
         if engine is not None:
             return engine
-        from .services import docker_engine
+        from ..engines.docker.engine import DockerEngine
 
-        return docker_engine(preopened)
+        return DockerEngine(preopened=preopened)
 
     def on_ready(self, instance: Instance) -> None:
         """Call the hook for a server that this process has obtained."""

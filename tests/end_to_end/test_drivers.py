@@ -11,7 +11,7 @@ import pytest
 
 from pytest_ldb import Database
 from pytest_ldb.databases import BUILTIN
-from pytest_ldb.engines.docker.sdk_engine import SdkEngine
+from pytest_ldb.engines.docker.engine import DockerEngine
 from pytest_ldb.isolation.databases import databases_on
 from pytest_ldb.model.drivers import spelled
 from pytest_ldb.testing.servers import Servers
@@ -26,7 +26,7 @@ MYSQL = "SELECT database()"
 @pytest.fixture(scope="module")
 def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Database]]:
     """Return a database of a type; the tests of this module share one."""
-    servers = Servers(SdkEngine(), tmp_path_factory.mktemp("drivers"))
+    servers = Servers(DockerEngine(), tmp_path_factory.mktemp("drivers"))
     made: dict[str, Database] = {}
 
     def database(name: str) -> Database:
