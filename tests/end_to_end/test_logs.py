@@ -141,8 +141,18 @@ def test_servers_of_a_tests_own_show_theirs(project: Project) -> None:
         @pytest.fixture(scope="module")
         def server(ldb):
             return ldb.create("redis")
+        @pytest.fixture(scope="module")
+        def following(ldb):
+            with ldb.server("redis") as server:
+                yield server
         def test_fixture(ldb, server):
             ldb.restart(server)
+            assert 0
+        def test_object(following):
+            following.restart()
+            assert 0
+        def test_object_again(following):
+            following.restart()
             assert 0
         def test_body(ldb):
             ldb.create("redis")
@@ -154,6 +164,7 @@ def test_servers_of_a_tests_own_show_theirs(project: Project) -> None:
     output = project.run().output
     found = reports(output)
     assert "Ready to accept connections" in log(found["test_fixture"], "redis"), output
+    assert "Ready to accept connections" in log(found["test_object_again"], "redis"), output
     assert "Ready to accept connections" in log(found["test_body"], "redis")
     assert log(found["test_other"], "redis") == ""
 
