@@ -28,7 +28,7 @@ _FRESH_MANUAL = """A {name} database per test, always fresh; `ldb_{name}` is per
 Return a `pytest_ldb.Database`, on the same server as `ldb_{name}`. It holds what
 `ldb_{name}_setup` has filled it with, and nothing of any other test. After the test it is
 dropped, with its open connections; where that is faster it is reset instead, and the reset is
-verified. After a test that failed it stays until the end of the run, unless space gets short.
+verified. After a test that failed it stays until the end of the run, unless space runs short.
 Users, roles and settings belong to the server, which all tests share.
 """
 

@@ -560,7 +560,7 @@ def test_fixtures_have_manuals(project: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(
         [
             "ldb_postgres [[]session scope[]] -- *",
-            "*A database on a real postgres server, private to this process.",
+            "*A postgres database per worker, shared by its tests; `ldb_postgres_db` is per test.",
         ]
     )
     result.stdout.fnmatch_lines(["ldb_fake [[]session scope[]] -- *"])
