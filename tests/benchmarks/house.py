@@ -22,7 +22,7 @@ from pathlib import Path
 WORDS = re.compile(r"\b(?:nobody|somebody|whoever|everybody|anybody)\b", re.IGNORECASE)
 
 RECORDER = """
-import json, os, sys, threading
+import inspect, json, os, sys, threading
 import pytest
 
 PACKAGE = os.environ["HOUSE_PACKAGE"]
@@ -36,6 +36,8 @@ def profile(frame, event, _):
     if frame is None or not frame.f_code.co_filename.startswith(PACKAGE):
         return
     if frame.f_code.co_name.startswith("<"):  # modules, comprehensions, lambdas
+        return
+    if not frame.f_code.co_flags & inspect.CO_OPTIMIZED:  # bodies of classes
         return
     file, thread = frame.f_code.co_filename, threading.get_ident()
     if event == "call":

@@ -33,6 +33,17 @@ class Connection(ABC):
             return data
         return self._receive(max(timeout_s, SHORTEST_S))
 
+    def receive_all(self, timeout_s: float) -> bytes:
+        """Return what comes until the other side closes the connection.
+
+        Args:
+            timeout_s: The most time between two pieces.
+        """
+        pieces, self._unread = [self._unread], b""
+        while piece := self._receive(timeout_s):
+            pieces.append(piece)
+        return b"".join(pieces)
+
     def __iter__(self) -> Iterator[bytes]:
         """Yield what comes until it ends, and close it then."""
         try:

@@ -14,6 +14,7 @@ from ....util.pipes import CHUNK_BYTES
 from .connection import Connection
 
 TIMEOUT_S = 60.0
+HEAD_ENDS = b"\r\n\r\n"
 
 
 class Refused(Exception):
@@ -46,7 +47,7 @@ class Transport:
         self, dial: Callable[[], Connection], headers: Mapping[str, str] | None = None
     ) -> None:
         self._dial = dial
-        self._headers = dict(headers or {})
+        self._headers = {"Host": "engine", **(headers or {})}
 
     def request(
         self, method: str, target: str, content: object = None, *, timeout_s: float = TIMEOUT_S
@@ -59,11 +60,19 @@ class Transport:
             content: What to send as JSON; a file that can be sought is sent as an archive.
             timeout_s: The most time between two pieces of the answer.
         """
-        connection = self.stream(method, target, content, timeout_s=timeout_s)
+        connection = self._dial()
         try:
-            return _parsed(_rest(connection, timeout_s))
+            # To a client of the older version the engine sends no chunks, and closes at the end.
+            _send(connection, f"{method} {target} HTTP/1.0", self._headers, content)
+            head, _, body = connection.receive_all(timeout_s).partition(HEAD_ENDS)
         finally:
             connection.close()
+        if not head:
+            raise ConnectionResetError("the engine closed the connection")
+        status = _status(head)
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise _refusal(status, body)
+        return _parsed(body)
 
     def stream(
         self,
@@ -75,9 +84,7 @@ class Transport:
         timeout_s: float = TIMEOUT_S,
     ) -> Connection:
         """Send a request and return a connection on which the body of the answer comes."""
-        # To a client of the older version the engine sends no chunks, and closes at the end.
-        start = f"{method} {target} HTTP/1.0"
-        return self._opened(start, headers or {}, content, timeout_s)
+        return self._opened(f"{method} {target} HTTP/1.0", headers or {}, content, timeout_s)
 
     def hijack(self, target: str, content: object = None) -> Connection:
         """Return a connection whose other end is the process that the request is about."""
@@ -89,12 +96,12 @@ class Transport:
     ) -> Connection:
         connection = self._dial()
         try:
-            _send(connection, start, {"Host": "engine", **self._headers, **headers}, content)
+            _send(connection, start, {**self._headers, **headers}, content)
             head = _head(connection, timeout_s)
             status = _status(head)
             if status < HTTPStatus.BAD_REQUEST:
                 return connection
-            raise _refusal(status, _rest(connection, timeout_s, _length(head)))
+            raise _refusal(status, _body(connection, head, timeout_s))
         except BaseException:
             connection.close()
             raise
@@ -120,13 +127,14 @@ def _send(connection: Connection, start: str, headers: Mapping[str, str], conten
 
 
 def _head(connection: Connection, timeout_s: float) -> bytes:
+    """Receive the head of an answer; what comes behind it stays in the connection."""
     text = b""
-    while b"\r\n\r\n" not in text:
+    while HEAD_ENDS not in text:
         chunk = connection.receive(timeout_s)
         if not chunk:
             raise ConnectionResetError("the engine closed the connection")
         text += chunk
-    head, _, rest = text.partition(b"\r\n\r\n")
+    head, _, rest = text.partition(HEAD_ENDS)
     connection.unread(rest)
     return head
 
@@ -138,18 +146,13 @@ def _status(head: bytes) -> int:
     return int(number)
 
 
-def _length(head: bytes) -> int | None:
-    """Return the length of the body; None if the end of the connection is its end."""
+def _body(connection: Connection, head: bytes, timeout_s: float) -> bytes:
+    """Receive the body of a refusal, which an engine may send without closing the connection."""
     found = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
-    return int(found[1]) if found else None
-
-
-def _rest(connection: Connection, timeout_s: float, length: int | None = None) -> bytes:
+    if found is None:
+        return connection.receive_all(timeout_s)
     body = b""
-    while length is None or len(body) < length:
-        chunk = connection.receive(timeout_s)
-        if not chunk:
-            break
+    while len(body) < int(found[1]) and (chunk := connection.receive(timeout_s)):
         body += chunk
     return body
 
