@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,12 +46,6 @@ _COMMANDS = {
 }
 """What may stand in braces; other words in braces are the client's or the shell's own."""
 
-_VALUES = (
-    *("server.credential_environment", "client.environment"),
-    *("addresses.url", "addresses.drivers", "addresses.env"),
-)
-"""Templates of single values, where every word in braces must be a placeholder."""
-
 
 def check(database_type: DatabaseType) -> None:
     """Raise an error if a part of a declaration contradicts another, or could not work.
@@ -90,10 +84,8 @@ def _problems(database_type: DatabaseType) -> Iterator[tuple[str, str]]:
     yield from _in_tuples(database_type)
     yield from _in_names(database_type)
     yield from _in_statements(database_type)
-    for path, allowed in _COMMANDS.items():
-        yield from _in_template(database_type, path, allowed, PLACEHOLDER)
-    for path in _VALUES:
-        yield from _in_template(database_type, path, _DATABASE, _ANY_WORD)
+    yield from _in_commands(database_type)
+    yield from _in_values(database_type)
     yield from _in_patterns(database_type)
     yield from _in_init_scripts(database_type)
 
@@ -136,25 +128,45 @@ def _in_statements(database_type: DatabaseType) -> Iterator[tuple[str, str]]:
             )
 
 
-def _in_template(
-    database_type: DatabaseType, path: str, allowed: Collection[str], words: re.Pattern[str]
-) -> Iterator[tuple[str, str]]:
-    for text in _texts(attrgetter(path)(database_type)):
-        if path == "addresses.drivers" and text == "{url}":
-            continue
+def _in_commands(database_type: DatabaseType) -> Iterator[tuple[str, str]]:
+    for path, allowed in _COMMANDS.items():
+        value = attrgetter(path)(database_type)
+        for text in value if isinstance(value, (tuple, list)) else (value,):
+            if not isinstance(text, str):
+                yield _not_a_string(path, text)
+            elif unknown := set(PLACEHOLDER.findall(text)).difference(allowed):
+                yield _unknown(path, unknown.pop(), allowed)
+
+
+def _in_values(database_type: DatabaseType) -> Iterator[tuple[str, str]]:
+    addresses = database_type.addresses
+    drivers = [
+        value
+        for arguments in addresses.drivers.values()
+        for value in arguments.values()
+        if value != "{url}"
+    ]
+    texts: dict[str, Iterable[object]] = {
+        "server.credential_environment": database_type.server.credential_environment.values(),
+        "client.environment": database_type.client.environment.values(),
+        "addresses.url": (addresses.url,),
+        "addresses.drivers": drivers,
+        "addresses.env": addresses.env.values(),
+    }
+    for path, text in [(path, text) for path, values in texts.items() for text in values]:
         if not isinstance(text, str):
-            yield f"{path} contains {text!r}, which is not a string", ""
-            continue
-        for match in words.finditer(text):
-            if match[1] not in allowed:
-                there = ", ".join(f"{{{name}}}" for name in allowed)
-                yield f"{path} contains {match[0]}, which means nothing there", f"Use {there}."
+            yield _not_a_string(path, text)
+        elif unknown := set(_ANY_WORD.findall(text)).difference(_DATABASE):
+            yield _unknown(path, unknown.pop(), _DATABASE)
 
 
-def _texts(value: object) -> Iterable[object]:
-    if isinstance(value, Mapping):
-        return [text for part in value.values() for text in _texts(part)]
-    return value if isinstance(value, (tuple, list)) else (value,)
+def _not_a_string(path: str, value: object) -> tuple[str, str]:
+    return f"{path} contains {value!r}, which is not a string", ""
+
+
+def _unknown(path: str, word: str, allowed: Iterable[str]) -> tuple[str, str]:
+    there = ", ".join(f"{{{name}}}" for name in allowed)
+    return f"{path} contains {{{word}}}, which means nothing there", f"Use {there}."
 
 
 def _in_patterns(database_type: DatabaseType) -> Iterator[tuple[str, str]]:
