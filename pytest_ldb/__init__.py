@@ -1,4 +1,4 @@
-"""Real databases for tests: a test names a fixture and gets a server in a container.
+"""Real databases for tests: a test requests a fixture and gets a server in a container.
 
 Each folder answers one question; imports run from the first to the last, never back:
 
@@ -85,7 +85,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import public names on use: pytest imports this package in every run, used or not."""
+    """Import public names lazily: pytest imports this package in every run, used or not."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
@@ -94,5 +94,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """List the public names too, which are not imported yet."""
+    """List the public names too, although they are not imported yet."""
     return sorted({*globals(), *__all__})

@@ -15,7 +15,7 @@ __all__ = ["BUILTIN", "MONGODB", "MYSQL", "POSTGRES", "REDIS", "all_types"]
 
 
 def all_types(added: Iterable[DatabaseType]) -> tuple[DatabaseType, ...]:
-    """Return ours and those that are added, which replace ours of the same name.
+    """Return the built-in types and ``added``; one of the same name replaces a built-in type.
 
     Raises:
         InvalidRequest: Two types have a name or an alias in common.

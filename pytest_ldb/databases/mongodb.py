@@ -15,7 +15,7 @@ from ..model.database_type import (
 from .scripts import script
 
 # `{hello: 1, $db: "admin"}` as OP_MSG (MongoDB wire protocol, opcode 2013): header, flags, one
-# section of kind 0. It is answered before anybody has logged in. `ok: 1.0` ends the answer of a
+# section of payload type 0. The server answers it without a login. `ok: 1.0` ends the answer of a
 # server that takes commands; while the image initialises itself it listens on loopback only.
 _HELLO = b"\x10hello\0\x01\0\0\0\x02$db\0\x06\0\0\0admin\0\0"
 _DOCUMENT = struct.pack("<i", 4 + len(_HELLO)) + _HELLO
@@ -38,7 +38,9 @@ MONGODB = DatabaseType(
         initial_database="ldb",
         program="mongod",
         tuning=(
+            # The least that it takes; the default is half of the machine's memory.
             *("--wiredTigerCacheSizeGB", "0.25"),
+            # Otherwise it writes statistics into its data every second.
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
             # Otherwise its journal takes 300 MB, in files of 100. A change must fit into one file,
             # and a document has at most 16 MB.
@@ -74,7 +76,7 @@ MONGODB = DatabaseType(
             r'\{"t":\{"\$date":"(?P<time>[\dT:.-]+)\+00:00"'
             r'(?:.*?"(?:ns|namespace|db|\$db)":"(?P<database>[^."]+))?'
         ),
-        # Connections that come and go, unless that fails, and what it writes every minute.
+        # Connections that open and close without an error, and the checkpoint of each minute.
         noise=(
             r'.*?"s":"[ID]\d?", *"c":"'
             r'(?:(?:NETWORK|ACCESS)"(?!.*[Ff]ail)|-".*client disconnected"|WTCHKPT")'

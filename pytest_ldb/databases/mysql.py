@@ -33,18 +33,23 @@ MYSQL = DatabaseType(
     image="mysql:9.7",
     port=3306,
     ready=Exchange(send=b"", ready=_GREETING),
+    # Loading the tables of time zones would slow down the first start.
     environment={"MYSQL_INITDB_SKIP_TZINFO": "1"},
     server=ServerProgram(
         user="root",
         initial_database="ldb",
         program="mysqld",
         tuning=(
+            # Write the log once a second, not at each commit, and pages once instead of twice.
             "--innodb-flush-log-at-trx-commit=0",
             "--innodb-doublewrite=OFF",
+            # There are no replicas.
             "--skip-log-bin",
             "--mysqlx=OFF",
+            # These take memory, of which each server has its own.
             "--performance-schema=OFF",
             "--innodb-redo-log-capacity=8M",
+            # The default, 151, is low for many workers with connection pools.
             "--max-connections=300",
         ),
         credential_environment={

@@ -34,20 +34,23 @@ POSTGRES = DatabaseType(
     image="postgres:18",
     port=5432,
     ready=Exchange(send=_STARTUP, ready=b"R"),
+    # New data need not reach the disk before the server starts.
     environment={"POSTGRES_INITDB_ARGS": "--no-sync"},
     server=ServerProgram(
         user="postgres",
         # Not `postgres`: a database that clients are connected to cannot be copied.
         initial_database="ldb",
         program="postgres",
-        # The usual beginning of lines, and the database.
+        # The default prefix of lines, and the database, which `log.entry` reads.
         arguments=("-c", "log_line_prefix=%m [%p] %q[%d] ", "-c", "log_timezone=UTC"),
         tuning=(
+            # PostgreSQL documentation, "Non-Durable Settings".
             *("-c", "fsync=off"),
             *("-c", "synchronous_commit=off"),
             *("-c", "full_page_writes=off"),
-            # Its workers visit databases at any time, which then cannot be copied.
+            # Its workers connect to databases at any time, which then cannot be copied.
             *("-c", "autovacuum=off"),
+            # The default, 100, is low for many workers with connection pools.
             *("-c", "max_connections=300"),
         ),
         credential_environment={
@@ -85,7 +88,7 @@ POSTGRES = DatabaseType(
     ),
     log=LogFormat(
         entry=r"(?P<time>\S+ \S+) UTC \[\d+\] (?:\[(?P<database>.*?)\] )?",
-        # Copies of databases begin and end with one.
+        # Copying a database begins and ends with a checkpoint.
         noise=r".*? LOG:  checkpoint (?:starting|complete): ",
     ),
     addresses=Addresses(

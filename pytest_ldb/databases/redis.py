@@ -10,6 +10,7 @@ from ..model.database_type import (
 )
 from .scripts import script
 
+# The default, 16, is less than a database for each test that runs at a time, and spare ones.
 _DATABASES = 1024
 _CLIENT = ("redis-cli", "-h", "{host}", "-p", "{port}")
 _URL = "redis://{user}:{password}@{host}:{port}/{database}"
@@ -20,7 +21,7 @@ _COPY = (
     "redis.call('SELECT', ARGV[1]) for _, key in ipairs(redis.call('KEYS', '*')) do "
     "redis.call('COPY', key, key, 'DB', ARGV[2]) end"
 )
-# Only in this mode does its exit status say that a command failed.
+# Only with `--pipe` does the exit status of redis-cli say that a command failed.
 _LOAD = 'redis-cli -h "$1" -p "$2" -n "$3" --pipe <"$4"'
 
 _ARGUMENTS = {
@@ -42,6 +43,7 @@ REDIS = DatabaseType(
         initial_database="0",
         program="redis-server",
         arguments=("--requirepass", "{password}", "--databases", str(_DATABASES)),
+        # Write neither RDB nor AOF files.
         tuning=("--save", "", "--appendonly", "no"),
         numbered_databases=_DATABASES,
     ),

@@ -1,4 +1,4 @@
-"""A place where containers live, as the rest of the core sees it."""
+"""The interface of an engine, as the rest of the package uses it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Image:
     Args:
         id: Its digest; a tag may move, this does not.
         volumes: The paths that it declares as volumes: where its data goes.
-        labels: Those of ours say what it was made for.
-        size_bytes: What it takes, with the images below it.
+        labels: Its labels; ours say which cache entry it belongs to.
+        size_bytes: Its size, including the layers that it shares with other images.
     """
 
     id: str
@@ -36,7 +36,7 @@ class ContainerSpec:
         image: A reference or an id.
         command: What follows the image's entrypoint; empty for the image's own.
         environment: Variables, secrets included.
-        labels: How it is found again.
+        labels: By these it is found again.
         port: The TCP port to publish, on an engine-chosen port of ``bind``.
         bind: An address of the engine's host.
         memory_volumes: Paths to hold in memory, each of at most ``data_mib`` MiB.
@@ -45,8 +45,8 @@ class ContainerSpec:
         auto_remove: Whether it disappears, with its anonymous volumes, when it ends.
         files: Contents to place before it starts, by absolute path.
         host_port: The port of ``bind`` to publish on, instead of one that the engine chooses.
-        volumes: The names of volumes, by the path to have them at. Those that there are not yet
-            are made, with the container's labels.
+        volumes: The names of volumes to mount, by path. Missing ones are created, with the
+            container's labels.
     """
 
     name: str
@@ -68,7 +68,7 @@ class ContainerSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """What the engine says of a container now.
+    """A container, as the engine described it at one moment.
 
     Args:
         id: The engine's id.
@@ -76,8 +76,8 @@ class Container:
         labels: Its labels.
         image_id: The id of its image.
         state: The engine's word: created, running, paused, restarting, removing, exited, dead.
-        exit_code: Of its last end; None while it never ended.
-        address: Where this process reaches its published port; None while it does not run.
+        exit_code: Of its last end; None if it has never ended.
+        address: Where this process reaches its published port; None while it is not running.
         memory: The paths that it holds in memory.
         volumes: The names of its volumes, by path.
     """
@@ -120,10 +120,10 @@ class Exit:
 
 
 class Watch(Protocol):
-    """Evidence collected while a container runs, since afterwards it is gone."""
+    """Evidence that is collected while a container runs: if it removes itself, its log is lost."""
 
     def ended(self, timeout_s: float) -> Exit | None:
-        """Return how the container ended, waiting for that at most so long; None: it runs."""
+        """Wait up to ``timeout_s`` for the container to end; None if it is still running."""
 
     def log(self, lines: int) -> str:
         """Return the last lines that the server wrote."""
@@ -136,7 +136,7 @@ class Log(Protocol):
     """Lines that a server wrote, to its standard output and to its standard error."""
 
     def __iter__(self) -> Iterator[str]:
-        """Return what yields them, without their ends; to be called once.
+        """Yield the lines, without their ends; to be called once.
 
         It ends with the last line, or if the log is followed, with the container.
         """
@@ -149,44 +149,44 @@ class Execution(Protocol):
     """A command that runs in a container, its standard streams at hand."""
 
     def send(self, data: bytes) -> None:
-        """Give it input."""
+        """Send data to its standard input."""
 
     def end_input(self) -> None:
-        """Tell it that no more input comes."""
+        """Close its standard input."""
 
     def receive(self, timeout_s: float) -> Sequence[tuple[int, bytes]]:
-        """Return what it wrote, with 1 for output and 2 for errors; nothing when it has ended.
+        """Return its output, with 1 for standard output and 2 for standard error; empty at the end.
 
         Raises:
             TimeoutError: It wrote nothing in time.
         """
 
     def resize(self, rows: int, columns: int) -> None:
-        """Tell it how large its terminal is."""
+        """Set the size of its terminal."""
 
     def status(self) -> int:
         """Return its exit status, when it has ended."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connection to it."""
 
 
 class Guard(Protocol):
-    """Ends a container when this process ends in whatever way, until it is released.
+    """Ends a container when this process ends, however it ends, until it is released.
 
-    Volumes that were made for it go too.
+    Volumes that were made for the container are removed too.
     """
 
     def release(self) -> None:
-        """The container has another keeper now, or is gone."""
+        """End the guard: a shell holds the container now, or it has been removed."""
 
 
 class Engine(Protocol):
-    """A place where containers live. Every verb may be repeated.
+    """Where servers run. Every method may be called again after it failed or was interrupted.
 
-    All verbs raise :class:`~.errors.EngineUnavailable` when the engine does not answer and
-    :class:`~.errors.EngineFailed` for anything that is not named below. Other processes get a
-    engine of their own by pickling this one.
+    All methods raise :class:`~.errors.EngineUnavailable` when the engine does not answer and
+    :class:`~.errors.EngineFailed` for anything that is not named below. An engine can be pickled,
+    for use in another process.
 
     Attributes:
         url: The address of the engine.
@@ -198,14 +198,14 @@ class Engine(Protocol):
         """Return the address to publish ports on: the one chosen, else this machine's loopback.
 
         Raises:
-            InvalidRequest: Loopback would not do, and nobody chose.
+            InvalidRequest: The engine is on another machine, and no address was chosen.
         """
 
     def image(self, reference: str, *, pull: str, say: Callable[[str], None]) -> Image:
         """Return an image, pulled if ``pull`` (``missing``, ``always``, ``never``) says so.
 
         Raises:
-            ImageUnavailable: It is not here and could not, or must not, be pulled.
+            ImageUnavailable: It is not on the engine and could not, or must not, be pulled.
         """
 
     def find(self, name: str) -> Container | None:
@@ -226,7 +226,7 @@ class Engine(Protocol):
         """Start a container, watched from before its first line of log.
 
         Raises:
-            PortTaken: Somebody listens already on the port that it is to be published on.
+            PortTaken: The port that it is to be published on is already in use.
         """
 
     def watch(self, container: str) -> Watch:
@@ -240,12 +240,12 @@ class Engine(Protocol):
         tail: int | None = None,
         since: float | None = None,
     ) -> Log:
-        """Return what a container has written, whether it runs or not.
+        """Return the log of a container, whether it is running or not.
 
         Args:
             container: Its name or id.
-            follow: Whether to go on with what it writes from now on.
-            tail: How many of the last lines there are to be at the beginning; None: all.
+            follow: Whether to go on with the lines that it writes from now on.
+            tail: How many of the existing lines to return; None: all.
             since: A moment, in seconds since 1970 by the engine's clock; lines before it are
                 left out.
         """
@@ -254,7 +254,7 @@ class Engine(Protocol):
         """Stop a container the way its image asks for; after 10 s it is killed."""
 
     def unpause(self, container: str) -> None:
-        """Let a paused container go on."""
+        """Unpause a container, if it is paused."""
 
     def remove(self, container: str) -> None:
         """Remove a container and its anonymous volumes, running or not."""
@@ -262,13 +262,13 @@ class Engine(Protocol):
     def remember(
         self, container: str, paths: Sequence[str], labels: Mapping[str, str], tag: str
     ) -> str:
-        """Make an image of what a stopped container has at some paths, and return its id.
+        """Make an image of the content of some directories of a container, and return its id.
 
-        A container of that image is one of the same base image, which has this at those paths when
-        its command starts, even if they are held in memory.
+        The image is that of the container, plus the content. Its containers have the content at
+        those paths when their command starts, even if the paths are held in memory.
 
         Args:
-            container: It was created with nothing held in memory.
+            container: A stopped one, which held none of the paths in memory.
             paths: Directories.
             labels: For the image.
             tag: Its name.
@@ -306,7 +306,7 @@ class Engine(Protocol):
         """
 
     def guard(self, identity: str) -> Guard:
-        """Have the container with this ``pytest-ldb.id`` ended, should this process end.
+        """End the container with this ``pytest-ldb.id`` if this process ends.
 
-        One that other processes may use already is left to the last of them.
+        A container that other processes use already is left to the last of them.
         """

@@ -22,11 +22,11 @@ from ..shell.client_commands import DatabaseCommands
 __tracebackhide__ = hidden
 
 IN_USE = 3
-"""With this status ``create`` says that a numbered database is in use."""
+"""Exit status with which ``create`` reports that a numbered database is in use."""
 
 
 def databases_on(lease: Lease) -> Databases:
-    """Return what makes databases on a server."""
+    """Return the databases of a server, by names or numbers."""
     numbered = lease.database_type.server.numbered_databases > 0
     return NumberedDatabases(lease) if numbered else NamedDatabases(lease)
 
@@ -65,8 +65,8 @@ class Databases(ABC):
     def initial(self) -> Database | None:
         """Take the database that the server has from the beginning, if it is empty and free.
 
-        Taking it is faster than creating one. It is this process's until that ends, and is made
-        anew then if the server stays.
+        Taking it is faster than creating one. This process has it until it ends; if the server
+        stays, the database is then dropped and created again.
         """
 
     @abstractmethod
@@ -75,15 +75,15 @@ class Databases(ABC):
 
     @abstractmethod
     def also_drop(self, names: Sequence[str]) -> Sequence[str]:
-        """Drop the databases of these names, too, when this process ends: other programs make them.
+        """Drop databases that other programs make, too, when this process ends.
 
         Returns:
-            Those of the names that databases can have.
+            The names that are going to be dropped.
         """
 
     @abstractmethod
     def create_template(self, name: str) -> Database:
-        """Create a database to be filled and copied; a half-filled one of this name is dropped."""
+        """Create a database to fill and copy; a half-filled one of this name is dropped."""
 
     def drop(self, database: Database) -> None:
         """Drop a database and its snapshots, and end all connections to it."""
@@ -101,26 +101,26 @@ class Databases(ABC):
         """Run the statements in a file with the database's own client.
 
         Raises:
-            InvalidRequest: The type does not say how.
+            InvalidRequest: The type does not define ``load``.
             CommandFailed: A statement failed.
         """
         if not self._operations.load:
             raise InvalidRequest(
                 self._type.name,
-                f"{file.name} cannot be loaded, as the type does not say how to load files",
-                remedy="Set `load` of the DatabaseType.",
+                f"{file.name} cannot be loaded: this database type does not define `load`",
+                remedy="Set `operations.load` of the DatabaseType.",
             )
         path = self.lease.shell.put(file.name, file.read_bytes())
         self._commands.run(self._operations.load, database.database, file=path)
 
     def seal(self, database: Database) -> None:
-        """Make a filled database ready to be copied again and again."""
+        """Prepare a filled database for being copied repeatedly."""
         self._commands.run(self._operations.seal, database.database)
         self._commands.disconnect(database.database)
         self._export(database.database)
 
     def snapshot(self, database: Database) -> str:
-        """Copy a database, and return the name of the copy; connections to it are ended.
+        """Copy a database and return the name of the copy; ends all connections to the original.
 
         Raises:
             CommandFailed: The server refused.
@@ -137,7 +137,7 @@ class Databases(ABC):
         return copy.database
 
     def restore(self, database: Database, snapshot: str) -> None:
-        """Make a database equal to a snapshot; connections to it are ended.
+        """Replace the content of a database by that of a snapshot; ends all connections to it.
 
         Raises:
             CommandFailed: The server refused.
@@ -197,7 +197,7 @@ class NamedDatabases(Databases):
         """Take the database that the server has from the beginning, if it is empty and free."""
         lease, name = self.lease, self._type.server.initial_database
         renewal = self._commands.renewal(name)
-        # A server that stays and can be started again may have lost what it knew of who has it.
+        # After a restart of a kept server on disk, the lock on its initial database is lost.
         forgetful = lease.outlives_run and not lease.data_paths
         if self._type.init_scripts or lease.origin == "external" or forgetful or not renewal:
             return None
@@ -219,7 +219,7 @@ class NamedDatabases(Databases):
         return names
 
     def create_template(self, name: str) -> Database:
-        """Create a database to be filled and copied; a half-filled one of this name is dropped."""
+        """Create a database to fill and copy; a half-filled one of this name is dropped."""
         self._check(name)
         if self.lease.origin == "external":
             self._commands.defer(self._operations.drop, name)
@@ -245,8 +245,8 @@ class NamedDatabases(Databases):
         if size > longest:
             raise InvalidRequest(
                 name,
-                f"as the name of a database it has {size} bytes, and "
-                f"{self._type.name} takes {longest}",
+                f"this database name is {size} bytes long; "
+                f"the limit for {self._type.name} is {longest}",
                 remedy="Give the xdist workers shorter ids (--tx ID).",
             )
 
@@ -274,14 +274,14 @@ class NumberedDatabases(Databases):
         return self._database(number)
 
     def initial(self) -> None:
-        """Return None: it is one of the numbers."""
+        """Return None: the initial database is one of the numbers."""
 
     def keep(self, database: Database) -> None:
         """Do not empty a database when this process ends."""
         self._commands.cancel(self._operations.drop, database.database)
 
     def also_drop(self, names: Sequence[str]) -> Sequence[str]:  # noqa: ARG002
-        """Return nothing, as databases have no names."""
+        """Drop nothing, as databases have no names."""
         return ()
 
     def create_template(self, name: str) -> Database:  # noqa: ARG002

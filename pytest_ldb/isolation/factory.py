@@ -1,4 +1,4 @@
-"""What a pool hands out: databases that no test has used, made or reset on one server."""
+"""Makes the databases of a pool on one server, and resets or drops used ones."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .databases import Databases
 from .reset import DatabaseResetter
 
 LOOK_AFTER = 16
-"""Look how much space is taken each time that so many were made or put back, while it is little."""
+"""How many databases to make or reset between two looks at the space, while little is taken."""
 
 LITTLE, MUCH = 0.25, 0.5
-"""The parts of the space above which to look each time, and above which it is short."""
+"""Fractions of the space: from the first on, look each time; above the second it is short."""
 
 
 @dataclass
 class DatabaseFactory:
-    """Makes databases on one server, and puts them back or drops them.
+    """Makes databases on one server, and resets or drops them.
 
     Args:
         databases: Those on the server.
@@ -38,7 +38,7 @@ class DatabaseFactory:
 
     @cached_property
     def resetter(self) -> DatabaseResetter | None:
-        """What puts used databases back, where that is faster than a copy."""
+        """Resets used databases; None where a new copy is faster."""
         lease = self.databases.lease
         if self.template is None or not lease.database_type.reset.repair:
             return None
@@ -63,7 +63,7 @@ class DatabaseFactory:
         return database
 
     def put_back(self, database: Database) -> bool:
-        """Make a used database as good as new, or drop it; return whether it can be used again."""
+        """Reset a used database, or drop it; return whether it can be used again."""
         if self.resetter:
             if self.resetter.put_back(database):
                 return True
@@ -74,7 +74,7 @@ class DatabaseFactory:
     def is_short(self) -> bool:
         """Whether so much space is taken that there should be as few databases as possible.
 
-        To be asked after each database that was made or put back.
+        To be called after each database that was made, reset or dropped.
         """
         self._looks_after -= 1
         if self._looks_after <= 0:

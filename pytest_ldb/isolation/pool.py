@@ -1,8 +1,8 @@
-"""Fresh databases ahead of need: a test takes one from a queue, and a thread makes the next.
+"""Fresh databases, made in the background: a test takes one, and a thread makes the next.
 
 :func:`next_step` decides what the thread does: it makes databases as long as tests are going to
 ask for them, and drops used ones in between. Dropping comes first if there are too many of them,
-if space is short, or where used ones can be put back.
+if space is short, or where used ones can be reset.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ MOST_READY = 8
 """Never keep more databases ready than this; each takes space."""
 
 MOST_AGAIN = 3
-"""Nor more than this where used ones are put back: one is in use, one is being put back."""
+"""The same where used ones are reset: one is in use, one is being reset."""
 
 MOST_USED = 16
-"""Drop before anything else is made when so many wait for it."""
+"""With this many used ones, drop one before another one is made."""
 
 D = TypeVar("D")
 
@@ -48,15 +48,15 @@ class PoolState:
 
     Args:
         ready: How many databases can be taken.
-        used: How many wait to be put back or dropped.
+        used: How many are to be reset or dropped.
         failed: How many were kept for failed tests.
         waiting: How many tests wait for one.
-        expected: How many tests are going to ask.
+        expected: How many tests are going to ask for one.
         wanted: How many should be ready for them.
-        prefers_used: Whether putting a used one back is faster than making one.
+        prefers_used: Whether resetting a used one is faster than making one.
         short: Whether space is short.
-        error: Whether making one failed, and no test has heard of it yet.
-        closed: Whether the run ends.
+        error: Whether making one failed, and no test has raised the error yet.
+        closed: Whether the run is ending.
     """
 
     ready: int = 0
@@ -90,16 +90,16 @@ class DatabaseSource(Protocol[D]):
 
     @property
     def prefers_used(self) -> bool:
-        """Whether putting a used one back is faster than making one."""
+        """Whether resetting a used one is faster than making one."""
 
     def make(self) -> D:
-        """Return one that no test has seen."""
+        """Return a new one."""
 
     def put_back(self, database: D, /) -> bool:
-        """Make a used one as good as new, or drop it; return whether it can be used again."""
+        """Reset a used one, or drop it; return whether it can be used again."""
 
     def is_short(self) -> bool:
-        """Whether space is short; asked after each that was made or put back."""
+        """Whether space is short; called after each that was made, reset or dropped."""
 
 
 class Pool(Generic[D]):
@@ -107,7 +107,7 @@ class Pool(Generic[D]):
 
     Args:
         source: Makes and drops them.
-        expected: How many tests are going to ask. More may ask; those wait while one is made.
+        expected: How many tests are going to take one. Further tests wait while one is made.
         say: Shows a line to the user. It is called in the threads that call the pool, not in the
             pool's own: a test may be running, whose output is being captured.
 
@@ -136,10 +136,10 @@ class Pool(Generic[D]):
         self._thread: threading.Thread | None = None
 
     def take(self) -> D:
-        """Return a database that no test has seen.
+        """Return a database that no test has used, or that has been reset.
 
         Raises:
-            Exception: What making one raised.
+            Exception: Making one failed.
         """
         began = time.monotonic()
         try:
@@ -151,25 +151,25 @@ class Pool(Generic[D]):
         return database
 
     def give_back(self, database: D) -> None:
-        """Take a database that a test has used, to be put back or dropped."""
+        """Take back a database that a test has used, to be reset or dropped."""
         with self._changed:
             self._used.append(database)
             self._changed.notify_all()
         self._show_lines()
 
     def keep(self, database: D) -> None:
-        """Take a database of a test that failed; it is dropped only if space is short."""
+        """Take back a database of a test that failed; it is dropped only if space is short."""
         with self._changed:
             self._failed.append(database)
             self._changed.notify_all()
 
     def expect_no_more(self) -> None:
-        """Make no more than are asked for from now on."""
+        """Make no databases in advance from now on."""
         with self._changed:
             self._expected = 0
 
     def close(self) -> None:
-        """Make and drop nothing any more. Does not wait for what is under way."""
+        """Make and drop nothing any more. Does not wait for the operation in progress."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -185,7 +185,7 @@ class Pool(Generic[D]):
             most = MOST_AGAIN if self._prefers_used else MOST_READY
             self._wanted = min(2 * self._wanted, most)
         if isinstance(self._error, LdbError):
-            self._error = None  # No test waited then; it is tried again for this one.
+            self._error = None  # It happened in the background; try again for this test.
         self._waiting += 1
         self._changed.notify_all()
         try:
@@ -196,7 +196,7 @@ class Pool(Generic[D]):
         if self._ready:
             return self._ready.popleft()
         error, self._error = self._error, None
-        raise error or ShellLost("the queue of databases", "it is closed, as the run ends")
+        raise error or ShellLost("the pool of databases", "it is closed, as the run is ending")
 
     def _work(self) -> None:
         while (step := self._awaited_step()) is not Step.STOP:
@@ -245,7 +245,7 @@ class Pool(Generic[D]):
         with self._changed:
             database = self._failed.popleft()
             self._used.append(database)
-            self._lines.append(f"space is short, so {database!r} of a test that failed is dropped")
+            self._lines.append(f"dropping {database!r} of a failed test, as space is short")
 
     def _put_back(self) -> None:
         with self._changed:

@@ -1,7 +1,7 @@
-"""Used databases put back into the state of their template, where that is faster than a copy.
+"""Used databases reset to their template, where that is faster than a new copy.
 
-Nothing is taken on trust. What a database is and holds is read before a test gets it, and read
-again after it was put back. If both readings are not the same, the database is not used again.
+Every reset is verified: the content and the schema of a database are read before a test gets it,
+and again after the reset. If the two readings differ, the database is not used again.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ __tracebackhide__ = hidden
 
 @dataclass
 class DatabaseResetter:
-    """Puts copies of one template back.
+    """Resets copies of one template.
 
     Args:
         commands: Runs what the type declares.
-        template: What they are copies of.
+        template: The database that they are copies of.
     """
 
     commands: DatabaseCommands
@@ -31,11 +31,11 @@ class DatabaseResetter:
     _inspection: str = ""
 
     def remember(self, database: Database) -> None:
-        """Read what a new copy holds."""
+        """Read the content of a new copy, to compare with it later."""
         self._fresh[database.database] = self._inspect(database.database)
 
     def put_back(self, database: Database) -> bool:
-        """Make a used copy what it was when it was new; return whether that is so."""
+        """Reset a used copy; return whether it equals what it was when it was new."""
         name = database.database
         try:
             self.commands.disconnect(name)
@@ -44,11 +44,11 @@ class DatabaseResetter:
                 self.commands.repair(name, thing, self.template)
             return not (changed and self._changes(name))
         except CommandFailed:
-            # Something is missing, or does not let itself be filled like this.
+            # A thing was dropped, or cannot be refilled by `repair`: a new copy is needed.
             return False
 
     def forget(self, database: Database) -> None:
-        """Remember nothing of a database that is dropped."""
+        """Discard what was read of a database that is dropped."""
         self._fresh.pop(database.database, None)
 
     def _changes(self, name: str) -> list[str]:

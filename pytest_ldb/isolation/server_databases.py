@@ -1,4 +1,4 @@
-"""What one process uses on one server: its database, those of its tests, their templates."""
+"""The databases of one process on one server: its own, those of its tests, the templates."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class ServerDatabases:
     """The databases of one process on one server.
 
     Args:
-        databases: What makes them.
+        databases: Makes them.
         run: The id of the run.
-        name: What this process's databases are called, or begin with.
+        name: The name of this process's database, and the prefix of other names.
         say: Shows a line to the user.
 
     Attributes:
         early: The database whose address is in the environment, if there is one.
-        beside: The names of the databases that test runners make for that one.
+        beside: The names of databases that test runners derive from that one's name.
         kept_failed: Whether a database was kept for a test that failed.
     """
 
@@ -85,18 +85,18 @@ class ServerDatabases:
             pool.expect_no_more()
 
     def close(self) -> None:
-        """Make and drop no databases from now on."""
+        """Make and drop no more databases."""
         for pool in self._pools.values():
             pool.close()
 
     @property
     def templates_s(self) -> list[float]:
-        """How long each template took that this process made."""
+        """How long each template took that this process made, in seconds."""
         return self._templates.took_s
 
     @property
     def waits(self) -> Counter[float]:
-        """How many tests of this process waited how many seconds for a fresh database."""
+        """How many tests of this process waited for a fresh database, by seconds."""
         return sum((pool.waits for pool in self._pools.values()), Counter())
 
     @cached_property

@@ -1,8 +1,8 @@
 """A database filled once, for all processes that use a server, to be copied from then on.
 
-Who fills it is agreed on beside the server, so any number of processes and hosts may ask. The one
-that fills it holds the claim through its shell: if it dies, the next one that asks starts anew. A
-template is known to others only when it is complete.
+Processes agree on who fills it by a lock beside the server, so they may run on different hosts. The
+process that fills it holds the lock through its shell: if it dies, the next one that asks starts
+again. Other processes see a template only when it is complete.
 """
 
 from __future__ import annotations
@@ -26,8 +26,13 @@ from .databases import Databases
 __tracebackhide__ = hidden
 
 VERSION = "1"
+"""Raised whenever a template made by an older version must not be used by this one."""
+
 AGAIN_S = 0.05
+
 PATIENCE_S = 10.0
+"""After waiting this long for another process's setup, the user gets a line."""
+
 LAST_LINES = 30
 
 
@@ -39,7 +44,7 @@ class Templates:
         databases: Those on the server.
         run: The id of the run; a setup that failed is not tried again in the same run.
         say: Takes a line for the user.
-        took_s: How long each took that was made here.
+        took_s: How long each took that this process made, in seconds.
     """
 
     databases: Databases
@@ -50,18 +55,18 @@ class Templates:
     _failed: dict[int, object] = field(default_factory=dict)
 
     def of(self, given: object) -> str | None:
-        """Return the template for what a fixture returned, see :meth:`Setup.of`; None for none.
+        """Return the name of the template for a setup, see :meth:`Setup.of`; None if there is none.
 
         Raises:
-            SetupFailed: It failed before, in this process or in another one of this run.
-            Exception: It failed now; what it raised.
+            SetupFailed: The setup failed before, in this process or in another one of this run.
+            Exception: The setup failed now, with this exception.
         """
         # The object is kept, so that no other one gets its id.
         if id(given) in self._failed:
             raise SetupFailed(
                 self._type_name,
                 f"its setup, ldb_{self._type_name}_setup, has failed before",
-                remedy="The first test that used it says why.",
+                remedy="The first test that used it shows the error.",
             )
         if id(given) not in self._names:
             try:
@@ -76,8 +81,8 @@ class Templates:
         """Return the name of the database that ``setup`` has filled, here or elsewhere.
 
         Raises:
-            SetupFailed: It failed in another process of this run.
-            Exception: It failed here; what it raised.
+            SetupFailed: The setup failed in another process of this run.
+            Exception: The setup failed here, with this exception.
         """
         key = self._key(setup)
         patience = time.monotonic() + PATIENCE_S
@@ -91,7 +96,7 @@ class Templates:
                 return self._fill(key, setup)
             if time.monotonic() > patience:
                 if self._shell.is_first(f"{self.run}-{key}"):
-                    self.say(f"{self._type_name}: waiting for the setup, which another worker runs")
+                    self.say(f"{self._type_name}: waiting for the setup in another worker")
                 patience = float("inf")
             time.sleep(AGAIN_S)
 
@@ -109,19 +114,19 @@ class Templates:
         return self.database_type.name
 
     def _key(self, setup: Setup) -> str:
-        """The server counts too: another version may understand a setup in another way."""
+        """The key contains the server: another version may run the same setup differently."""
         parts = (VERSION, self.databases.lease.fingerprint, setup.digest())
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
     def _fill(self, key: str, setup: Setup) -> str:
         began = time.monotonic()
         try:
-            # A migration may wait for a lock for ever.
+            # The line shows the user what hangs, if a migration waits for a lock.
             with telling(f"{self._type_name}: ldb_{self._type_name}_setup runs", self.say):
                 database = self._filled(key, setup)
         except BaseException as error:
             lines = traceback.format_exception(error)[-LAST_LINES:]
-            with suppress(LdbError):  # What was raised here counts, not what follows from it.
+            with suppress(LdbError):  # The setup's own error is the one to raise.
                 self._shell.run(["template_failed", key, self.run, "".join(lines)])
             raise
         if self.databases.lease.origin == "external":

@@ -1,6 +1,6 @@
-"""Which containers the kept servers of a checkout are: a hint for its next run.
+"""A cache of kept servers' container ids, for the next run of a checkout.
 
-Every entry is verified before use. It only lets the next run begin early what it would do anyway.
+It is a hint only: every entry is verified before use. With it the next run opens shells earlier.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FORGOTTEN_AFTER_S = 30 * 24 * 3600.0
 
-_PASSWORD = "{password}"  # noqa: S105 - its place
+_PASSWORD = "{password}"  # noqa: S105 - a placeholder
 
 
 class AttachCache:
@@ -40,20 +40,20 @@ class AttachCache:
         self._identity = identity
 
     def environment(self, type_name: str) -> tuple[str, dict[str, str]] | None:
-        """Return the container of a type, and what lets its clients log in."""
+        """Return the container of a type and the environment of its clients; None if not known."""
         try:
-            told = json.loads(self._file(type_name).read_text())
-            password = self._identity.password(told["fingerprint"])
-            values: Mapping[str, str] = told["environment"]
+            entry = json.loads(self._file(type_name).read_text())
+            password = self._identity.password(entry["fingerprint"])
+            values: Mapping[str, str] = entry["environment"]
             filled = {name: text.replace(_PASSWORD, password) for name, text in values.items()}
-            return str(told["container"]), filled
+            return str(entry["container"]), filled
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def keep(self, server: ResolvedServer, container: str) -> None:
-        """Remember the container of a kept server; its password is left out."""
+        """Store the container of a kept server; its password is left out."""
         password = server.credentials.password
-        told = {
+        entry = {
             "container": container,
             "fingerprint": server.request.fingerprint,
             "environment": {
@@ -61,7 +61,7 @@ class AttachCache:
                 for name, text in server.client_environment.items()
             },
         }
-        file, text = self._file(server.database_type.name), json.dumps(told)
+        file, text = self._file(server.database_type.name), json.dumps(entry)
         with suppress(OSError):
             if file.exists() and file.read_text() == text:
                 return
@@ -70,7 +70,7 @@ class AttachCache:
             write_atomically(file, text)
 
     def _forget_old(self) -> None:
-        """Remove the entries of checkouts that have not been used for long, or are deleted."""
+        """Remove entries that were written long ago: their checkouts may be deleted."""
         for file in (self._state / "kept").iterdir():
             if time.time() - file.stat().st_mtime > FORGOTTEN_AFTER_S:
                 file.unlink()

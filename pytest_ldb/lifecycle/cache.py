@@ -1,7 +1,7 @@
-"""The cache of initialised servers: images whose data is put into memory when a server starts.
+"""The cache of initialised data: images whose data is copied into memory when a server starts.
 
 An image is used only if a file of this user names it. The file is written after the image was made
-from a server that was stopped cleanly, and after a server made from it has answered.
+from a server that was stopped cleanly, and after a server with its data has answered.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SCHEMA = "1"
 DAY_S = 24 * 3600.0
 
 CI = ("CI", "BUILD_NUMBER", "TF_BUILD")
-"""Variables that services for continuous integration set; most throw their machines away."""
+"""Variables that CI services set. Most discard the machine after the run, and the cache with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class CachedServer:
         base: The reference that the request named.
         base_id: The id that this reference had.
         engine: The address of the engine that has the image.
-        failure: Why there is no image, if it could not be made.
+        failure: Why there is no image; empty if there is one.
     """
 
     key: str
@@ -59,11 +59,11 @@ class ServerCache:
     """The cache of one user on one engine.
 
     Args:
-        directory: Where the user's files about it are.
-        user: The user's mark; passwords in the data derive from the same secret.
+        directory: The directory of the entries.
+        user: The user's mark; passwords in the data are derived from the same secret.
         engine: The address of the engine.
-        mode: ``auto``, ``always`` (on machines for continuous integration too), or ``never``.
-        wanted: What :meth:`want` was given.
+        mode: ``auto``, ``always`` (on CI machines too), or ``never``.
+        wanted: The servers that :meth:`want` was called with.
     """
 
     directory: Path
@@ -80,11 +80,11 @@ class ServerCache:
         if entry is None or not entry.image:
             return None
         with suppress(OSError):
-            os.utime(self._file(entry.key))  # Entries that are not used are removed in time.
+            os.utime(self._file(entry.key))  # The time of the last use, for `known`.
         return entry.image
 
     def want(self, server: ResolvedServer) -> None:
-        """Have an entry made after the run, if it is worth it on this machine."""
+        """Request an entry for a server; it is made after the run, if the mode allows that."""
         here = self.mode == "always" or not any(os.environ.get(name) for name in CI)
         in_memory = server.request.cached and server.spec.memory_volumes
         if self.mode == "never" or not here or not in_memory:
@@ -93,7 +93,7 @@ class ServerCache:
             self.wanted.append(server)
 
     def want_no_more(self, server: ResolvedServer) -> None:
-        """Take :meth:`want` back."""
+        """Undo :meth:`want`."""
         self.wanted[:] = [wanted for wanted in self.wanted if wanted is not server]
 
     def key(self, request: CreateInstanceRequest) -> str:
@@ -102,12 +102,12 @@ class ServerCache:
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
     def add(self, entry: CachedServer) -> None:
-        """Have an entry used from now on."""
+        """Add an entry, or replace it."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_atomically(self._file(entry.key), json.dumps(asdict(entry)))
 
     def forget(self, key: str) -> None:
-        """Have an entry used no more; its image becomes stale."""
+        """Remove an entry; its image becomes stale."""
         with suppress(OSError):
             self._file(key).unlink()
 
@@ -130,7 +130,7 @@ class ServerCache:
     def need_work(self) -> bool:
         """Whether entries are wanted, or a day has passed since old ones were looked for.
 
-        The answer for old ones is yes once a day: asking counts as looking.
+        A call counts as looking for old ones, so without wanted entries it is true once a day.
         """
         return bool(self.wanted) or self._is_time_to_look()
 

@@ -21,6 +21,7 @@ from .planner import ResolvedServer
 from .starter import Starter
 
 PATIENCE_S = 300.0
+"""The most time to wait for other builders."""
 
 _SCRIPT = """
 import sys
@@ -31,11 +32,11 @@ CacheBuilder.from_bytes(sys.stdin.buffer.read()).build()
 
 @dataclass(frozen=True)
 class CacheBuilder:
-    """Makes the entries that a run wanted, and removes old ones.
+    """Makes the entries that a run requested, and removes old ones.
 
     Args:
         engine: Where the servers ran.
-        cache: Which entries there are, and which are wanted.
+        cache: The existing and the requested entries.
         locks: A directory for lock files.
         timeout_s: The most time that a server may take to become ready.
     """
@@ -47,20 +48,20 @@ class CacheBuilder:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> CacheBuilder:
-        """Return what :meth:`to_bytes` was called on, in another process of this user."""
+        """Return the builder that :meth:`to_bytes` has written, in another process of this user."""
         builder = pickle.loads(data)  # noqa: S301 - from our own process
         assert isinstance(builder, cls)
         return builder
 
     def to_bytes(self) -> bytes:
-        """Return this for another process; empty if a type or an engine cannot be pickled."""
+        """Return this builder as bytes; empty if a type or an engine cannot be pickled."""
         try:
             return pickle.dumps(self)
         except (pickle.PicklingError, AttributeError, TypeError):
             return b""
 
     def build(self) -> None:
-        """Make what is wanted and remove what is old, after other builders of this user."""
+        """Make requested entries and remove old ones, one builder of this user at a time."""
         with suppress(TimeoutError, LdbError), alone(self.locks, "cache", PATIENCE_S):
             for server in self.cache.wanted:
                 self.add(server)
@@ -68,7 +69,7 @@ class CacheBuilder:
 
     def add(self, server: ResolvedServer) -> None:
         """Make an entry and try it; if that fails, it is not tried again for a day."""
-        # The init scripts, and the image behind the reference, may have changed since.
+        # The copy computes its fingerprint anew: the init scripts may have changed since the start.
         request = replace(server.request)
         key = self.cache.key(request)
         if request.fingerprint != server.request.fingerprint or self.cache.read(key):
@@ -94,7 +95,7 @@ class CacheBuilder:
         remove_unnamed_images(self.engine, self.cache)
 
     def _image(self, server: ResolvedServer, key: str) -> str:
-        """Return an image of the server's initialised data, which has been tried."""
+        """Return an image of the server's initialised data, from which a server has started."""
         name = container_name(f"cache-{key}")
         labels = {f"{LABEL}cached": key, f"{LABEL}user": self.cache.user}
         spec = replace(server.spec, name=name, labels=labels, auto_remove=False)
@@ -144,4 +145,4 @@ def begin(data: bytes) -> None:
     assert process.stdin
     with process.stdin as pipe:
         pipe.write(data)
-    process.returncode = 0  # It is not waited for, which is not worth a warning.
+    process.returncode = 0  # Without this, Popen warns that it was not waited for.

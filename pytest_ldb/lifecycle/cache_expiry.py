@@ -20,12 +20,13 @@ def old_entries(engine: Engine, cache: ServerCache) -> Iterator[tuple[CachedServ
     counts: dict[str, int] = {}
     for entry, unused_s in sorted(cache.known(), key=lambda known: known[1]):
         count = counts[entry.type] = counts.get(entry.type, 0) + 1
+        # An entry without an image records a failure, which is tried again after a day.
         if unused_s > (UNUSED_S if entry.image else DAY_S):
             yield entry, f"it has not been used for {unused_s / DAY_S:.0f} days"
         elif count > MOST_OF_A_TYPE:
             yield entry, f"{MOST_OF_A_TYPE} entries of {entry.type} were used more recently"
         elif not _is_base_there(engine, entry):
-            yield entry, f"{entry.base} was removed, or is another image now"
+            yield entry, f"{entry.base} was removed, or names another image now"
 
 
 def unnamed_images(

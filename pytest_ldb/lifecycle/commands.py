@@ -1,4 +1,4 @@
-"""The seven commands: create, start, stop, restart, delete, list, status; and their object."""
+"""The seven commands: create, start, stop, restart, delete, list, status."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ __tracebackhide__ = hidden
 
 
 class Lifecycle:
-    """Servers of one's own, to stop, restart and break.
+    """Creates servers that are not shared, and stops, restarts and deletes servers.
 
-    What :meth:`create` makes belongs to this process and is removed when it ends, however it ends.
-    Every command may be repeated: starting what runs, stopping what is stopped and deleting what
-    is gone are no errors. Servers are named by what ``create`` or ``list`` returned, or by name.
+    A server that :meth:`create` made belongs to this process and is removed when the process ends,
+    however it ends. Every command may be repeated: to start a running server, to stop a stopped one
+    or to delete one that does not exist is no error. Commands take a server's name, or the
+    :class:`Instance` that ``create`` or ``list`` returned.
 
     Args:
-        planner: Decides what is started.
-        types: The types that there are.
-        whose: The labels of the containers that this is about; None: those of this project.
+        planner: Resolves the servers to create.
+        types: The known database types.
+        whose: The labels of the containers to work on; None: those of this project.
 
     Attributes:
-        created: What :meth:`create` has returned, deleted ones included.
+        created: The servers that :meth:`create` has made, deleted ones included.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ class Lifecycle:
             InstanceNotFound: There is no such server.
         """
         container = self._container(instance)
-        if container.state == "paused":
+        if container.state == "paused":  # It would not receive the signal to stop.
             self._engine.unpause(container.id)
         self._engine.stop(container.id)
         return found_instance(self._owned.existing(container.name), self._planner.identity)
@@ -151,7 +152,7 @@ class Lifecycle:
         return tuple(sorted(instances, key=lambda instance: instance.created_at))
 
     def status(self, instance: Instance | str) -> InstanceStatus:
-        """Return how a server is now.
+        """Return the present status of a server.
 
         Raises:
             InstanceNotFound: There is no such server.
@@ -184,7 +185,7 @@ class Lifecycle:
         return container
 
     def _find(self, instance: Instance | str) -> Container | None:
-        """Find by id where it is known: a name may have been given to another server since."""
+        """Find a server, by id if that is known: another server may have the name by now."""
         if isinstance(instance, Instance):
             found = self._engine.containers({f"{LABEL}id": str(instance.id)})
             return found[0] if found else None

@@ -1,4 +1,4 @@
-"""A request becomes a container, and a container becomes an instance again."""
+"""Containers made from requests, and instances read from containers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ INSIDE = "localhost"
 
 @dataclass(frozen=True)
 class Ownership:
-    """What the labels of a container of ours say."""
+    """The labels of a container of ours, parsed."""
 
     id: UUID
     name: str
@@ -41,10 +41,10 @@ class Ownership:
 
     @classmethod
     def of(cls, container: Container) -> Ownership:
-        """Read the labels.
+        """Parse the labels.
 
         Raises:
-            ForeignContainer: They are not ours, or of a version that we do not know.
+            ForeignContainer: They are not ours, or of an incompatible version of pytest-ldb.
         """
         labels = container.labels
         if labels.get(f"{LABEL}schema") != SCHEMA:
@@ -52,7 +52,7 @@ class Ownership:
                 container.name,
                 "a container that this version of pytest-ldb did not create has this name",
                 evidence=f"container {container.id[:12]}, labels {dict(labels) or 'none'}",
-                remedy=f"If nobody needs it, end it: docker rm --force --volumes {container.name}",
+                remedy=f"Remove it if you can: docker rm --force --volumes {container.name}",
             )
         return cls(
             id=UUID(labels[f"{LABEL}id"]),
@@ -73,7 +73,7 @@ class Ownership:
 def container_spec(
     request: CreateInstanceRequest, image: Image, credentials: Credentials
 ) -> ContainerSpec:
-    """Return the container that answers a request; :func:`identified` makes it unique."""
+    """Return the container for a request; :func:`identified` gives it an id."""
     database_type = request.database_type
     values = values_inside(database_type, credentials)
     templates = database_type.server.credential_environment
@@ -101,14 +101,14 @@ def container_spec(
 
 
 def identified(spec: ContainerSpec, identity: UUID) -> ContainerSpec:
-    """Return the container with the id of its instance, and with this moment as its creation."""
+    """Return the container with the id of its instance and the present time as its creation."""
     created = datetime.now(timezone.utc).isoformat()
     labels = {f"{LABEL}id": str(identity), f"{LABEL}created": created}
     return replace(spec, labels={**spec.labels, **labels})
 
 
 def _labels(request: CreateInstanceRequest) -> dict[str, str]:
-    """Return the labels that make a container ours, and say whose and what it is."""
+    """Return the labels that mark a container as ours, and describe it."""
     return {
         f"{LABEL}schema": SCHEMA,
         f"{LABEL}name": request.name,
@@ -126,14 +126,14 @@ def _labels(request: CreateInstanceRequest) -> dict[str, str]:
 
 
 def volumes_for(volume: str, paths: Sequence[str]) -> dict[str, str]:
-    """Return the name of the volume for each path that data is at."""
+    """Return the name of the volume for each path that holds data."""
     if not volume or len(paths) == 1:
         return dict.fromkeys(paths if volume else (), volume)
     return {path: f"{volume}{path.replace('/', '-')}" for path in paths}
 
 
 def values_inside(database_type: DatabaseType, credentials: Credentials) -> dict[str, str]:
-    """Return what the placeholders of templates mean inside the container."""
+    """Return the values of the placeholders inside the container."""
     return {
         "user": credentials.user,
         "password": str(credentials.password),
@@ -145,13 +145,13 @@ def values_inside(database_type: DatabaseType, credentials: Credentials) -> dict
 
 
 def client_environment(database_type: DatabaseType, credentials: Credentials) -> dict[str, str]:
-    """Return what the clients beside a server find in their environment, to log in."""
+    """Return the environment in which the clients beside a server log in."""
     values = values_inside(database_type, credentials)
     return {name: render(text, values) for name, text in database_type.client.environment.items()}
 
 
 def instance_of(container: Container, credentials: Credentials) -> Instance:
-    """Return the instance that a container of ours is."""
+    """Return the instance of a container of ours."""
     ours = Ownership.of(container)
     return Instance(
         id=ours.id,
@@ -166,16 +166,16 @@ def instance_of(container: Container, credentials: Credentials) -> Instance:
 
 
 def found_instance(container: Container, identity: UserIdentity) -> Instance:
-    """Return the instance that a container of this user is, from any process."""
+    """Return the instance of a container of this user, which any process may have created."""
     ours = Ownership.of(container)
     password = identity.password(seed_of(ours.volume, ours.fingerprint))
     return instance_of(container, Credentials(ours.facts["user"], password))
 
 
 def not_found(name: str) -> InstanceNotFound:
-    """Return the error for a name that no server of ours has."""
+    """Return the error for an unknown name."""
     return InstanceNotFound(
         name,
-        "there is no such server of pytest-ldb",
-        remedy="Lifecycle.list(), or `pytest-ldb list`, names those there are.",
+        "pytest-ldb has no server of this name",
+        remedy="Lifecycle.list() and `pytest-ldb list` list the existing servers.",
     )

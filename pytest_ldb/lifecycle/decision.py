@@ -10,9 +10,9 @@ from ..model.request import CreateInstanceRequest
 from .container_spec import Ownership
 
 ABANDONED_AFTER_S = 5.0
-"""A container that is only created is given this long, as another process may be starting it.
+"""How long to wait for a created container to be started: another process may be doing that.
 
-So is another run, with ``--ldb-recreate``, to let go of a kept server.
+Also how long ``--ldb-recreate`` waits for another run to release a kept server.
 """
 
 
@@ -52,7 +52,7 @@ class Seen:
         container: The container; None if there is none.
         seen_for_s: For how long it has been looked at.
         in_use: Whether another process holds it; looked at with ``--ldb-recreate`` only.
-        deaf: Whether it was ready before, runs, and does not answer.
+        deaf: Whether it was ready before and is running, but does not answer.
     """
 
     container: Container | None
@@ -78,7 +78,7 @@ def decide(seen: Seen, request: CreateInstanceRequest, *, recreate: bool) -> Ste
     if is_outdated(seen.container, request, recreate=recreate):
         return _replace_outdated(in_use=seen.in_use, patient=patient)
     if seen.deaf:
-        return Step(Action.REPLACE, "the server runs but does not answer, so it is replaced")
+        return Step(Action.REPLACE, "replacing the server (running, but it does not answer)")
     return _by_state(seen.container.state, request, patient=patient)
 
 
@@ -87,8 +87,10 @@ def _by_state(state: str, request: CreateInstanceRequest, *, patient: bool) -> S
         return Step(Action.WAIT)
     if state in _USABLE:
         return Step(_USABLE[state])
+    # Data in memory was lost when the container ended, so only data on disk is worth a restart.
     if state == "exited" and request.kept and not request.in_memory:
-        return Step(Action.RESTART, "the kept server had ended, so it is started again")
+        return Step(Action.RESTART, "restarting the kept server (state: exited)")
+    # Only the end of a kept server is news to the user.
     silent = state == "removing" or not request.kept
     return Step(Action.REPLACE, "" if silent else f"replacing the kept server (state: {state})")
 

@@ -1,4 +1,4 @@
-"""A server that exists already: nothing is started, only our own databases come and go there."""
+"""Servers that exist already: nothing is started; databases are created and dropped on them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def external_lease(
 
     Args:
         database_type: What runs there.
-        url: Where it is and who may enter; its database is not touched.
+        url: Its address and credentials. The database that it names is not touched.
         open_shell: Opens a shell on this machine, given a name and an environment.
 
     Raises:
@@ -55,7 +55,7 @@ def external_lease(
 
 
 def _check_client(database_type: DatabaseType, shell: Shell) -> None:
-    """Databases are dropped when nobody listens any more, so look before the first is created."""
+    """Check that the client is installed: without it, databases could not be dropped at the end."""
     drop = database_type.operations.drop
     program = database_type.client.argv[:1] if isinstance(drop, str) else drop[:1]
     if not program:
@@ -66,7 +66,7 @@ def _check_client(database_type: DatabaseType, shell: Shell) -> None:
         shell.close()
         raise InvalidRequest(
             f"LDB_{database_type.name.upper()}_URL",
-            f"databases on an existing server are made with `{program[0]}`, which is not here",
+            f"databases on an existing server need `{program[0]}`, which is not installed here",
             remedy=f"Install the client programs of {database_type.name} on this machine.",
         ) from None
 
@@ -81,7 +81,7 @@ def _split(database_type: DatabaseType, url: str) -> SplitResult:
     if not usable or not parts.scheme:
         raise InvalidRequest(
             variable,
-            "its value is not the address of a server",
+            "its value is not the URL of a server",
             remedy=f"Write it like {database_type.addresses.url.format_map(_Example())}",
         )
     return parts

@@ -14,6 +14,8 @@ from .readiness import LOG_LINES, died, masked
 __tracebackhide__ = hidden
 
 ENDS_WITHIN_S = 1.0
+"""If a shell cannot be opened because the server died, its end is seen within this time."""
+
 UNKNOWN = Exit(code=255, out_of_memory=False)
 
 
@@ -36,7 +38,7 @@ class StartedServer:
 
 @dataclass(frozen=True)
 class PendingServer:
-    """A server that this process holds, and that need not be ready.
+    """A server that this process holds, ready or not.
 
     Args:
         instance: The server.
@@ -60,7 +62,7 @@ def open_shell(engine: Engine, server: ResolvedServer, container: str = "") -> S
         container: The id of its container, where that is known.
 
     Raises:
-        ShellLost: It is ending.
+        ShellLost: The server is ending.
     """
     return engine.shell(
         container or server.spec.name,
@@ -75,7 +77,7 @@ def hold_started(
     """Take hold of a server that this process has just started.
 
     Raises:
-        StartFailed: It has ended.
+        StartFailed: The server has ended.
     """
     try:
         shell = open_shell(engine, server)

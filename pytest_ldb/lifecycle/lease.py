@@ -26,16 +26,16 @@ class Lease:
         database_type: What runs there.
         shell: Runs commands beside the server, and holds it.
         container: The engine's id of its container; empty for one that exists elsewhere.
-        values: What the placeholders of commands mean to that shell.
+        values: The values of the placeholders in commands for that shell.
         outlives_run: Whether the server stays after the run, so that databases must be dropped.
-        fingerprint: Of what the server was made from.
+        fingerprint: The fingerprint of the request that the server was made for.
         origin: How it came: ``created``, ``restored`` (from the cache), ``attached``,
             ``restarted`` or ``external``.
         data_paths: Where the server holds its data in memory.
         start_s: How long it took until the container ran.
         ready_s: How long it took from there until the server answered.
-        watch: Evidence of how it runs, where this process waited for it to become ready.
-        since: When this process got it, in seconds since 1970.
+        watch: Evidence of how it runs, if this process waited for it to become ready.
+        since: When this process got the lease, in seconds since 1970.
     """
 
     instance: Instance
@@ -58,17 +58,17 @@ class Lease:
         return DatabaseCommands(self.database_type, self.shell, self.values)
 
     def keep(self) -> None:
-        """Let the server run on when its last user has left."""
+        """Keep the server running after its last lease has ended."""
         self.shell.keep()
 
     def close(self) -> None:
-        """Let go of the server. Returns at once; what is left to do happens in the container."""
+        """End the lease. Returns at once; the script beside the server does the rest."""
         self.shell.close()
         if self.watch:
             self.watch.close()
 
     def space_taken(self) -> float:
-        """Return which part of the room for data is taken, from 0 to 1; 0 if it is not known."""
+        """Return the used fraction of the space for data, from 0 to 1; 0 if it is not known."""
         if not self.data_paths:
             return 0.0
         try:
@@ -79,8 +79,8 @@ class Lease:
 
     def _part(self, size_kib: str = "", used_kib: str = "") -> float:
         if not (size_kib.isdigit() and used_kib.isdigit() and int(size_kib)):
-            return 0.0  # `df` writes a hyphen for what a file system does not say.
-        # Data in memory counts as memory of the container too.
+            return 0.0  # `df` writes a hyphen for a value that the file system does not report.
+        # Data in memory counts towards the memory limit of the container.
         limit = self.database_type.memory_mib
         room = int(size_kib) if limit is None else min(int(size_kib), limit * 1024)
         return int(used_kib) / room

@@ -1,4 +1,4 @@
-"""Servers that belong to one process: they end with it, until they are let go."""
+"""Servers that belong to one process: they are removed when it ends, unless released."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __tracebackhide__ = hidden
 
 
 class OwnedServers:
-    """Creates servers, and starts them again.
+    """Creates, starts and removes such servers.
 
     Args:
         engine: Where they run.
@@ -62,7 +62,7 @@ class OwnedServers:
         return self._ready(container, database_type, credentials, self._engine.start(container))
 
     def existing(self, container: str) -> Container:
-        """Return the container of this name, which was there a moment ago.
+        """Return the container of this name.
 
         Raises:
             InstanceNotFound: It has been removed since.
@@ -73,18 +73,18 @@ class OwnedServers:
         return found
 
     def type_of(self, identity: UUID) -> DatabaseType | None:
-        """Return the type of a server that this process has created."""
+        """Return the type of a server that this process has created; None for other servers."""
         database_type, _ = self._created.get(identity, (None, None))
         return database_type
 
     def let_go(self, identity: UUID) -> None:
-        """Have a server stay when this process ends."""
+        """Release a server, so that it stays when this process ends."""
         _, guard = self._created.pop(identity, (None, None))
         if guard is not None:
             guard.release()
 
     def close(self) -> None:
-        """Remove everything that was not let go."""
+        """Remove all servers that were not released."""
         for identity in list(self._created):
             self._starter.remove(identity)
             self.let_go(identity)

@@ -1,4 +1,4 @@
-"""From the settings and a database type to a server that is decided in every detail."""
+"""Resolves a database type and the settings into a server, decided in every detail."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __tracebackhide__ = hidden
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedServer:
-    """A server that is decided and need not exist.
+    """A server that is decided in every detail. It may not exist yet.
 
     Args:
-        request: What it answers; equal requests share a server.
+        request: What was asked for; equal requests share a server.
         spec: The container to create if there is none.
-        credentials: Its superuser; the password is derived here and nowhere else.
+        credentials: Those of its superuser.
         image: What it runs, as the engine describes it.
     """
 
@@ -41,12 +41,12 @@ class ResolvedServer:
 
     @cached_property
     def values(self) -> Mapping[str, str]:
-        """What the placeholders of templates mean beside the server."""
+        """The values of the placeholders beside the server."""
         return values_inside(self.database_type, self.credentials)
 
     @cached_property
     def client_environment(self) -> Mapping[str, str]:
-        """What clients beside the server find in their environment, to log in."""
+        """The environment of the clients beside the server, with which they log in."""
         environment = client_environment(self.database_type, self.credentials)
         return {**environment, "LDB_PROFILE": self.database_type.client.profile}
 
@@ -54,12 +54,12 @@ class ResolvedServer:
 def resolved(
     request: CreateInstanceRequest, image: Image, identity: UserIdentity
 ) -> ResolvedServer:
-    """Return the server that answers a request.
+    """Return the server for a request.
 
     Args:
-        request: What it must answer.
-        image: What the request's reference means on the engine.
-        identity: The password derives from it.
+        request: What was asked for.
+        image: The image that the engine has for the request's reference.
+        identity: Derives the password.
     """
     credentials = Credentials(request.database_type.server.user, identity.password(request.seed))
     spec = container_spec(request, image, credentials)
@@ -68,13 +68,13 @@ def resolved(
 
 @dataclass(frozen=True)
 class Planner:
-    """Resolves servers. The only place that reads ``Settings`` for that.
+    """Resolves servers.
 
     Args:
         engine: Where they are going to run.
         settings: What the user decided.
         scope: Whose they are.
-        identity: Passwords derive from it.
+        identity: Derives the passwords.
         say: Takes a line for the user.
     """
 
@@ -104,7 +104,7 @@ class Planner:
         Args:
             database_type: What to run.
             suffix: Distinguishes it from the others.
-            image: The reference to run, whatever the settings say.
+            image: The reference to run instead of the one in the settings.
 
         Raises:
             ImageUnavailable: As above.
@@ -118,7 +118,7 @@ class Planner:
 
         Args:
             database_type: What to run.
-            image: The reference to run, whatever the settings say.
+            image: The reference to run instead of the one in the settings.
             port: The port to publish it on; None for one that the engine chooses.
 
         Raises:
@@ -152,7 +152,7 @@ class Planner:
             scope=self.scope,
             kept=kept,
             shared=shared,
-            # Private servers are there to be stopped and broken, and keep their data.
+            # Tests stop and restart private servers, whose data must survive that.
             durable=self.settings.durable or not shared,
             bind=bind,
             suffix=suffix,

@@ -1,4 +1,4 @@
-"""Waiting for a server to answer, and explaining why it was in vain."""
+"""Waiting for a server to become ready, and the errors if it does not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..model.instance import MASK, Address
 
 __tracebackhide__ = hidden
 
-FIRST_PAUSE_S = 0.005
+FIRST_PAUSE_S = 0.005  # Redis and cached servers are ready within milliseconds.
 LONGEST_PAUSE_S = 0.05
 EXCHANGE_TIMEOUT_S = 1.0
 LOG_LINES = 20
@@ -23,7 +23,7 @@ LONGEST_ANSWER_BYTES = 65536
 
 
 def ask(address: Address, exchange: Exchange, timeout_s: float = EXCHANGE_TIMEOUT_S) -> bytes:
-    """Return what the server answers within a time; it stops as soon as that proves readiness.
+    """Return the server's answer; returns as soon as that proves readiness, or at the timeout.
 
     An accepted connection proves nothing: the engine's proxy accepts before the server listens.
     """
@@ -32,7 +32,7 @@ def ask(address: Address, exchange: Exchange, timeout_s: float = EXCHANGE_TIMEOU
         with socket.create_connection((address.host, address.port), timeout_s) as connection:
             connection.sendall(exchange.send)
             while not exchange.proves(answer) and len(answer) < LONGEST_ANSWER_BYTES:
-                # A server that goes on sending something else must not move the deadline.
+                # A server that keeps sending something else must not extend the deadline.
                 connection.settimeout(max(deadline - time.monotonic(), 0.001))
                 chunk = connection.recv(4096)
                 if not chunk or time.monotonic() > deadline:
@@ -60,15 +60,15 @@ def wait_until_ready(  # noqa: PLR0913 - the clock and the secrets are for tests
         subject: What to call the server in messages.
         address: Where to ask; None if it ended before it had a port.
         exchange: What to ask.
-        watch: Tells at once when the container has ended.
+        watch: Reports when the container has ended.
         timeout_s: The most time to wait.
         secrets: Strings to mask in the server's log.
-        look: Called again and again while it is not ready.
+        look: Called repeatedly while it is not ready.
         now: The clock.
 
     Raises:
-        InstanceDied: The server ended by itself; OutOfMemory and DiskFull where that was why.
-        NotReady: The time was up.
+        InstanceDied: The server ended by itself; OutOfMemory or DiskFull if that was the reason.
+        NotReady: It was not ready in time.
     """
     began, answer, pause = now(), b"", FIRST_PAUSE_S
     while True:
@@ -121,18 +121,18 @@ def _ran_out_of_memory(log: str) -> bool:
 def _not_ready(
     subject: str, address: Address | None, timeout_s: float, answer: bytes, log: str
 ) -> NotReady:
-    heard = f"its last answer was {answer[:80]!r}" if answer else "it answered nothing"
+    answered = f"its last answer was {answer[:80]!r}" if answer else "it answered nothing"
     where = f"{address.host}:{address.port}" if address else "a port that it never opened"
     return NotReady(
         subject,
-        f"the server runs, but was not ready after {timeout_s:g} s: on {where} {heard}",
+        f"the server runs, but was not ready after {timeout_s:g} s: on {where} {answered}",
         evidence=log or "(it wrote nothing to its log)",
         remedy="Raise --ldb-timeout if the machine is slow; its log, above, says what it is doing.",
     )
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """Return a log without secrets."""
+    """Return a log with its secrets masked."""
     for secret in secrets:
         text = text.replace(secret, MASK) if secret else text
     return text

@@ -1,7 +1,7 @@
 """Find a server or create it, once for all processes that ask for the same.
 
-The lock spares the engine many creators at once. What makes it correct is the engine, where names
-are unique: the second creator is refused, and looks again.
+The file lock only spares the engine many creators at once; processes on other machines do not share
+it. Container names are unique on the engine: it refuses the second creator, which then attaches.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ from .starter import Starter
 __tracebackhide__ = hidden
 
 AGAIN_S = 0.02
+
 DEAF_AFTER_S = 3.0
+"""A server that was ready before, and does not answer within this time, is replaced."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +54,13 @@ class SharedServers:
 
     Args:
         engine: Where they run.
-        cache: What servers may be made from.
+        cache: Initialised data to start servers with.
         directory: For lock files, one per project and type; never in the project itself.
         timeout_s: The most time to wait for a server to become ready.
         recreate: Whether a kept server of an earlier run is replaced.
         say: Takes a line for the user.
-        attach_cache: Where kept servers are remembered.
-        is_awaited: Whether a test has waited for a while, so that the user sees a line now.
+        attach_cache: Where the containers of kept servers are stored.
+        is_awaited: Whether a test has waited for a while, so that progress is worth a line.
         begun: The servers that this process holds, by type, ready or not.
     """
 
@@ -73,7 +75,7 @@ class SharedServers:
     begun: dict[str, PendingServer] = field(default_factory=dict)
 
     def obtain(self, server: ResolvedServer) -> Lease:
-        """Return a lease on the server, which is ready and held by this process.
+        """Return a lease on the server, which is ready.
 
         Raises:
             StartFailed: It could not be started, or did not become ready.
@@ -85,7 +87,7 @@ class SharedServers:
         except (StartFailed, ImageUnavailable) as error:
             if cached is None:
                 raise
-            # The cached data may be damaged, so the next run makes it again.
+            # The cached data may be damaged: forget it, so that it is made again.
             self.cache.forget(self.cache.key(server.request))
             if isinstance(error, NotReady):  # There is no time left for another start.
                 raise
@@ -122,9 +124,9 @@ class SharedServers:
     def _beginning(
         self, server: ResolvedServer, held: StartedServer, start_s: float
     ) -> Iterator[None]:
-        """Publish what is held, as this process may end before the server is ready.
+        """List the server in ``begun`` while it becomes ready, as this process may end before that.
 
-        A server that does not become ready is let go.
+        A server that does not become ready is released.
         """
         name = server.database_type.name
         instance = instance_of(held.container, server.credentials)
@@ -142,7 +144,7 @@ class SharedServers:
             raise
 
     def _attach_at_once(self, server: ResolvedServer) -> StartedServer | None:
-        """Attach to a kept server that is well; this changes nothing, so it needs no lock."""
+        """Attach to a kept server that answers; this changes nothing, so it needs no lock."""
         container = self.engine.find(server.spec.name) if server.request.kept else None
         if container is None or container.state != "running" or self.recreate:
             return None
@@ -157,9 +159,9 @@ class SharedServers:
         return StartedServer(container, shell, "attached")
 
     def _hold(self, server: ResolvedServer, cached: str | None) -> StartedServer:
-        """Look, decide and carry the decision out, until this process holds the server.
+        """Attach to the server or create it.
 
-        Other processes may create or remove it at any moment.
+        This is repeated until it succeeds, as other processes may create or remove the server.
         """
         began = first_seen = time.monotonic()
         known = ""
@@ -190,7 +192,7 @@ class SharedServers:
     def _carry_out(
         self, step: Step, server: ResolvedServer, container: Container | None, cached: str | None
     ) -> StartedServer | None:
-        """Carry a step out; return what is held then, or None to look again."""
+        """Carry out a step; return the server if it is held then, or None to look again."""
         if step.action is Action.REFUSE:
             raise InvalidRequest(
                 "--ldb-recreate",
@@ -235,7 +237,7 @@ class SharedServers:
         if server.request.kept:
             self._retire_predecessors(server)
         spec, origin = server.spec, "created"
-        if cached is not None:  # Its init scripts have been run.
+        if cached is not None:  # The cached data contains what the init scripts did.
             spec, origin = replace(spec, image=cached, files={}), "restored"
         hold = partial(hold_started, self.engine, server, origin)
         held, guard = self._starter.start_new(spec, uuid4(), hold)
@@ -263,13 +265,13 @@ class SharedServers:
     def _telling(
         self, server: ResolvedServer, held: StartedServer, *, initialises: bool
     ) -> Callable[[float, float], bool]:
-        """Return what reports how long it takes, once for all processes of the run that wait."""
+        """Return a function that reports progress, once for all processes of the run that wait."""
         what = "initialising" if initialises and server.database_type.server.cached else "starting"
 
         def tell(moment: float, seconds: float) -> bool:
             if not self.is_awaited():
                 return False
-            with suppress(LdbError):  # The wait notices by itself that the server has ended.
+            with suppress(LdbError):  # If the server has ended, the wait raises the error.
                 if held.shell.is_first(f"{server.request.scope.run}-{moment:g}"):
                     self._tell(server, f"{what}, {seconds:.0f} s")
             return True
@@ -277,7 +279,7 @@ class SharedServers:
         return tell
 
     def _retire_predecessors(self, server: ResolvedServer) -> None:
-        """Remove kept servers of this project and type that answer an older request."""
+        """Remove kept servers of this project and type that were made for another request."""
         request = server.request
         for container in self.engine.containers(
             {

@@ -1,4 +1,4 @@
-"""Starting servers: whatever happens, a server that did not start leaves nothing behind."""
+"""Starting servers. A start that fails or is interrupted leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ class Starter:
     def start_new(
         self, spec: ContainerSpec, identity: UUID, use: Callable[[Watch], T]
     ) -> tuple[T, Guard]:
-        """Create a container, start it and make use of it.
+        """Create a container, start it and call ``use``.
 
         Args:
             spec: The container.
             identity: The id of its instance.
-            use: Takes hold of the server, or waits until it is ready.
+            use: Opens a shell, or waits until the server is ready.
 
         Returns:
-            What ``use`` returned; and the guard that ends the container if this process ends,
-            until it is released.
+            The result of ``use``, and the guard that ends the container if this process ends
+            before the guard is released.
 
         Raises:
             LdbError: It could not be created or started, or ``use`` failed; nothing is left.
@@ -64,7 +64,7 @@ class Starter:
             self.remove(identity)
             guard.release()
             raise
-        except BaseException:
+        except BaseException:  # For example KeyboardInterrupt.
             _INTERRUPTED.append(guard)
             self.remove(identity)
             raise
@@ -87,7 +87,7 @@ class Starter:
             container: As the engine described it after its start; None if it has ended since.
             watch: Evidence since its start.
             subject: What to call it in messages, instead of its type.
-            look: Called again and again while it is not ready.
+            look: Called repeatedly while it is not ready.
 
         Raises:
             StartFailed: It ended, or did not become ready in time.
@@ -105,7 +105,7 @@ class Starter:
     def remove(self, identity: UUID) -> None:
         """Remove the container and the volumes that were made for an instance."""
         made_for_it = {f"{LABEL}id": str(identity)}
-        with suppress(LdbError):  # What failed before is what the user needs to know.
+        with suppress(LdbError):  # The error that led here is the one to report.
             for container in self.engine.containers(made_for_it):
                 self.engine.remove(container.id)
             for volume in self.engine.volumes(made_for_it):

@@ -1,4 +1,4 @@
-"""Passwords that are stored nowhere: derived from a secret of the user and from the request."""
+"""Passwords: derived from a secret of the user and from the request, and never stored."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class UserIdentity:
 
     @classmethod
     def load(cls, directory: Path) -> UserIdentity:
-        """Read the secret from a directory; it is made on first use, readable by the user only.
+        """Read the secret from a directory; it is created on first use, with mode 0600.
 
         Raises:
             InvalidRequest: The directory cannot be used.
@@ -71,22 +71,22 @@ class UserIdentity:
 
 
 def state_directory() -> Path:
-    """Return where this user's secret and locks are (XDG Base Directory Specification)."""
+    """Return the directory of this user's secret and locks (XDG Base Directory Specification)."""
     base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     return Path(base).expanduser() / "pytest-ldb"
 
 
 def _make_secret(path: Path) -> bytes:
-    """Make the secret; of several processes that do so at once, the first to link its file wins."""
+    """Create the secret; of several processes that do so, the first to link its file wins."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, temporary = tempfile.mkstemp(dir=path.parent)  # mode 0600
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(secrets.token_bytes(SECRET_BYTES))
         if path.exists() and path.stat().st_size != SECRET_BYTES:
-            Path(temporary).replace(path)
+            Path(temporary).replace(path)  # It was not written completely, so it is not in use.
         else:
-            os.link(temporary, path)
+            os.link(temporary, path)  # Fails if the file exists; a rename would replace it.
     except FileExistsError:
         pass
     finally:

@@ -27,7 +27,7 @@ class Keeper(Protocol):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a database held at one moment; it is gone with that database.
+    """The content of a database at one moment; it is dropped together with that database.
 
     Args:
         instance: The id of the server.
@@ -54,7 +54,9 @@ class Database:
     _keeper: Keeper | None = field(default=None, compare=False, repr=False)
 
     def snapshot(self) -> Snapshot:
-        """Remember what the database holds now. The server ends all connections to it.
+        """Copy the content of the database, so that :meth:`restore` can bring it back.
+
+        The server ends all connections to the database.
 
         Raises:
             InvalidRequest: This object came from another process, or from the fixture ``ldb``.
@@ -63,13 +65,13 @@ class Database:
         return Snapshot(self.instance.id, self._kept_by.snapshot(self))
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Make the database hold what it, or another one on this server, held at the snapshot.
+        """Replace the content of the database by that of a snapshot.
 
-        The server ends all connections to it; the address stays the same. A snapshot can be
-        restored any number of times.
+        The server ends all connections to the database; its address stays the same. A snapshot can
+        be restored any number of times, also into another database of the same server.
 
         Raises:
-            InvalidRequest: The snapshot is of another server, or as above.
+            InvalidRequest: The snapshot is of another server, or as for :meth:`snapshot`.
             CommandFailed: The server refused.
         """
         if snapshot.instance != self.instance.id:
@@ -81,27 +83,33 @@ class Database:
         if self._keeper is None:
             raise InvalidRequest(
                 repr(self),
-                "snapshots are made by the process that made the database",
+                "snapshots are available only in the process that created the database",
                 remedy="Use the object that the fixture returned, in its own process.",
             )
         return self._keeper
 
     def __getstate__(self) -> dict[str, Any]:
-        """Other processes get the address; the connection to the server stays here."""
+        """Leave out the keeper: only the process that opened its shell can use it."""
         return {**self.__dict__, "_keeper": None}
 
     def __repr__(self) -> str:
         if self.instance.address is None:
-            return f"<Database {self.database!r} on {self.instance.name!r}, which does not run>"
+            return f"<Database {self.database!r} on {self.instance.name!r}, which is not running>"
         masked = render(self.database_type.addresses.url, {**self._quoted, "password": "***"})
         return f"<Database {masked!r}>"
 
     @property
     def address(self) -> Address:
-        """Where the server listens."""
+        """Where the server listens.
+
+        Raises:
+            NotRunning: The server has no address, as it is not running.
+        """
         if self.instance.address is None:
             raise NotRunning(
-                self.instance.name, "it does not run, so it has no address", remedy="Start it."
+                self.instance.name,
+                "it is not running, so it has no address",
+                remedy="Start it.",
             )
         return self.instance.address
 
@@ -117,12 +125,12 @@ class Database:
 
     @property
     def user(self) -> str:
-        """A user who may do everything on the server."""
+        """The server's superuser."""
         return self.instance.credentials.user
 
     @property
     def password(self) -> str:
-        """That user's password."""
+        """The superuser's password."""
         return self.instance.credentials.password
 
     @property
@@ -181,6 +189,7 @@ class Database:
     def _argument(self, template: str) -> str | int:
         if template == "{url}":
             return self.url
+        # Drivers refuse these as strings.
         numbers = ["{port}", "{database}" if self.database_type.server.numbered_databases else ""]
         return int(self._fill(template)) if template in numbers else self._fill(template)
 
@@ -192,6 +201,7 @@ class Database:
 
     @property
     def _quoted(self) -> dict[str, str]:
+        # An IPv6 address is in brackets in a URL (RFC 3986, section 3.2.2).
         values = {name: quote(value, safe="") for name, value in self._values.items()}
         return {**values, "host": f"[{self.host}]" if ":" in self.host else self.host}
 

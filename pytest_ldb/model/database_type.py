@@ -16,8 +16,8 @@ Command = tuple[str, ...] | str
 def render(template: str, values: Mapping[str, str]) -> str:
     """Fill the placeholders ``{user} {password} {database} {template} {host} {port}``.
 
-    And, where they mean something, ``{file} {mark} {thing}``.
-    Other braces stay as they are, so that JavaScript and JSON need no escaping.
+    Some commands take ``{file}``, ``{mark}`` or ``{thing}`` too. Other braces stay as they are, so
+    that JavaScript and JSON need no escaping.
     """
     return PLACEHOLDER.sub(lambda match: values[match[1]], template)
 
@@ -35,7 +35,7 @@ class Exchange:
     ready: bytes
 
     def proves(self, answer: bytes) -> bool:
-        """Whether these are the words of a server that is ready."""
+        """Whether this answer comes from a server that is ready."""
         return re.match(self.ready, answer, re.DOTALL) is not None
 
 
@@ -50,12 +50,12 @@ class ServerProgram:
         arguments: Arguments that it always gets, before those of ``command`` (template).
         tuning: Arguments that trade durability for speed; left out when data must be durable
             (template).
-        credential_environment: Variables that tell the image user, password and database
+        credential_environment: Variables from which the image takes user, password and database
             (template).
         init_directory: Where the image looks for init scripts; empty where it runs none.
         data_paths: Where its data is, to be held in memory; empty: the image's volumes.
-        cached: Whether initialising the data takes longer than copying it. Then an initialised
-            server is remembered, and the next one is made from that.
+        cached: Whether initialising the data takes longer than copying it. Then the
+            initialised data is cached, and the next server starts with it.
         numbered_databases: How many databases there are where they have numbers instead of names.
         longest_database_name: In bytes.
     """
@@ -82,8 +82,8 @@ class ClientProgram:
             succeed (template). It is kept open, since starting it often takes longer than the
             statement. Its directory is ``$LDB_HOME``, which all shells of a server share.
         mark: The statement that makes it write a line that is ``{mark}``.
-        terminal: The client that people use, for `pytest-ldb shell` (template); empty where there
-            is none.
+        terminal: The interactive client, for `pytest-ldb shell` (template); empty where there is
+            none.
         environment: Variables that let the clients log in (template).
         profile: A line of POSIX shell run before the first command (sets ``PATH``).
     """
@@ -97,7 +97,7 @@ class ClientProgram:
 
 @dataclass(frozen=True, kw_only=True)
 class Operations:
-    """What is done to databases.
+    """How databases are created, copied and dropped.
 
     A tuple is a command, a string is statements for the client; empty where there is nothing to
     do. All are templates.
@@ -112,10 +112,10 @@ class Operations:
         disconnect: Ends all connections to ``{database}``. What the client writes is given to it
             as statements in turn.
         load: Runs the statements in ``{file}`` on ``{database}``.
-        seal: Makes ``{database}``, which is not used any more, ready to be cloned repeatedly.
+        seal: Prepares ``{database}``, which does not change any more, to be cloned repeatedly.
         unseal: Undoes ``seal`` and ``export``.
-        export: Writes down what ``{database}`` holds, where copies are made from that; each process
-            does it before it clones a database for the first time.
+        export: Writes the content of ``{database}`` to a file, where ``clone`` reads that; run by
+            each process before it clones a database for the first time.
     """
 
     create: Command = ()
@@ -130,13 +130,13 @@ class Operations:
 
 @dataclass(frozen=True, kw_only=True)
 class Reset:
-    """How a used database is put back, where that is faster than a copy.
+    """How a used database is reset to its template, where that is faster than a new copy.
 
     Statements for the client (templates); empty where a copy is always made.
 
     Args:
         inspect: Writes a line for each thing in ``{database}``: its name, a tab, what it is and
-            holds. Databases for which the lines are the same are the same for a test.
+            holds. If the lines of two databases are equal, a test cannot tell them apart.
         survey: Writes the statements of ``inspect``, where these depend on what is in
             ``{template}``. What it writes may contain ``{database}``.
         repair: Makes ``{thing}`` in ``{database}`` what it is in ``{template}``. It may fail.
@@ -205,9 +205,9 @@ class DatabaseType:
         shm_mib: The size of ``/dev/shm``.
         addresses: What tests receive.
         server: How the image runs its server.
-        client: The clients that are run beside it.
-        operations: What is done to databases.
-        reset: How a used database is put back.
+        client: The clients that run beside it.
+        operations: How databases are created, copied and dropped.
+        reset: How a used database is reset to its template.
         log: How its log is read.
 
     Raises:
@@ -235,6 +235,7 @@ class DatabaseType:
 
     def __post_init__(self) -> None:
         check(self)
+        # Paths may be given as strings. The instance is frozen, so it cannot be assigned to.
         object.__setattr__(self, "init_scripts", tuple(Path(path) for path in self.init_scripts))
 
     @property

@@ -1,29 +1,29 @@
 """Every error that pytest-ldb raises on purpose.
 
 LdbError
-├── InvalidRequest          what was asked for cannot be built
+├── InvalidRequest          a wrong value, or an unknown name
 ├── EngineUnavailable       no container engine answers
-│   └── EngineForbidden     one is there, and refuses this user
+│   └── EngineForbidden     this user has no permission to use the engine
 ├── ImageUnavailable        the image is absent and could not be pulled
 ├── NameTaken               the engine has a container of this name already
 ├── ForeignContainer        ... and it is not ours
 ├── InstanceNotFound        no server of ours has that name
-├── NotRunning              a server that is needed does not run
-├── AmbiguousName           several servers answer to a shortened name
+├── NotRunning              a server that is needed is not running
+├── AmbiguousName           several servers match a shortened name
 ├── VolumeUnusable          a volume cannot hold the data of a server
 ├── InUse                   other processes use what was to be stopped or deleted
 ├── StartFailed             a server was started and never became usable
 │   ├── InstanceDied        it ended by itself
 │   │   ├── OutOfMemory     because its memory ran out
 │   │   └── DiskFull        because its disk ran out
-│   ├── PortTaken           somebody listens on the port that was asked for
-│   └── NotReady            the deadline passed first
+│   ├── PortTaken           the port that was asked for is already in use
+│   └── NotReady            it did not answer in time
 ├── SetupFailed             filling a template failed in another process
-├── CommandFailed           a command inside the server's container failed
-├── ShellLost               the connection into the container ended
-└── EngineFailed            the engine answered with something that none of these names
+├── CommandFailed           a command beside the server failed
+├── ShellLost               the connection to the shell was lost
+└── EngineFailed            the engine reported any other error
 
-An error is a sentence with four parts: its subject, the fact, the evidence and the remedy.
+An error has four parts: its subject, the fact, the evidence and the remedy.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class LdbError(Exception):
     Args:
         subject: Who or what failed, as the user calls it ("postgres", "--ldb-timeout").
         fact: What happened, one sentence without a full stop.
-        evidence: What the server or the engine said itself, shown indented.
-        remedy: What to do about it.
+        evidence: Output of the server or the engine, shown indented; empty if there is none.
+        remedy: What to do about it, in full sentences; empty if that is not known.
     """
 
     def __init__(self, subject: str, fact: str, *, evidence: str = "", remedy: str = "") -> None:
@@ -57,10 +57,10 @@ class LdbError(Exception):
 
 
 def hidden(excinfo: object) -> bool:
-    """Whether pytest leaves our frames out of a traceback.
+    """Whether pytest leaves our frames out of a traceback (pytest: ``__tracebackhide__``).
 
     It does for errors raised on purpose, and for those that come from the user's own code.
-    Modules whose frames would be seen say ``__tracebackhide__ = hidden``.
+    Modules whose frames would be shown set ``__tracebackhide__ = hidden``.
     """
     error = getattr(excinfo, "value", None)
     frames = [frame for frame, _ in walk_tb(getattr(error, "__traceback__", None))]
@@ -69,7 +69,7 @@ def hidden(excinfo: object) -> bool:
 
 
 class InvalidRequest(LdbError):
-    """Raised when what was asked for cannot be built: a wrong value, an unknown name."""
+    """Raised when the user gave a wrong value or an unknown name."""
 
 
 class EngineUnavailable(LdbError):
@@ -77,7 +77,7 @@ class EngineUnavailable(LdbError):
 
 
 class EngineForbidden(EngineUnavailable):
-    """Raised when the engine is there and this user may not talk to it."""
+    """Raised when this user has no permission to use the engine."""
 
 
 class ImageUnavailable(LdbError):
@@ -85,7 +85,7 @@ class ImageUnavailable(LdbError):
 
 
 class NameTaken(LdbError):
-    """Raised when a container cannot be created, as the engine has one of this name."""
+    """Raised when a container of this name exists already."""
 
 
 class ForeignContainer(LdbError):
@@ -97,11 +97,11 @@ class InstanceNotFound(LdbError):
 
 
 class NotRunning(LdbError):
-    """Raised when a server that does not run is asked for its address."""
+    """Raised when a server that is not running is asked for its address."""
 
 
 class AmbiguousName(LdbError):
-    """Raised when several servers answer to a shortened name."""
+    """Raised when several servers match a shortened name."""
 
 
 class VolumeUnusable(LdbError):
@@ -129,7 +129,7 @@ class DiskFull(InstanceDied):
 
 
 class PortTaken(StartFailed):
-    """Raised when somebody listens already on the port that a server was to be published on.
+    """Raised when the port that a server was to be published on is already in use.
 
     Attributes:
         port: That port; 0 if the engine did not say.
@@ -151,7 +151,7 @@ class SetupFailed(LdbError):
 
 
 class CommandFailed(LdbError):
-    """Raised when a command beside a server did not succeed.
+    """Raised when a command beside a server failed.
 
     Attributes:
         status: Its exit status; None if it did not end in time.
@@ -171,8 +171,8 @@ class CommandFailed(LdbError):
 
 
 class ShellLost(LdbError):
-    """Raised when the connection into a container ended while it was needed."""
+    """Raised when the connection to a shell was lost."""
 
 
 class EngineFailed(LdbError):
-    """Raised when the engine answered with an error that no other class names."""
+    """Raised when the engine reported an error that no other class stands for."""

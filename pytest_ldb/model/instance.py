@@ -1,4 +1,4 @@
-"""A server that exists: where it is, who may enter, how it is."""
+"""A server: its address, its credentials and its status."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 MASK = "********"
-"""What stands for a password."""
+"""Shown in place of a password."""
 
 
 class InstanceStatus(str, Enum):
-    """How a server is; in JSON the word in lower case."""
+    """The status of a server; the values are those in JSON."""
 
     CREATING = "creating"
     RUNNING = "running"
@@ -34,13 +34,14 @@ class InstanceStatus(str, Enum):
     def of(cls, state: str, exit_code: int | None) -> InstanceStatus:
         """Derive the status from the engine's word for a container's state and its exit code.
 
-        A paused container answers nobody, so it counts as stopped. One that the engine restarts
-        again and again after failures is an error; after a clean exit it is on its way up.
+        A paused container does not answer, so it counts as stopped. One that the engine restarts
+        counts as an error after a failure, and as being created after a clean exit.
         """
         if state == "running":
             return cls.RUNNING
         if state == "created" or (state == "restarting" and not exit_code):
             return cls.CREATING
+        # 128 + the number of a signal: SIGINT or SIGTERM, which `docker stop` sends.
         ended_by_signal_of_stop = exit_code in (None, 0, 128 + 2, 128 + 15)
         if state in ("restarting", "dead") or (state == "exited" and not ended_by_signal_of_stop):
             return cls.ERROR
@@ -72,8 +73,8 @@ class Instance:
         name: Its container is called ``ldb-<name>``.
         database_type: The name of its :class:`DatabaseType`.
         image: The reference that it was created from.
-        status: How it was when this value was made.
-        address: None while it does not run; the port may change with every start.
+        status: Its status when this value was made; ``Lifecycle.status`` returns the present one.
+        address: None while it is not running; the port may change with every start.
         credentials: The superuser's.
         created_at: In UTC.
     """
@@ -131,7 +132,7 @@ class Instance:
                 "an instance in JSON",
                 "it cannot be read",
                 evidence=f"{type(error).__name__}: {error}",
-                remedy="Pass on what Instance.to_json() returned.",
+                remedy="Pass the text that Instance.to_json() returned.",
             ) from error
 
 
@@ -139,7 +140,7 @@ def type_named(name: str, types: Iterable[DatabaseType]) -> DatabaseType:
     """Return the type with this name or alias.
 
     Raises:
-        InvalidRequest: There is none; the message lists those there are.
+        InvalidRequest: There is none; the message lists the known types.
     """
     known = list(types)
     for candidate in known:

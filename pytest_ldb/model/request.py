@@ -63,12 +63,12 @@ class CreateInstanceRequest:
         image_id: The id that the reference had on the engine.
         scope: Whose it is.
         kept: Whether it outlives the run.
-        shared: Whether other processes of the run use it too. One that is not survives being
-            stopped; unless kept, it is removed when the process that made it ends.
+        shared: Whether other processes of the run use it too. A server that is not shared keeps its
+            data when it is stopped; unless kept, it is removed when its process ends.
         durable: Whether data must survive a crash; otherwise it is held in memory.
         bind: The address of the engine's host that the port is published on.
-        suffix: Tells servers of one type in one run apart.
-        own_name: Its name, where somebody has given it one.
+        suffix: Distinguishes servers of one type in one run.
+        own_name: The name that the user has given it; empty: it is derived.
         host_port: The port to publish it on; None: one that the engine chooses.
         volume: The name of the volume that holds its data, which outlives it; empty: none does.
     """
@@ -111,7 +111,7 @@ class CreateInstanceRequest:
 
     @property
     def cached(self) -> bool:
-        """Whether the initialised server is worth being remembered, and can be put into memory."""
+        """Whether the initialised data is worth caching, and can be put into memory."""
         return self.database_type.server.cached and self.in_memory
 
     @property
@@ -121,13 +121,14 @@ class CreateInstanceRequest:
         ours = (*server.arguments, *(server.tuning if self.in_memory else ()))
         if not ours:
             return command
+        # As in `docker run IMAGE …`: a first word that is not an option names the program.
         if command and not command[0].startswith("-"):
             return (command[0], *ours, *command[1:])
         return (*filter(None, (server.program,)), *ours, *command)
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """Everything that changes how the server behaves, by name; holds no secret of ours."""
+        """Everything that changes how the server behaves, by name; without passwords of ours."""
         database_type, server = self.database_type, self.database_type.server
         return {
             "schema": SCHEMA,
@@ -157,16 +158,17 @@ class CreateInstanceRequest:
 
     @property
     def seed(self) -> str:
-        """What the password derives from: data that outlives its server knows the password."""
+        """What the password is derived from; data in a volume keeps its password in any server."""
         return seed_of(self.volume, self.fingerprint)
 
     def difference(self, other_facts: Mapping[str, Any]) -> str:
-        """Say in one line what differs from the facts that another server was made from."""
+        """Return in one line what differs from the facts that another server was made from."""
         changed = [
             _change(name, other_facts.get(name), fact)
             for name, fact in self.facts.items()
             if other_facts.get(name) != fact
         ]
+        # 12 digits of an image's id, as the Docker client shows them.
         return re.sub(r"sha256:([0-9a-f]{12})[0-9a-f]+", r"\1", "; ".join(changed))
 
 
@@ -176,17 +178,17 @@ def container_name(server: str) -> str:
 
 
 def server_name(text: str) -> str:
-    """Return the name of a server, of which the user may have written the container's name."""
+    """Return the name of a server, given that or the name of its container."""
     return text.removeprefix(PREFIX)
 
 
 def seed_of(volume: str, fingerprint: str) -> str:
-    """Return what a server's password derives from."""
+    """Return what a server's password is derived from."""
     return f"volume {volume}" if volume else fingerprint
 
 
 def _change(name: str, before: Any, now: Any) -> str:
-    """Say what changed: of lists the items, of mappings the names, as values may be secret."""
+    """Return what changed: items of lists, but only names of mappings; values may be secret."""
     if isinstance(before, dict) and isinstance(now, dict):
         names = sorted(n for n in {**before, **now} if before.get(n) != now.get(n))
         return f"{name} changed in {', '.join(names)}"

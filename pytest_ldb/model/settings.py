@@ -23,7 +23,7 @@ class Settings:
         durable: Whether data is on disk and safe against crashes, instead of fast.
         bind: The engine's address to publish ports on; None: loopback.
         report: The file to write what the run used to; empty for none.
-        urls: Servers that exist already, by type; for those nothing is started.
+        urls: URLs of servers that exist already, by type; for these types nothing is started.
     """
 
     keep: bool = False
@@ -43,6 +43,7 @@ class Settings:
     def image_for(self, name: str, declared: str) -> str:
         """Return the reference to run for a type."""
         reference = self.images.get(name, declared)
+        # A registry has a dot or a port, or is localhost (Docker reference, "docker image tag").
         registry, slash, _ = reference.partition("/")
         qualified = slash and ("." in registry or ":" in registry or registry == "localhost")
         if qualified or not self.image_prefix:

@@ -62,7 +62,7 @@ class Setup:
                 f"{given!r} cannot fill a database",
                 remedy="Return a callable that takes a Database, a list of files, or a Setup.",
             )
-        if setup is not None:
+        if setup is not None:  # A missing file is reported here, before a template is made.
             setup.digest()
         return setup
 
@@ -85,7 +85,7 @@ def _paths(given: Sequence[StrPath]) -> tuple[Path, ...]:
 
 
 def _source(run: Fill | None) -> str:
-    """Return the source; where there is none, as in a shell, what tells it from others."""
+    """Return the source; where there is none, as in an interactive session, the qualified name."""
     if run is None:
         return ""
     try:
@@ -96,6 +96,7 @@ def _source(run: Fill | None) -> str:
 
 def _files(path: Path) -> Iterator[Path]:
     if path.is_dir():
+        # Python writes .pyc files while migrations run.
         yield from sorted(p for p in path.rglob("*") if p.is_file() and p.suffix != ".pyc")
     else:
         yield path

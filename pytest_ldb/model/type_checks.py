@@ -1,4 +1,4 @@
-"""What a declaration of a database type must keep to, checked where it is made."""
+"""Checks of a database type, run when it is declared."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def check(database_type: DatabaseType) -> None:
 def check_together(database_types: Iterable[DatabaseType]) -> None:
     """Raise an error if two types have a name or an alias in common.
 
-    A type that ``dataclasses.replace`` made from another one has that one's aliases too. They go
-    on meaning the first.
+    A type that ``dataclasses.replace`` made from another one has that one's aliases too. They keep
+    naming the first.
 
     Raises:
         InvalidRequest: Says which.
@@ -70,7 +70,7 @@ def check_together(database_types: Iterable[DatabaseType]) -> None:
     for database_type in database_types:
         for name in database_type.names:
             first = taken.setdefault(name, database_type)
-            # `replace` hands on the very tuple; two that only look alike are a clash.
+            # `replace` passes on the same tuple; two that are only equal were written by the user.
             inherited = name in database_type.aliases and first.aliases is database_type.aliases
             if first is not database_type and not inherited:
                 raise InvalidRequest(
@@ -123,7 +123,7 @@ def _in_statements(database_type: DatabaseType) -> Iterator[tuple[str, str]]:
         value = attrgetter(path)(database_type)
         if value and isinstance(value, str):
             yield (
-                f"{path} is a string, which is for a client, and there is no client with a mark",
+                f"{path} is a string, which needs a client, but client.argv or .mark is not set",
                 "Set client.argv and client.mark, or write a command as a tuple.",
             )
 
@@ -166,7 +166,7 @@ def _not_a_string(path: str, value: object) -> tuple[str, str]:
 
 def _unknown(path: str, word: str, allowed: Iterable[str]) -> tuple[str, str]:
     there = ", ".join(f"{{{name}}}" for name in allowed)
-    return f"{path} contains {{{word}}}, which means nothing there", f"Use {there}."
+    return f"{path} contains {{{word}}}, which is not a placeholder there", f"Use {there}."
 
 
 def _in_patterns(database_type: DatabaseType) -> Iterator[tuple[str, str]]:

@@ -15,12 +15,14 @@ __tracebackhide__ = hidden
 
 TIMEOUT_S = 600.0
 TURNS = 500
+"""How often ``disconnect`` looks for connections; a client that connects again must not win."""
+
 AGAIN_S = 0.01
 
 
 @dataclass(frozen=True)
 class ExecCommand:
-    """A program to be run.
+    """A program to run.
 
     Args:
         shell: Runs it.
@@ -31,12 +33,12 @@ class ExecCommand:
     argv: tuple[str, ...]
 
     def run(self) -> None:
-        """Run it now, or raise CommandFailed with what it wrote."""
+        """Run it now; raises CommandFailed with its output."""
         if self.argv:
             self.shell.run(self.argv, timeout_s=TIMEOUT_S)
 
     def defer(self) -> None:
-        """Run it when this process ends, in whatever way."""
+        """Run it when this process ends, however it ends."""
         if self.argv:
             self.shell.later(self.argv)
 
@@ -63,7 +65,7 @@ class ClientStatement:
     undo: ExecCommand | ClientStatement | None = None
 
     def run(self) -> None:
-        """Run them now, or raise CommandFailed with what the client wrote."""
+        """Run them now; raises CommandFailed with the client's output."""
         trouble = self.ask()
         if trouble.strip():
             fact = f"`{self.client.argv[0]}` reports an error"
@@ -85,7 +87,7 @@ class ClientStatement:
         return self._feed()
 
     def defer(self) -> None:
-        """Run them when this process ends, in whatever way."""
+        """Run them when this process ends, however it ends."""
         self.shell.feed_later(self.client, self.statements)
 
     def cancel(self) -> None:
@@ -119,12 +121,12 @@ class DatabaseCommands:
             more: The values of further placeholders.
 
         Raises:
-            CommandFailed: It did not succeed; the evidence is what it wrote.
+            CommandFailed: It failed; the evidence is its output.
         """
         self._operation(command, database, **more).run()
 
     def defer(self, command: Command, database: str) -> None:
-        """Run a command when this process ends, in whatever way."""
+        """Run a command when this process ends, however it ends."""
         self._operation(command, database).defer()
 
     def cancel(self, command: Command, database: str) -> None:
@@ -141,7 +143,7 @@ class DatabaseCommands:
             statements = operation.ask()
             if not statements.strip():
                 return
-            # It fails for a connection that has ended since.
+            # Ending a connection fails if it has ended by itself since.
             with suppress(CommandFailed):
                 self._statement(statements).ask()
             time.sleep(AGAIN_S)
@@ -151,7 +153,7 @@ class DatabaseCommands:
         reset = self.database_type.reset
         if not reset.survey:
             return reset.inspect
-        # What it writes is a template of its own: there the database is the one to inspect.
+        # Its output is a template too, in which `inspect` fills the database to read.
         return self._statement(self._text(reset.survey, "{database}", template=template)).ask()
 
     def inspect(self, database: str, inspection: str) -> str:
@@ -159,7 +161,7 @@ class DatabaseCommands:
         return self._statement(self._text(inspection, database)).ask()
 
     def repair(self, database: str, thing: str, template: str) -> None:
-        """Make a thing what it is in the template, or raise CommandFailed."""
+        """Make a thing equal to that in the template; raises CommandFailed."""
         self.run(self.database_type.reset.repair, database, thing=thing, template=template)
 
     def renewal(self, database: str) -> tuple[str, ...]:
@@ -177,6 +179,7 @@ class DatabaseCommands:
         if not isinstance(command, str):
             return ExecCommand(self.shell, self._argv(command, database, **more))
         operations = self.database_type.operations
+        # These fail if the database exists already, as it may after a first try.
         makes = command in (operations.create, operations.clone)
         undo = self._operation(operations.drop, database) if makes else None
         return self._statement(self._text(command, database, **more), undo)

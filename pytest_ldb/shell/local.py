@@ -15,7 +15,7 @@ class ProcessStream:
     """A script that runs on this machine.
 
     It has a session of its own, so that Ctrl-C and a killed process group do not end it before
-    it has done what was left for the end.
+    it has run the commands that were deferred.
     """
 
     def __init__(self, script: str, environment: Mapping[str, str]) -> None:
@@ -48,9 +48,10 @@ def local_shell(subject: str, *, home: str, environment: Mapping[str, str]) -> S
     """Open a shell on this machine.
 
     Args:
-        subject: Whose it is, for messages.
+        subject: The name of the server, for messages.
         home: A directory shared by all shells of that server.
         environment: What lets the clients log in.
     """
+    # Not ephemeral: the server is the user's, and stays.
     fixed = {"LDB_HOME": home, "LDB_EPHEMERAL": "", "LDB_PROFILE": ""}
     return Shell(ProcessStream(lease_script(":"), {**environment, **fixed}), subject)

@@ -21,7 +21,7 @@ def lease_script(switch_off: str = "") -> str:
 
 @cache
 def commands_script() -> str:
-    """Return the functions that an open shell is asked to run."""
+    """Return the functions that an open shell can be asked to run."""
     return "".join(map(script, _COMMANDS))
 
 

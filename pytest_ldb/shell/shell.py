@@ -1,8 +1,8 @@
-"""A shell inside a container, held open: it runs commands, and it is the lease on the server.
+"""A shell beside the server, held open: it runs commands, and it is the lease on the server.
 
 The kernel closes the connection of a process however that process ends. What happens then is
-decided inside the container, by `scripts/lease.sh`: commands left for that moment are run, and
-if no other shell is open the server is switched off. No process has to know that it is the last.
+decided by `scripts/lease.sh`, beside the server: deferred commands are run, and if no other shell
+is open an ephemeral server is switched off. No process has to know that it is the last.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ CATCH_UP_S = 30.0
 """The most time that a command waits for one that was interrupted before it."""
 
 NOT_FOUND = 127
-"""The status of a command that there is not (POSIX, "Exit Status for Commands")."""
+"""Exit status for "command not found" (POSIX, "Exit Status for Commands")."""
 
 CLIENT_ENDED = 69
-"""With this status the script says that the client which is kept open has ended."""
+"""Exit status for "the open client has ended" (EX_UNAVAILABLE in sysexits.h)."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Client:
 
     Args:
         argv: How it is started.
-        marking: The statement that makes it write a line that is ``{mark}``.
+        marking: The statement that makes it write the line ``{mark}``.
     """
 
     argv: tuple[str, ...]
@@ -52,7 +52,7 @@ class Stream(Protocol):
     """Bytes to and from the script."""
 
     def send(self, data: bytes) -> None:
-        """Send all of it; raises OSError when the other side is gone."""
+        """Send all of it; raises OSError if the other side has closed the connection."""
 
     def receive(self, timeout_s: float) -> bytes:
         """Return what came, at the latest after the timeout (TimeoutError); empty at the end."""
@@ -69,7 +69,7 @@ class Shell:
 
     Args:
         stream: Connected to the script.
-        subject: Whose shell it is, for messages.
+        subject: The name of the server, for messages.
 
     Attributes:
         others: How many other processes had a shell on this server when this one was opened.
@@ -86,59 +86,59 @@ class Shell:
         self._lock = threading.Lock()
         self._token = secrets.token_hex(8)
         self._marks = 0
-        self._is_in_step = True
+        self._is_in_step = True  # False while output of an earlier command may be under way.
         self._process = os.getpid()
         self._client_comes_later = False
         _close_in_children(stream)
         try:
-            self._send("go\n")
+            self._send("go\n")  # The script writes nothing before, see `lease.sh`.
             closing, ready, self.others = self._greeting()
             self.was_ready = bool(ready)
             if closing:
-                raise ShellLost(subject, "its last user has just left, it is being switched off")
+                raise ShellLost(subject, "its last user has just left, so it is shutting down")
             self._send(commands_script())
         except BaseException:
             stream.close()
             raise
 
     def run(self, argv: Sequence[str], *, timeout_s: float = 60.0) -> str:
-        """Run a command and return what it wrote, both streams together.
+        """Run a command and return its output, standard error included.
 
         Raises:
             CommandFailed: It ended with another status than 0, or not in time.
-            ShellLost: The connection ended; the server is probably gone.
+            ShellLost: The connection was lost; the server has probably ended.
         """
         return self._run(argv, argv[0], timeout_s)
 
     def feed(self, client: Client, statements: str, *, timeout_s: float = 60.0) -> str:
-        """Give statements to a client that is kept open, and return what it wrote.
+        """Send statements to a client that is kept open, and return its output.
 
         Raises:
-            CommandFailed: It did not answer in time, or, with the status ``CLIENT_ENDED``, it is
-                not there, could not log in, or lost its connection.
-            ShellLost: The connection ended; the server is probably gone.
+            CommandFailed: It did not answer in time; or, with the status ``CLIENT_ENDED``, it is
+                not installed, could not log in, or lost its connection.
+            ShellLost: The connection was lost; the server has probably ended.
         """
         mark = f"{self._token}-done"
         request = ["feed", statements, client.marking.replace("{mark}", mark), mark, *client.argv]
         return self._run(request, client.argv[0], timeout_s)
 
     def later(self, argv: Sequence[str]) -> None:
-        """Have a command run when this shell ends, in whatever way; the last one comes first."""
+        """Run a command when this shell ends, however it ends; in reverse order of these calls."""
         self.run(["later", _line(argv)])
 
     def feed_later(self, client: Client, statements: str) -> None:
-        """Have statements given to a client, one started for that, when this shell ends."""
+        """Send statements to a new client when this shell ends."""
         if not self._client_comes_later:
             self.run(["later", f'{shlex.join(client.argv)} <"$home/farewell/$me.client"'])
             self._client_comes_later = True
         self.run(["later", statements, ".client"])
 
     def forget(self, argv: Sequence[str]) -> None:
-        """Do not run a command that was left for the end."""
+        """Undo :meth:`later`."""
         self.run(["forget", _line(argv)])
 
     def forget_to_feed(self, statements: str) -> None:
-        """Do not give a client statements that were left for the end."""
+        """Undo :meth:`feed_later`."""
         self.run(["forget", statements, ".client"])
 
     def take_number(self, count: int, *, keep: bool = False) -> int | None:
@@ -163,11 +163,11 @@ class Shell:
         return self.run(["take_initial", _line(put_back) if put_back else ""]).strip() == "taken"
 
     def mark_ready(self) -> None:
-        """Tell those who come later that the server has been ready."""
+        """Record that the server has been ready, for :attr:`was_ready` of later shells."""
         self.run(["mark_ready"])
 
     def is_first(self, occasion: str) -> bool:
-        """Whether no shell of the server has asked this about an occasion before."""
+        """Whether this is the first call with an occasion, of all shells of the server."""
         return self.run(["be_first", occasion]).strip() == "first"
 
     def keep(self) -> None:
@@ -177,17 +177,18 @@ class Shell:
     def put(self, name: str, content: bytes) -> str:
         """Place a file where commands can read it, and return its path there."""
         path = self.run(["file_for", name]).strip()
+        # Arguments can hold neither NUL nor arbitrary bytes, hence Base64.
         for start in range(0, len(content), CHUNK_BYTES):
             chunk = content[start : start + CHUNK_BYTES]
             self.run(["put", path, base64.b64encode(chunk).decode()])
         return path
 
     def close(self) -> None:
-        """End the lease. Returns at once; the rest happens in the container."""
+        """End the lease. Returns at once; the script beside the server does the rest."""
         self._stream.close()
 
     def _greeting(self) -> tuple[int, int, int]:
-        """Read the first line. Whatever else comes first is the engine saying why it cannot."""
+        """Read the first line; anything else is an error message of the engine."""
         text = b""
         deadline = time.monotonic() + 30.0
         while b"\n" not in text:
@@ -205,7 +206,7 @@ class Shell:
         return closing, ready, others
 
     def _refused(self, text: bytes) -> LdbError:
-        """Tell an image without `sh` from a container that ends at this very moment."""
+        """Return the error for an image without `sh`, or for a container that is ending."""
         fact, evidence = "no shell could be opened beside the server", text.decode(errors="replace")
         if b"executable file" in text:
             remedy = "pytest-ldb holds servers through `sh`: the image must have it."
@@ -239,7 +240,7 @@ class Shell:
         return output
 
     def _catch_up(self, name: str, timeout_s: float) -> None:
-        """Skip what a command that was interrupted here has still to write."""
+        """Skip the rest of the output of a command that was interrupted here."""
         mark, text = self._new_mark(), b""
         self._send(f"echo {mark}\n")
         deadline = time.monotonic() + timeout_s
@@ -256,7 +257,7 @@ class Shell:
         return output.decode(errors="replace"), int(status)
 
     def _chunk(self, deadline: float, late: str, name: str, text: bytes) -> bytes:
-        """Receive what comes after a text; raise if that is too late, or the end."""
+        """Receive more output after ``text``; raise at the deadline, or if there is no more."""
         try:
             chunk = self._receive(deadline)
         except TimeoutError:
@@ -264,12 +265,13 @@ class Shell:
             raise CommandFailed(self.subject, late, evidence=evidence) from None
         if not chunk:
             self.close()
+            # The script has no other reason to end.
             fact = f"the server's container ended while `{name}` ran"
             raise ShellLost(self.subject, fact, evidence=text.decode(errors="replace"))
         return chunk
 
     def _new_mark(self) -> str:
-        """Return a word that nothing else writes."""
+        """Return a word that no output contains by chance."""
         self._marks += 1
         return f"{self._token}-{self._marks}"
 
@@ -282,7 +284,7 @@ class Shell:
             if not isinstance(error, OSError):
                 raise
             raise ShellLost(
-                self.subject, "the connection into its container ended", evidence=str(error)
+                self.subject, "the connection to its shell was lost", evidence=str(error)
             ) from error
 
     def _receive(self, deadline: float) -> bytes:
@@ -306,6 +308,7 @@ def _line(argv: Sequence[str]) -> str:
 def _close_in_children(stream: Stream) -> None:
     """Close the stream in forked children: they must not keep their parent's lease alive."""
     if hasattr(os, "register_at_fork"):
+        # Hooks cannot be unregistered, and would keep closed streams in memory.
         reference = weakref.ref(stream)
 
         def close() -> None:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Generic, TypeVar
 
 PATIENCE_S = 1.0
+"""A wait that takes longer than this is worth a line to the user."""
 
 T = TypeVar("T")
 
@@ -43,7 +44,7 @@ class BackgroundTasks(Generic[T]):
     def result(self, name: str, work: Callable[[], T]) -> T:
         """Return the result of a task, which is begun if it has not been.
 
-        What interrupts the wait does not interrupt the task.
+        If the wait is interrupted, for example by Ctrl-C, the task goes on.
 
         Raises:
             BaseException: What the task raised; each call raises the same object.
@@ -70,7 +71,7 @@ class BackgroundTasks(Generic[T]):
         return {name for name, future in self._futures.items() if not future.done()}
 
     def give_up(self, let_go: Callable[[T], None]) -> None:
-        """Forget all tasks, and let go of their results, now or when they are there."""
+        """Forget all tasks; each result is given to ``let_go``, now or when its task has ended."""
 
         def release(future: Future[T]) -> None:
             if future.exception() is None:

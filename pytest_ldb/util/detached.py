@@ -18,6 +18,7 @@ def detached(script: str, *arguments: str) -> subprocess.Popen[bytes]:
     Returns:
         The process; its standard input is a pipe, which the kernel closes when this process ends.
     """
+    # Relative entries would mean something else in another working directory.
     places = [str(Path(entry).absolute()) for entry in sys.path]
     return subprocess.Popen(
         [sys.executable, "-c", script, *arguments],
@@ -25,6 +26,6 @@ def detached(script: str, *arguments: str) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
-        cwd="/",
+        cwd="/",  # The present directory may be temporary.
         start_new_session=True,
     )

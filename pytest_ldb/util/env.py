@@ -1,4 +1,4 @@
-"""What environment variables of ours hold. Every run imports this; it imports next to nothing."""
+"""Reads our environment variables. Every run imports this module, so it imports very little."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def images_in(text: str) -> dict[str, str]:
     """Return the references in ``NAME=REFERENCE`` pairs, separated by commas or line ends.
 
     Raises:
-        ValueError: It is something else; the message says what is expected.
+        ValueError: The text has another form; the message says what is expected.
     """
     pairs = [line.strip().partition("=") for line in text.replace(",", "\n").splitlines() if line]
     if not all(name and reference for name, _, reference in pairs):

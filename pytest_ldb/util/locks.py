@@ -1,4 +1,4 @@
-"""Letting one process at a time do something. The only file that locks."""
+"""Locks between the processes of a user. The only module that takes any."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ WITHOUT_LIMIT = -1.0
 
 @contextmanager
 def alone(directory: Path, name: str, timeout_s: float = WITHOUT_LIMIT) -> Iterator[None]:
-    """Let one process of this user at a time do what has this name.
+    """Hold the lock of this name, which one process at a time can have.
 
     Args:
-        directory: For lock files, which stay.
-        name: Of what is done.
+        directory: For lock files, which are not removed.
+        name: The name of the lock.
         timeout_s: The most time to wait.
 
     Raises:
-        TimeoutError: Another process was still at it.
+        TimeoutError: Another process held it all the time.
     """
     from filelock import FileLock
 
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # A soft lock would make the dead look alive for ever.
+    # A soft lock is the existence of a file, which a killed process would leave locked.
     with FileLock(directory / f"{name}.lock", timeout_s, fallback_to_soft=False):
         yield

@@ -26,7 +26,11 @@ class Pipes:
         self._selector.register(self._output, selectors.EVENT_READ)
 
     def send(self, data: bytes) -> None:
-        """Send all of it; OSError when the process has ended."""
+        """Send all of it.
+
+        Raises:
+            OSError: The process has ended.
+        """
         if self._input.closed:
             raise BrokenPipeError("closed on this side")
         self._input.write(data)
@@ -46,7 +50,7 @@ class Pipes:
 
     def end_input(self) -> None:
         """Close the standard input of the process."""
-        with suppress(BrokenPipeError):  # It still holds what could not be sent.
+        with suppress(BrokenPipeError):  # Its buffer may hold what could not be sent.
             self._input.close()
 
     def close(self) -> None:

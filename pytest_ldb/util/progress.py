@@ -1,4 +1,4 @@
-"""What takes long is told: after a second, and then more and more rarely."""
+"""Reports slow operations: after 1 s, 5 s, 15 s, 45 s and so on."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ LOOK_EVERY_S = 0.1
 
 
 class Progress:
-    """Knows when it is time to tell how long something takes that begins now.
+    """Decides when to report how long an operation takes that begins now.
 
     Args:
-        tell: Called with the moment that has come and with how long it takes, both in seconds;
-            returns whether that was told, by anybody.
+        tell: Called with the moment that is due and with the time that has passed, both in seconds;
+            returns whether that was reported, by this process or another one.
         now: The clock.
     """
 
@@ -30,20 +30,20 @@ class Progress:
         self._moment = FIRST_S
 
     def look(self) -> None:
-        """Tell it if it is time to."""
+        """Report if that is due."""
         seconds = self._now() - self._began
         while _after(self._moment) <= seconds:
             self._moment = _after(self._moment)
         if seconds >= self._moment and self._tell(self._moment, seconds):
-            while self._moment < seconds + FIRST_S:  # It has just been told.
+            while self._moment < seconds + FIRST_S:  # Moments that this report covers.
                 self._moment = _after(self._moment)
 
 
 @contextmanager
 def telling(what: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Say how long the block takes, in another thread, as the block is busy.
+    """Report how long the block takes, from another thread.
 
-    Nothing is said any more when the block has ended.
+    Nothing is reported after the block has ended.
     """
 
     def tell(_: float, seconds: float) -> bool:

@@ -32,7 +32,7 @@ def test_the_url_is_right_after_each_command(servers: Servers) -> None:
 
         server.stop()
         assert server.instance.status == "stopped"
-        with pytest.raises(NotRunning, match="it does not run, so it has no address"):
+        with pytest.raises(NotRunning, match="it is not running, so it has no address"):
             _ = server.url
 
         server.start()

@@ -153,8 +153,10 @@ class TestAServer:
         assert (stopped.output, stopped.errors) == (f"{served.name}\n", "")
         stands = user.json("status", served.name)
         assert (stands["status"], stands["address"], stands["processes"]) == ("stopped", None, None)
-        assert f"{served.name}: it does not run" in user.run("url", served.name).refused().errors
-        assert f"{served.name}: it does not run" in user.run("shell", served.name).refused().errors
+        assert f"{served.name}: it is not running" in user.run("url", served.name).refused().errors
+        assert (
+            f"{served.name}: it is not running" in user.run("shell", served.name).refused().errors
+        )
         assert f"{served.name}: ready on 127.0.0.1:" in user.run("start", served.name).well().errors
         assert user.json("status", served.name)["id"] == served.id
         assert kind.read(served.url()) == 7

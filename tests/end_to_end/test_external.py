@@ -181,7 +181,7 @@ def test_a_url_that_is_none_says_how_to_write_one(project: Project) -> None:
     project.environment["LDB_POSTGRES_URL"] = "localhost"
     project.write("test_it.py", TEST.format(name="postgres", sleep=0))
     run = project.run()
-    assert "LDB_POSTGRES_URL: its value is not the address of a server." in run.output
+    assert "LDB_POSTGRES_URL: its value is not the URL of a server." in run.output
     assert "postgresql://USER:PASSWORD@HOST:PORT/DATABASE" in run.output
 
 

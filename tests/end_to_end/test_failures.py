@@ -104,7 +104,7 @@ def test_an_image_that_is_of_something_else(
     assert "-redis-" in output
     assert ": its command cannot be run.\n" in output
     assert "/ldb/absent" in output
-    assert "see that it is one for this type of database" in output
+    assert "check that it is one of this database type" in output
 
 
 @pytest.mark.parametrize("url", ["unix:///nowhere/docker.sock", "tcp://127.0.0.1:9"])
@@ -146,7 +146,7 @@ def test_permission_denied_on_the_socket(tmp_path: Path) -> None:
             text=True,
             check=True,
         )
-    assert "this user may not talk to it." in done.stdout
+    assert "this user has no permission to use it." in done.stdout
     assert "usually `docker`" in done.stdout
 
 
@@ -185,6 +185,6 @@ def test_a_database_name_too_long_names_the_worker(project: Project) -> None:
     project.write("test_long.py", "def test(ldb_postgres_db): pass\n")
     run = project.run("--tx", f"popen//id={worker}", "--dist=load", "test_long.py")
     assert run.status == 1
-    assert "and postgres takes 63" in run.output
+    assert "the limit for postgres is 63" in run.output
     assert "--tx ID" in run.output
     project.wait_until_gone()

@@ -386,7 +386,7 @@ def test(ldb_postgres_db, n):
     )
     run = project.run("--tb=no")
     assert "59 failed, 1 passed" in run.output, run.output
-    assert "ldb: postgres: space is short, so <Database 'postgresql://" in run.output
+    assert "ldb: postgres: dropping <Database 'postgresql://" in run.output
 
 
 def databases(project: Project) -> list[str]:

@@ -192,8 +192,8 @@ def test_sqlalchemy_supports_only_types_with_a_dialect() -> None:
 
 def test_a_server_that_does_not_run_has_no_address() -> None:
     stopped = replace(database(POSTGRES), instance=instance(name="shop-1", address=None))
-    assert repr(stopped) == "<Database 'shop' on 'shop-1', which does not run>"
-    with pytest.raises(NotRunning, match=r"it does not run, .*\n?Start it"):
+    assert repr(stopped) == "<Database 'shop' on 'shop-1', which is not running>"
+    with pytest.raises(NotRunning, match=r"it is not running, .*\n?Start it"):
         _ = stopped.url
 
 

@@ -144,14 +144,16 @@ def test_arguments_are_strings() -> None:
     ],
 )
 def test_a_placeholder_means_something(group: str, field: str, value: object, word: str) -> None:
-    fact = rf"'postgres': {group}\.{field} contains {{{word}}}, which means nothing there"
+    fact = rf"'postgres': {group}\.{field} contains {{{word}}}, which is not a placeholder there"
     with pytest.raises(InvalidRequest, match=fact) as caught:
         changed(POSTGRES, group, **{field: value})
     assert "{host}" in caught.value.remedy
 
 
 def test_a_placeholder_in_the_command_means_something() -> None:
-    with pytest.raises(InvalidRequest, match=r"command contains {file}, which means nothing there"):
+    with pytest.raises(
+        InvalidRequest, match=r"command contains {file}, which is not a placeholder there"
+    ):
         replace(POSTGRES, command=("--x={file}",))
 
 
@@ -225,10 +227,10 @@ def test_no_command_shows_the_password_to_other_processes(kind: DatabaseType) ->
 
 def test_statements_need_a_client() -> None:
     with pytest.raises(
-        InvalidRequest, match=r"operations\.create is a string, which is for a client"
+        InvalidRequest, match=r"operations\.create is a string, which needs a client"
     ):
         changed(POSTGRES, "client", argv=())
-    with pytest.raises(InvalidRequest, match=r"reset\.inspect is a string, which is for a client"):
+    with pytest.raises(InvalidRequest, match=r"reset\.inspect is a string, which needs a client"):
         replace(REDIS, client=ClientProgram(), operations=Operations(), reset=Reset(inspect="x"))
 
 

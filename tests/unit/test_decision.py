@@ -90,7 +90,7 @@ def test_server_that_does_not_answer_is_replaced() -> None:
     step = decide(Seen(container=container(wanted, "running"), deaf=True), wanted, recreate=False)
     assert (step.action, step.reason) == (
         Action.REPLACE,
-        "the server runs but does not answer, so it is replaced",
+        "replacing the server (running, but it does not answer)",
     )
 
 

@@ -17,7 +17,7 @@ from pytest_ldb.engines.docker.errors import (
 from pytest_ldb.engines.docker.transport.http import Refused, Transport
 from pytest_ldb.model import errors
 
-NO_COMMAND = (errors.EngineFailed, ["its command cannot be run", "type of database"])
+NO_COMMAND = (errors.EngineFailed, ["its command cannot be run", "one of this database type"])
 IN_USE = 'Conflict. The container name "/ldb-x" is already in use by container "1234"'
 PODMAN_IN_USE = 'creating container storage: the container name "ldb-x" is already in use by 1234'
 

@@ -174,6 +174,6 @@ def test_a_missing_client_is_said_before_anything_is_created() -> None:
     clients = Clients(missing=True)
     with pytest.raises(InvalidRequest) as caught:
         external_lease(POSTGRES, "postgresql://db", clients)
-    assert "`psql`, which is not here" in caught.value.fact
+    assert "`psql`, which is not installed here" in caught.value.fact
     assert "client programs of postgres" in caught.value.remedy
     assert clients.closed

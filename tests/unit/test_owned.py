@@ -63,5 +63,7 @@ def test_only_the_guard_waits_for_what_was_interrupted(
 
 def test_a_server_that_has_gone_is_told_by_its_whole_name(tmp_path: Path) -> None:
     owned = OwnedServers(FakeEngine(tmp_path), 1.0)
-    with pytest.raises(InstanceNotFound, match=r"^ldb-shop-redis-1234: there is no such server"):
+    with pytest.raises(
+        InstanceNotFound, match=r"^ldb-shop-redis-1234: pytest-ldb has no server of"
+    ):
         owned.existing("ldb-shop-redis-1234")

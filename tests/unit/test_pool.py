@@ -305,12 +305,12 @@ def test_when_space_is_short_there_are_as_few_as_possible(pools: Pools) -> None:
     wait_until(lambda: failed in maker.dropped, 5.0, "it is not dropped")
     assert maker.made - len(maker.dropped) <= 3
     pool.close()
-    assert pools.said == ["space is short, so 1 of a test that failed is dropped"]
+    assert pools.said == ["dropping 1 of a failed test, as space is short"]
     assert pools.said_by == {threading.get_ident()}
 
 
 def test_a_closed_pool_makes_no_test_wait(pools: Pools) -> None:
     pool = pools(Numbers(may=threading.Semaphore(0)))
     threading.Timer(0.05, pool.close).start()
-    with pytest.raises(LdbError, match="it is closed, as the run ends"):
+    with pytest.raises(LdbError, match="it is closed, as the run is ending"):
         pool.take()

@@ -294,7 +294,7 @@ def test_a_durable_kept_server_is_started_again(make_run: Callable[..., Run]) ->
     assert second.origin == "restarted"
     assert second.instance.id == first.instance.id
     assert second.instance.status is InstanceStatus.RUNNING
-    assert after.said == ["fake: the kept server had ended, so it is started again"]
+    assert after.said == ["fake: restarting the kept server (state: exited)"]
 
 
 def test_a_server_of_this_run_that_has_just_ended_is_replaced(run: Run) -> None:
@@ -319,7 +319,7 @@ def test_a_kept_server_that_does_not_answer_any_more_is_replaced(
     before.end()
     second = after.obtain(DEAF, kept=True)
     assert (second.origin, second.instance.id == first.instance.id) == ("created", False)
-    assert after.said == ["fake: the server runs but does not answer, so it is replaced"]
+    assert after.said == ["fake: replacing the server (running, but it does not answer)"]
     assert only(after.fake).name == f"ldb-{second.instance.name}"
 
 
@@ -588,7 +588,7 @@ def test_numbers_run_out(run: Run) -> None:
     with pytest.raises(InvalidRequest) as caught:
         databases_on(lease).create("any")
     assert "none of its 2 databases is free" in caught.value.fact
-    assert "database 1 already holds 1 keys" in caught.value.evidence
+    assert "database 1 is not empty (1 keys)" in caught.value.evidence
     with pytest.raises(InvalidRequest, match="all are in use by processes of pytest-ldb"):
         databases_on(lease).create("any")
 
@@ -610,7 +610,7 @@ def test_databases_of_a_kept_server_are_dropped_with_their_process(run: Run) -> 
     assert staying.shell.run(["ls"]) == "shop\n"
     leaving.shell.close()
     wait_until(lambda: staying.shell.run(["ls"]) == "", GONE_WITHIN_S, "it is still there")
-    with pytest.raises(InvalidRequest, match="it has 11 bytes, and fake takes 10"):
+    with pytest.raises(InvalidRequest, match="is 11 bytes long; the limit for fake is 10"):
         databases_on(staying).create("elevenbytes")
 
 

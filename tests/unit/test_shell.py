@@ -96,7 +96,7 @@ def test_another_greeting_is_an_error_that_shows_it(
 def test_a_wire_that_is_gone_at_once_is_an_error() -> None:
     wire = Wire()
     wire.close()
-    with pytest.raises(ShellLost, match="redis: the connection into its container ended"):
+    with pytest.raises(ShellLost, match="redis: the connection to its shell was lost"):
         Shell(wire, "redis")
 
 
@@ -181,7 +181,7 @@ def test_half_a_command_ends_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
         patch.setattr(wire, "send", interrupted)
         with pytest.raises(KeyboardInterrupt):
             shell.run(["x"])
-    with pytest.raises(ShellLost, match="the connection into its container ended"):
+    with pytest.raises(ShellLost, match="the connection to its shell was lost"):
         shell.run(["y"])
 
 
@@ -375,5 +375,5 @@ def names(tmp_path: Path, folder: str, expected: int = 0) -> list[str]:
 
 def test_whoever_comes_while_the_server_is_switched_off_is_told(tmp_path: Path) -> None:
     (tmp_path / "home" / "closing").mkdir(parents=True)
-    with pytest.raises(ShellLost, match="its last user has just left, it is being switched off"):
+    with pytest.raises(ShellLost, match="its last user has just left, so it is shutting down"):
         local(tmp_path)

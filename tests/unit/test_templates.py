@@ -168,7 +168,7 @@ def test_whoever_dies_while_filling_leaves_it_to_the_next(
         lease.shell.close()
         name = waiting.result(10.0)
     assert things(colleague, name) == ["sealed", "thing"]
-    assert said == ["fake: waiting for the setup, which another worker runs"]
+    assert said == ["fake: waiting for the setup in another worker"]
 
 
 def kill(lease: Lease) -> None:
@@ -276,7 +276,7 @@ def test_on_a_server_that_exists_already_nothing_is_left(tmp_path: Path) -> None
 def test_a_type_that_loads_nothing_says_so(servers: Servers, tmp_path: Path) -> None:
     lease = servers.obtain(replace(FOLDERS, operations=replace(FOLDERS.operations, load=())))
     (tmp_path / "file").touch()
-    with pytest.raises(InvalidRequest, match="file cannot be loaded, as the type does not say how"):
+    with pytest.raises(InvalidRequest, match="file cannot be loaded: this database type does not"):
         obtain(lease, Setup(files=[tmp_path / "file"]))
 
 

@@ -22,8 +22,8 @@ const verbs = {
     const catalog = [{ $listCatalog: {} }, { $match: { db: name } }];
     for (const { name, type, md, ...rest } of server.getDB("admin").aggregate(catalog).toArray()) {
       const indexes = md && md.indexes.map(({ spec, ready }) => [spec, ready]);
-      const kind = md ? [type, md.options, indexes] : [type, rest];
-      print([name, hashes[name], JSON.stringify(kind)].join("\t"));
+      const details = md ? [type, md.options, indexes] : [type, rest];
+      print([name, hashes[name], JSON.stringify(details)].join("\t"));
     }
   },
   repair(from, to, ...words) {

@@ -4,5 +4,5 @@ size=$(redis-cli -h "$host" -p "$port" -n "$number" DBSIZE) || exit
 case $size in
   0) ;;
   *[!0-9]*) echo "$size"; exit 1 ;;
-  *) echo "database $number already holds $size keys"; exit 3 ;;
+  *) echo "database $number is not empty ($size keys)"; exit 3 ;;
 esac

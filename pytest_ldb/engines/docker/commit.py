@@ -1,4 +1,4 @@
-"""What goes into containers and images as files."""
+"""Files put into containers, and images made of directories of containers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .transport.http import Refused, Transport
 
 PACKED = "data.tar"
 PLACE = "/.ldb-cached"
-"""Where an image has copies of data: not below a path that is a volume, as those are not kept."""
+"""Where an image has copies of data; not below a volume, whose content a commit leaves out."""
 
 
 def archive(files: Mapping[str, bytes], folders: Iterable[str] = ()) -> BinaryIO:
@@ -41,10 +41,10 @@ def archive(files: Mapping[str, bytes], folders: Iterable[str] = ()) -> BinaryIO
 def remember(
     transport: Transport, container: str, paths: Sequence[str], labels: Mapping[str, str], tag: str
 ) -> str:
-    """Make an image of what a stopped container has at some paths; see the protocol.
+    """Make an image of the content of some directories of a container; see ``Engine.remember``.
 
-    It is put into a container of the same image that is never started, and so into one layer above
-    that image. The engine's archives keep owners, modes and times.
+    The content is put into a container of the same image that is never started, so that it becomes
+    one layer above that image. The engine's archives keep owners, modes and times.
 
     Raises:
         Refused: The engine refused.
@@ -77,9 +77,9 @@ def put(transport: Transport, container: str, content: BinaryIO, path: str = "/"
 
 @dataclass(frozen=True)
 class _Copy:
-    """A directory that an image remembers.
+    """A directory that is copied into an image.
 
-    Packed it is one file: a new container is slow to find many in the layers of its image.
+    Packed, it is one tar file: reading many files out of image layers is slow in a new container.
     """
 
     number: int
@@ -92,7 +92,7 @@ class _Copy:
 
     @property
     def command(self) -> str:
-        """What puts it where it was."""
+        """The shell command that copies it back to its path."""
         path = PurePosixPath(self.path)
         if self.packed:
             return f"tar -xpf {self.place}/{PACKED} -C {shlex.quote(str(path.parent))}"
@@ -100,10 +100,10 @@ class _Copy:
 
 
 def _changes(config: Mapping[str, Any], copies: Iterable[_Copy]) -> list[str]:
-    """Return what has everything copied to its place before the image's own entrypoint begins."""
+    """Return the changes that copy everything back before the image's own entrypoint runs."""
     script = " && ".join([*(copy.command for copy in copies), 'exec "$@"'])
     entrypoint = ["sh", "-c", script, "sh", *(config.get("Entrypoint") or ())]
-    # An entrypoint of one's own would otherwise take the image's command away.
+    # A new entrypoint resets the command (Dockerfile reference, "CMD and ENTRYPOINT").
     return [f"ENTRYPOINT {json.dumps(entrypoint)}", f"CMD {json.dumps(config.get('Cmd') or [])}"]
 
 
@@ -119,11 +119,11 @@ def _is_there(transport: Transport, container: str, path: str) -> bool:
 
 @contextmanager
 def _taken(transport: Transport, container: str, copy: _Copy) -> Iterator[BinaryIO]:
-    """Return the archive of a directory; packed, it is one file in another archive."""
+    """Yield the archive of a directory; packed, it is one file in another archive."""
     with tempfile.TemporaryFile() as spool:
         entry = tarfile.TarInfo(PACKED)
         if copy.packed:
-            spool.write(entry.tobuf(tarfile.GNU_FORMAT))  # Its size is not known yet.
+            spool.write(entry.tobuf(tarfile.GNU_FORMAT))  # Written again below, with the size.
         for chunk in transport.stream("GET", _archive_at(container, copy.path)):
             spool.write(chunk)
         if copy.packed:

@@ -1,6 +1,6 @@
 """Containers on a Docker engine, or on anything that speaks its API.
 
-Every verb is a few requests. How they reach the engine is the business of its transport.
+Every method is a few requests to the Docker Engine API. A transport carries them to the engine.
 """
 
 from __future__ import annotations
@@ -39,17 +39,19 @@ from .watch import LogWatch, watched
 __tracebackhide__ = errors.hidden
 
 GONE_WITHIN_S = 60.0
+"""The most time that a removal may take."""
+
 STOP_S = 10
-"""What a server has to end by itself before it is killed."""
+"""How long a server may take to end by itself before it is killed; an integer in the API."""
 
 
 class DockerEngine:
-    """Containers on a Docker engine. It is asked when the first verb is used.
+    """Containers on a Docker engine. Nothing is sent to it before the first method is called.
 
     Args:
         url: Its address; empty for the one that ``DOCKER_HOST`` or the current Docker context
             names.
-        preopened: Shells that are open already.
+        preopened: Shells that are being opened already.
     """
 
     def __init__(self, url: str = "", preopened: PreopenedShells | None = None) -> None:
@@ -61,7 +63,7 @@ class DockerEngine:
         return type(self), (self.url,)
 
     def about(self) -> About:
-        """Return what the engine says of itself."""
+        """Return the engine's description of itself."""
         with answering("the container engine", self.url):
             return about(self.endpoint, self._get("/version"), self._get("/info"))
 
@@ -80,11 +82,11 @@ class DockerEngine:
         return self._image(reference)
 
     def pull(self, reference: str, heard: Heard) -> None:
-        """Pull an image, even one that is here already.
+        """Pull an image, even if the engine has it already.
 
         Args:
             reference: The image.
-            heard: Called with how many bytes came, and how many there are.
+            heard: Called with the bytes downloaded so far, and the bytes to download.
 
         Raises:
             ImageUnavailable: It could not be pulled.
@@ -127,7 +129,7 @@ class DockerEngine:
                 raise self._absent(spec.image) from None
             identity = str(made["Id"])
             if spec.files:
-                from . import commit  # Attaching does without it, and it brings much along.
+                from . import commit  # Not needed to attach, and slow to import.
 
                 commit.put(self._transport, identity, commit.archive(spec.files))
         return identity
@@ -169,7 +171,7 @@ class DockerEngine:
             try:
                 self._post(f"/containers/{quote(container)}/unpause")
             except Refused as refused:
-                if "is not paused" not in refused.message:
+                if "is not paused" not in refused.message:  # Another process unpaused it.
                     raise
 
     def remove(self, container: str) -> None:
@@ -177,7 +179,7 @@ class DockerEngine:
             try:
                 if_there(self._transport, "DELETE", f"/containers/{quote(container)}?force=1&v=1")
             except Refused as refused:
-                if "already in progress" not in refused.message:
+                if "already in progress" not in refused.message:  # Another process removes it.
                     raise
         self._wait_until_gone(container)
 
@@ -245,10 +247,10 @@ class DockerEngine:
 
     @cached_property
     def _network(self) -> str | None:
-        """The network to join when this process is in a container of the same engine.
+        """The network for new containers, if this process is in a container of the same engine.
 
         From inside a container, ports published on the host's loopback cannot be reached, but a
-        neighbour on the same network can.
+        container on the same network can.
         """
         name = own_container()
         if name is None or not self.endpoint.is_local:

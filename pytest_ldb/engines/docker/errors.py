@@ -1,4 +1,4 @@
-"""What the engine refuses, and that it cannot be reached, as errors of ours."""
+"""Translation of the engine's refusals, and of lost connections, into our errors."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _NO_IMAGE = (
     "|was found but does not match the specified platform"
 )
 _PORT_TAKEN = "port is already allocated|address already in use|port.* not available"
-# Docker 28 names the port of the container behind that of the host.
+# Docker 28 names the port of the container after that of the host.
 _PORT = r"(?:listen(?: tcp\d?)?|Bind for|host port(?: for)?) (?:\[[^\]]*\]|[\d.]*):(\d+)"
 
 
 @contextmanager
 def answering(subject: str, url: str = "") -> Iterator[None]:
-    """Turn what requests raise into errors of ours.
+    """Translate what requests raise into our errors.
 
     Args:
         subject: What the requests are about.
@@ -43,7 +43,7 @@ def answering(subject: str, url: str = "") -> Iterator[None]:
 def if_there(
     transport: Transport, method: str, target: str, *, timeout_s: float = TIMEOUT_S
 ) -> Any:
-    """Send a request about what may be absent, and return the answer; None if it is absent."""
+    """Send a request about an object and return the answer; None if there is no such object."""
     try:
         return transport.request(method, target, timeout_s=timeout_s)
     except Refused as refused:
@@ -58,7 +58,7 @@ def is_without_image(refused: Refused) -> bool:
 
 
 def shell_refused(container: str, error: Exception) -> errors.LdbError:
-    """Return our error for a command that the engine would not run in a container."""
+    """Return our error for a shell that the engine refused to open."""
     container, evidence = short(container), str(error)
     if "executable file not found" in evidence:
         return errors.EngineFailed(
@@ -73,13 +73,13 @@ def shell_refused(container: str, error: Exception) -> errors.LdbError:
 def image_unavailable(
     reference: str, fact: str, evidence: str, present: Sequence[str]
 ) -> errors.ImageUnavailable:
-    """Return our error for an image that is not there.
+    """Return our error for an image that cannot be used.
 
     Args:
         reference: The image.
         fact: What was found.
         evidence: What the engine or the registry said.
-        present: The images of that repository that are there.
+        present: The images of that repository that the engine has.
     """
     here = f" The engine has {', '.join(present)}." if present else ""
     return errors.ImageUnavailable(
@@ -92,9 +92,9 @@ def image_unavailable(
 
 
 def refusal(subject: str, words: str) -> errors.LdbError:
-    """Return our error for what an engine said when it refused."""
+    """Return our error for the message of an engine that refused a request."""
     if re.search("name .*is already in use", words):
-        return errors.NameTaken(subject, "this container name is taken", evidence=words)
+        return errors.NameTaken(subject, "this container name is already in use", evidence=words)
     if "no space left on device" in words.lower():
         return errors.DiskFull(
             subject,
@@ -109,7 +109,7 @@ def refusal(subject: str, words: str) -> errors.LdbError:
             subject,
             "its command cannot be run",
             evidence=words,
-            remedy="The image does not have it: see that it is one for this type of database.",
+            remedy="The image does not contain it: check that it is one of this database type.",
         )
     return errors.EngineFailed(subject, "the container engine refused", evidence=words)
 
@@ -119,9 +119,9 @@ def _port_taken(subject: str, words: str) -> errors.PortTaken:
     port = int(found[1]) if found else 0
     return errors.PortTaken(
         subject,
-        f"somebody listens already on port {port}" if port else "its port is taken",
+        f"port {port} is already in use" if port else "its port is already in use",
         evidence=words,
-        remedy="Choose another port, or none: then the engine chooses a free one.",
+        remedy="Choose another port, or none, so that the engine chooses a free one.",
         port=port,
     )
 
@@ -133,13 +133,13 @@ def silence(subject: str, error: OSError) -> errors.LdbError:
             subject,
             "the container engine does not answer any more",
             evidence=str(error),
-            remedy="See whether `docker ps` answers; restart the engine if it does not.",
+            remedy="Check whether `docker ps` answers; restart the engine if it does not.",
         )
     evidence = str(error)
     if "Permission denied" in evidence or isinstance(error, PermissionError):
         return errors.EngineForbidden(
             subject,
-            "this user may not talk to it",
+            "this user has no permission to use it",
             evidence=evidence,
             remedy="Add the user to the group that owns the socket (usually `docker`) and log in "
             "again, or point DOCKER_HOST at an engine of your own.",
@@ -154,7 +154,7 @@ def silence(subject: str, error: OSError) -> errors.LdbError:
 
 
 def _is_absent(refused: Refused) -> bool:
-    # Podman sometimes answers 500 for that.
+    # Podman sometimes answers 500 instead of 404.
     return refused.status == HTTPStatus.NOT_FOUND or _says(refused, _ABSENT)
 
 

@@ -1,4 +1,4 @@
-"""Commands in containers, with their standard streams at hand."""
+"""Commands in containers, with their standard streams attached."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAUSE_S = 0.01
 
 
 class EngineExecution:
-    """A command that the engine runs ("Exec" in the Docker Engine API), from its begin on.
+    """A command that the engine runs ("Exec" in the Docker Engine API); created, it is running.
 
     Args:
         transport: Requests to the engine.
@@ -35,26 +35,30 @@ class EngineExecution:
         self._stream = (TerminalStream if command.tty else MultiplexedStream)(connection)
 
     def send(self, data: bytes) -> None:
-        """Give it input."""
-        # It may be busy for long with what it has got already.
+        """Send data to its standard input."""
+        # It may take long to read what was sent before.
         self._stream.send(data, LONG_S)
 
     def end_input(self) -> None:
-        """Tell it that no more input comes."""
+        """Close its standard input."""
         self._stream.end_input()
 
     def receive(self, timeout_s: float) -> list[tuple[int, bytes]]:
-        """Return what it wrote; TimeoutError if that was nothing."""
+        """Return its output, with 1 for standard output and 2 for standard error; empty at the end.
+
+        Raises:
+            TimeoutError: It wrote nothing in time.
+        """
         return self._stream.receive_frames(timeout_s)
 
     def resize(self, rows: int, columns: int) -> None:
-        """Tell it how large its terminal is, if it has not ended."""
+        """Set the size of its terminal, if it has not ended."""
         with suppress(Refused, OSError):
             size = f"h={rows}&w={columns}"
             self._transport.request("POST", f"/exec/{self._identity}/resize?{size}")
 
     def status(self) -> int:
-        """Return its exit status, when it has ended."""
+        """Return its exit status, after it has ended."""
         deadline = time.monotonic() + ENDING_S
         # The engine closes the streams before it knows the status.
         while (state := self._inspect())["Running"] and time.monotonic() < deadline:
@@ -62,7 +66,7 @@ class EngineExecution:
         return int(state["ExitCode"] or 0)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connection to it."""
         self._stream.close()
 
     def _inspect(self) -> Any:

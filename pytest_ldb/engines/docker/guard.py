@@ -12,6 +12,7 @@ from ..protocol import Container, Engine
 
 TRIES = 20
 PAUSE_S = 0.25
+"""The engine may still be creating the container, so the guard looks for it for 5 seconds."""
 
 _SCRIPT = """
 import sys
@@ -24,14 +25,15 @@ if not sys.stdin.read():
 
 
 class ProcessGuard:
-    """Has a container ended, should this process end before the guard is released.
+    """Ends a container if this process ends before the guard is released.
 
-    Between the engine's "created" and the first open shell nothing inside the container could
-    notice that we are gone. The guard reads its standard input, which the kernel closes when this
-    process ends; only then does it import anything.
+    Between the creation and the first open shell, nothing inside the container can notice that this
+    process has ended. The guard reads its standard input, which the kernel closes then, however the
+    process ends. It imports what it needs only after that, so that it costs little when it is not
+    needed.
 
     Args:
-        identity: What the container's label says, the same for no other container.
+        identity: The value of the container's label ``pytest-ldb.id``, which is unique.
         engine: The class of the engine that it is in.
         arguments: What that class is made with.
     """
@@ -47,9 +49,9 @@ class ProcessGuard:
 
 
 def end_whatever_appears(engine: Engine, identity: str) -> None:
-    """End the containers with this id of ours, even one only just being created.
+    """End the containers with this ``pytest-ldb.id``, even one that is just being created.
 
-    Volumes that were made for them hold what is half-initialised, so they are removed too.
+    Volumes that were made for them hold half-initialised data, so they are removed too.
     """
     ours = {f"{LABEL}id": identity}
     for _ in range(TRIES):
@@ -65,7 +67,7 @@ def end_whatever_appears(engine: Engine, identity: str) -> None:
 
 
 def _end(engine: Engine, container: Container) -> None:
-    """Others may have found a shared server meanwhile: then the last of them ends it."""
+    """End a container; a shared server that other processes use is left to the last of them."""
     if container.state != "running" or container.labels.get(f"{LABEL}shared") != "true":
         engine.remove(container.id)
     elif container.labels[f"{LABEL}kept"] != "true":

@@ -1,4 +1,4 @@
-"""What an engine says of itself, of containers and of images, as values of ours."""
+"""Translation of the engine's answers about itself, containers and images into our values."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class About:
 
     Args:
         url: Its address.
-        chosen_by: What named that address.
+        chosen_by: The variable or context that names that address.
         product: ``Docker`` or ``Podman``.
         version: Its version.
         api: The version of the API that it speaks.
-        system: What it runs on.
-        storage: What holds its images and containers.
-        rootless: Whether it runs as a user like any other.
+        system: The operating system that it runs on.
+        storage: Its storage driver.
+        rootless: Whether it runs without root privileges.
         local: Whether it runs on this machine.
-        cpus: How many it has.
-        memory_bytes: How much it has.
+        cpus: The count of its processors.
+        memory_bytes: The size of its memory.
     """
 
     url: str
@@ -45,7 +45,7 @@ class About:
 
 
 def about(endpoint: Endpoint, version: Mapping[str, Any], info: Mapping[str, Any]) -> About:
-    """Return what an engine says of itself ("Get version", "Get system information")."""
+    """Return an engine, given two of its answers ("Get version", "Get system information")."""
     components = [part.get("Name", "") for part in version.get("Components") or ()]
     podman = any("podman" in name.lower() for name in components)
     return About(
@@ -64,14 +64,15 @@ def about(endpoint: Endpoint, version: Mapping[str, Any], info: Mapping[str, Any
 
 
 def container_of(data: Mapping[str, Any], endpoint: Endpoint, *, networked: bool) -> Container:
-    """Return what the engine says of a container ("Inspect a container").
+    """Return a container, given the engine's answer ("Inspect a container").
 
     Args:
         data: The engine's answer.
         endpoint: Where the engine is.
-        networked: Whether this process is in a container beside that one.
+        networked: Whether this process is in a container on the same network.
     """
     state = data["State"]
+    # The zero time of Go: it has never ended.
     ended = not state["FinishedAt"].startswith("0001-")
     return Container(
         id=data["Id"],
@@ -93,7 +94,7 @@ def container_of(data: Mapping[str, Any], endpoint: Endpoint, *, networked: bool
 
 
 def image_of(data: Mapping[str, Any]) -> Image:
-    """Return what the engine says of an image ("Inspect an image")."""
+    """Return an image, given the engine's answer ("Inspect an image")."""
     config = data["Config"]
     return Image(
         id=image_id(data["Id"]),
@@ -109,7 +110,7 @@ def image_id(identity: str) -> str:
 
 
 def short(subject: str) -> str:
-    """Return an engine's id as people write it; names stay as they are."""
+    """Return the 12 digits of an id that Docker shows; names stay as they are."""
     return subject[:12] if re.fullmatch("[0-9a-f]{64}", subject) else subject
 
 

@@ -1,4 +1,4 @@
-"""Pieces of a log become its lines."""
+"""Lines of a log that arrives in pieces."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Chunks(Protocol):
     """A log in pieces, cut anywhere."""
 
     def __iter__(self) -> Iterator[bytes]:
-        """Return what yields them."""
+        """Yield the pieces; to be called once."""
 
     def close(self) -> None:
         """End it, from another thread too."""
@@ -31,13 +31,13 @@ class LogLines:
 
 
 def lines_of(chunks: Iterable[bytes]) -> Iterator[str]:
-    """Yield complete lines, and at the end what came of another one."""
+    """Yield complete lines, and at the end an incomplete one."""
     rest = b""
     try:
         for chunk in chunks:
             *complete, rest = (rest + chunk).split(b"\n")
             yield from (line.decode(errors="replace").rstrip() for line in complete)
-    except Exception:  # noqa: BLE001, S110 - the connection went away; what was read counts
+    except Exception:  # noqa: BLE001, S110 - the connection was lost; what was read counts
         pass
     if rest:
         yield rest.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""What containers of ours and the commands in them are, as the engine is asked for them."""
+"""What is sent to the engine to create containers and to run commands in them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from .transport.connection import Connection
 from .transport.http import Transport
 
 if TYPE_CHECKING:
-    # It brings much along, which the first shell would wait for.
+    # The first shell, opened while pytest starts, would wait for this import.
     from ..protocol import ContainerSpec
 
 HOME = "/dev/shm/ldb"  # noqa: S108 - inside the container, for its shells
+
 USER = "0"
+"""Commands run as root, as a shell must be able to switch the server off."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,10 @@ def creation(spec: ContainerSpec, network: str | None = None) -> dict[str, Any]:
 
     Args:
         spec: The container.
-        network: The network for it to join; None for the engine's own.
+        network: The network for it to join; None for the engine's default.
     """
     port, size = f"{spec.port}/tcp", f"size={spec.data_mib}m" if spec.data_mib else ""
-    # A volume may be removed, as its creator was interrupted, just before the engine gets this.
+    # If a volume was removed since it was created, the engine creates it again with these labels.
     labels = {"Labels": dict(spec.labels)}
     host = {
         "AutoRemove": spec.auto_remove,
@@ -76,7 +78,7 @@ def creation(spec: ContainerSpec, network: str | None = None) -> dict[str, Any]:
 
 
 def begin(transport: Transport, container: str, command: Command) -> tuple[str, Connection]:
-    """Begin a command in a container ("Exec" in the Docker Engine API).
+    """Start a command in a container ("Exec" in the Docker Engine API).
 
     Returns:
         The engine's id of it, and a connection to its standard streams.

@@ -1,7 +1,7 @@
-"""Shells that are opened while what decides whether they are needed is still being imported.
+"""Shells that are opened in the background while pytest starts.
 
-To start a process in a container takes an engine longer than everything else that it takes to
-attach to a server.
+Starting a process in a container takes an engine longer than all other steps of attaching to a
+server. Whether the shell is needed is not known yet; one that is not needed is closed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class PreopenedShells:
 
     Args:
         transport: Requests to the engine.
-        wanted: What lets the clients log in, by the id of the container.
+        wanted: The environment in which clients log in, by the id of the container.
     """
 
     def __init__(self, transport: Transport, wanted: Mapping[str, Mapping[str, str]]) -> None:
@@ -65,7 +65,7 @@ class PreopenedShells:
     def _open(self, container: str) -> Connection | None:
         try:
             return begin(self._transport, container, self._commands[container])[1]
-        except (Refused, OSError):  # It is opened again when it is needed, and then reported.
+        except (Refused, OSError):  # If it is needed it is tried again, and the error raised.
             return None
 
 

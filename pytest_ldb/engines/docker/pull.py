@@ -1,4 +1,4 @@
-"""What the engine says while it pulls an image."""
+"""Pulling an image, and the progress of that."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .transport.http import Refused, Transport
 INTERVAL_S = 1.0
 
 Heard = Callable[[int, int], None]
-"""Takes how many bytes have been downloaded, and how many there are, as far as the engine knows."""
+"""Takes the bytes downloaded so far, and the bytes to download as far as the engine knows."""
 
 
 class Pulling:
     """Adds up the layers of an image that is being pulled.
 
     Args:
-        heard: Told whenever there is something new.
+        heard: Called whenever the numbers change.
 
     Attributes:
         error: Why the pull failed; empty if it did not.
@@ -33,7 +33,7 @@ class Pulling:
         self._layers: dict[str, tuple[int, int]] = {}
 
     def take(self, event: Mapping[str, Any]) -> None:
-        """Take in one message of the engine (`POST /images/create`, one JSON object each)."""
+        """Take one message of the engine (`POST /images/create`, one JSON object each)."""
         self.error = event.get("error", self.error)
         detail = event.get("progressDetail") or {}
         if event.get("status") == "Downloading" and "total" in detail:
@@ -47,7 +47,7 @@ class Pulling:
 
 
 class PullProgress:
-    """Says every second, in lines for people, how far a pull is."""
+    """Reports the progress of a pull to the user, at most once a second."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class PullProgress:
         say(f"pulling {reference}")
 
     def heard(self, done: int, total: int) -> None:
-        """Say it, if that was not just said."""
+        """Report it, if the last report is a second old."""
         if self._now() >= self._next:
             self._next = self._now() + INTERVAL_S
             self._say(f"pulling {self._reference}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
@@ -78,19 +78,19 @@ def repository_and_tag(reference: str) -> tuple[str, str]:
 
 
 def pulled(transport: Transport, reference: str, headers: Mapping[str, str], heard: Heard) -> str:
-    """Have the engine pull an image ("Create an image"), and return why it could not, if so.
+    """Pull an image ("Create an image"), and return the error message; empty if there is none.
 
     Args:
         transport: Requests to the engine.
         reference: The image.
         headers: The credentials for its registry.
-        heard: Called with how many bytes came, and how many there are.
+        heard: Called with the bytes downloaded so far, and the bytes to download.
     """
     repository, tag = repository_and_tag(reference)
     target = f"/images/create?{urlencode({'fromImage': repository, 'tag': tag})}"
     pulling = Pulling(heard)
     try:
-        # Until the registry answers, the engine does not.
+        # The engine answers only after the registry has.
         for event in _events(transport.stream("POST", target, headers=headers, timeout_s=LONG_S)):
             pulling.take(event)
     except Refused as refused:

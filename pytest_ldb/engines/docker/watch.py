@@ -1,4 +1,4 @@
-"""Evidence of how a container ran, collected as it happens."""
+"""Evidence of how a container ran, collected while it runs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ UNKNOWN_EXIT = 255
 
 FIRST_PATIENCE_S = 1
 LONGEST_PATIENCE_S = 60
+"""How long one request waits for the end before the state is read; doubled each time."""
 
 
 def watched(transport: Transport, container: str, log: Chunks) -> LogWatch:
-    """Return the watch over a container whose log this is."""
+    """Watch a container, given its log."""
     return LogWatch(
         log,
         wait=lambda: exit_code(transport, container),
@@ -40,7 +41,7 @@ def exit_code(transport: Transport, container: str) -> int:
         code = _next_exit(transport, container, patience_s)
         if code is not None:
             return code
-        # It may have ended before the engine heard that we wait.
+        # It may have ended before the engine received the request.
         state = _state(transport, container)
         if state is None:
             return UNKNOWN_EXIT
@@ -50,9 +51,10 @@ def exit_code(transport: Transport, container: str) -> int:
 
 
 class LogWatch:
-    """Two threads: one reads the log, one waits for the end.
+    """Reads the log in one thread, and waits for the end in another.
 
-    A container that removes itself takes its log and its exit code along; both are here before.
+    When a container removes itself, the engine deletes its log and its exit code. Reading both from
+    the start keeps them.
     """
 
     def __init__(
@@ -70,12 +72,12 @@ class LogWatch:
         self._waiter.start()
 
     def ended(self, timeout_s: float) -> Exit | None:
-        """Return how it ended, waiting at most so long; None while it runs."""
+        """Wait up to ``timeout_s`` for the end; None if it is still running."""
         self._ended.wait(timeout_s)
         return self._exit
 
     def log(self, lines: int) -> str:
-        """Return the last lines; after the end, all that there were."""
+        """Return the last lines; after the end, none is missing."""
         if self._ended.is_set():
             self._reader.join(1.0)
         return "\n".join(list(self._lines)[-lines:])
@@ -88,8 +90,8 @@ class LogWatch:
         self._lines.extend(lines_of(self._log))
 
     def _await(self) -> None:
-        # Where the engine cannot be reached any more, the container counts as ended: what waits for
-        # its end would otherwise wait for its whole patience.
+        # If the engine cannot be reached any more, the container counts as ended: otherwise a start
+        # would wait until its timeout.
         code, out_of_memory = UNKNOWN_EXIT, False
         try:
             code = self._wait()
@@ -108,13 +110,13 @@ class LogWatch:
 
 
 def _next_exit(transport: Transport, container: str, timeout_s: int) -> int | None:
-    """Wait so many seconds for the next end; None when they are over."""
+    """Wait up to ``timeout_s`` for the next end; None if there was none."""
     target = f"/containers/{quote(container)}/wait?condition=next-exit"
     try:
         return int(transport.request("POST", target, timeout_s=timeout_s)["StatusCode"])
-    except Refused:  # It has removed itself before it was asked about.
+    except Refused:  # It removed itself before this request.
         return UNKNOWN_EXIT
-    except OSError:  # The time is over, or the connection is lost.
+    except OSError:  # Timeout, or the connection was lost.
         return None
 
 

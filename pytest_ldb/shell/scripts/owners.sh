@@ -99,7 +99,7 @@ say_farewell() {
 }
 
 # renew_initial STATEMENTS CLIENT...: drops the initial database and creates it anew. The client
-# writes nothing if that went well; if it did not, the database stays locked.
+# writes nothing if that succeeded; if it failed, the database stays locked.
 renew_initial() {
   holds initial || return 0
   statements=$1

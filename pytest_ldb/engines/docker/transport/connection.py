@@ -12,8 +12,9 @@ from contextlib import suppress
 from ....util.pipes import CHUNK_BYTES, Pipes
 
 LONG_S = 3600.0
+
 SHORTEST_S = 0.001
-"""A timeout of zero would mean something else to a socket."""
+"""A timeout of zero would make a socket non-blocking."""
 
 
 class Connection(ABC):
@@ -22,7 +23,7 @@ class Connection(ABC):
     _unread = b""
 
     def receive(self, timeout_s: float) -> bytes:
-        """Return what came; empty at the end.
+        """Return the next data; empty at the end.
 
         Raises:
             TimeoutError: Nothing came in time.
@@ -45,7 +46,7 @@ class Connection(ABC):
         return b"".join(pieces)
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield what comes until it ends, and close it then."""
+        """Yield all data, and close the connection at the end."""
         try:
             while True:
                 with suppress(TimeoutError):
@@ -61,11 +62,11 @@ class Connection(ABC):
 
     @abstractmethod
     def send(self, data: bytes, timeout_s: float) -> None:
-        """Send all of it, in that time."""
+        """Send all of it; raises TimeoutError if that takes longer."""
 
     @abstractmethod
     def _receive(self, timeout_s: float) -> bytes:
-        """Return what comes from the other side."""
+        """Return the next data from the other side."""
 
     @abstractmethod
     def end_input(self) -> None:
@@ -73,7 +74,7 @@ class Connection(ABC):
 
     @abstractmethod
     def interrupt(self) -> None:
-        """End both directions, also for a thread that is receiving. It has still to be closed."""
+        """End both directions, also for a thread that is receiving. It must still be closed."""
 
     @abstractmethod
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Which engine is meant, for those too who only want to name it.
+"""The address of the engine, found without the Docker SDK, which is slow to import.
 
 ``DOCKER_HOST``, else the current context (Docker documentation, "Docker contexts"), else the usual
 socket.
@@ -18,7 +18,7 @@ DEFAULT = SOCKET if hasattr(socket, "AF_UNIX") else PIPE
 
 
 def engine_address() -> str | None:
-    """Return the address of the engine that is meant; None if the context has none."""
+    """Return the address of the engine to use; None if the current context has none."""
     return os.environ.get("DOCKER_HOST") or _context_host()
 
 
@@ -28,6 +28,7 @@ def _context_host() -> str | None:
     name = os.environ.get("DOCKER_CONTEXT") or _read(folder / "config.json").get("currentContext")
     if name in (None, "", "default"):
         return DEFAULT
+    # The Docker client names the folder of a context by the digest of its name.
     place = hashlib.sha256(str(name).encode()).hexdigest()
     context = _read(folder / "contexts/meta" / place / "meta.json")
     try:
@@ -38,7 +39,7 @@ def _context_host() -> str | None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        told = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return content if isinstance(content, dict) else {}

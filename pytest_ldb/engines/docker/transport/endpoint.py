@@ -1,4 +1,4 @@
-"""Where the engine is, and where its published ports are seen from here."""
+"""The address of the engine, and of its published ports as this process reaches them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Endpoint:
         return self.host == LOOPBACK
 
     def reached_at(self, published: str) -> str:
-        """Return the host under which this process reaches what is published on an address."""
+        """Return the host at which this process reaches ports that are published on an address."""
         everywhere = not published or ipaddress.ip_address(published).is_unspecified
         return self.host if everywhere or not self.is_local else published
 
@@ -46,7 +46,7 @@ class Endpoint:
         """Return the address to publish on.
 
         Raises:
-            InvalidRequest: The engine is elsewhere, so loopback would not do, and nobody chose.
+            InvalidRequest: The engine is on another machine, and no address was chosen.
         """
         if chosen is not None:
             return chosen
@@ -56,12 +56,13 @@ class Endpoint:
             f"the engine at {self.url}",
             "it runs on another machine, whose loopback cannot be reached from here",
             remedy="Say which of its addresses to publish databases on: --ldb-bind ADDRESS "
-            "(0.0.0.0 for all: everybody who reaches that machine then reaches the databases).",
+            "(0.0.0.0 for all: every host that reaches that machine then reaches the databases).",
         )
 
 
 def own_container() -> str | None:
     """Return the name under which the engine may know the container that this process is in."""
+    # Docker and Podman create these files in their containers.
     if not any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv")):
         return None
     return os.environ.get("HOSTNAME") or socket.gethostname()

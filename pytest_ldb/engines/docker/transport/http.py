@@ -22,7 +22,7 @@ class Refused(Exception):
 
     Attributes:
         status: The status of the answer.
-        message: What the engine says.
+        message: The engine's message.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -34,13 +34,13 @@ class Refused(Exception):
 class Transport:
     """Requests to one engine. Each is sent once, on a connection of its own.
 
-    As targets have no version in them, the engine uses its newest. All requests raise Refused for a
-    status that is an error, OSError if the engine cannot be reached, and of these TimeoutError if
-    it does not answer.
+    Targets contain no version of the API, so the engine uses its newest one. All requests raise
+    Refused for a status that is an error, OSError if the engine cannot be reached, and its subclass
+    TimeoutError if the engine does not answer in time.
 
     Args:
         dial: Opens a connection to the engine.
-        headers: Go with every request.
+        headers: Sent with every request.
     """
 
     def __init__(
@@ -52,17 +52,17 @@ class Transport:
     def request(
         self, method: str, target: str, content: object = None, *, timeout_s: float = TIMEOUT_S
     ) -> Any:
-        """Send a request and return the answer, which is JSON; None if it is something else.
+        """Send a request and return the answer, parsed; None if it is not JSON.
 
         Args:
             method: The method.
             target: The path and the query.
-            content: What to send as JSON; a file that can be sought is sent as an archive.
+            content: What to send as JSON; a seekable file is sent as an archive.
             timeout_s: The most time between two pieces of the answer.
         """
         connection = self._dial()
         try:
-            # To a client of the older version the engine sends no chunks, and closes at the end.
+            # For HTTP/1.0 the engine sends no chunks, and closes the connection at the end.
             _send(connection, f"{method} {target} HTTP/1.0", self._headers, content)
             head, _, body = connection.receive_all(timeout_s).partition(HEAD_ENDS)
         finally:
@@ -83,11 +83,11 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> Connection:
-        """Send a request and return a connection on which the body of the answer comes."""
+        """Send a request and return a connection from which to read the body of the answer."""
         return self._opened(f"{method} {target} HTTP/1.0", headers or {}, content, timeout_s)
 
     def hijack(self, target: str, content: object = None) -> Connection:
-        """Return a connection whose other end is the process that the request is about."""
+        """Return a connection to the process that the request is about (API: "hijacking")."""
         upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
         return self._opened(f"POST {target} HTTP/1.1", upgrade, content, TIMEOUT_S)
 

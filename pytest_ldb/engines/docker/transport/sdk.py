@@ -1,8 +1,8 @@
-"""Engines elsewhere: TCP, TLS, ssh and named pipes. The only file that imports the Docker SDK.
+"""Engines at TCP, TLS, ssh and named pipes. The only file that imports the Docker SDK.
 
-The SDK knows the files of the Docker client: contexts, certificates, registries' credentials. The
-bytes go through our own requests, as over a Unix socket: the SDK sends a failed request again
-through its HTTP client's pool, and of its connections none can be taken over in one way.
+The SDK reads the files of the Docker client: contexts, certificates, registries' credentials. The
+requests are our own, as over a Unix socket: the SDK's HTTP client sends some failed requests again,
+and its connections cannot be hijacked in the same way for all of these.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _SOCKS = "urllib3.contrib.socks"
 PORT, TLS_PORT = 2375, 2376
-"""The Docker client's, where an address names none."""
+"""The Docker client's defaults, where an address names no port."""
 
 SSH_OPTIONS = ("-T", "-o", "ConnectTimeout=30")
 
@@ -36,7 +36,7 @@ def sdk_transport(url: str) -> Transport:
     """Return requests to the engine at ``tcp://``, ``https://``, ``ssh://`` or ``npipe://``.
 
     Raises:
-        OSError: The address, or what the Docker client has configured for it, is of no use.
+        OSError: The address, or the Docker client's configuration for it, cannot be used.
     """
     with _sdk() as docker:
         configuration = docker.utils.config.load_general_config()
@@ -79,7 +79,7 @@ def _tls_config(docker: Any) -> TLSConfig | None:
 def _tls_context(config: TLSConfig | None) -> ssl.SSLContext:
     verify = config is None or bool(config.verify)
     context = ssl.create_default_context(cafile=config.ca_cert if config and verify else None)
-    # Docker's own client is not strict either, and its users' certificates were made for that.
+    # Certificates that Docker's own client accepts need not pass Python's strict checks.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if not verify:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -91,7 +91,7 @@ def _tls_context(config: TLSConfig | None) -> ssl.SSLContext:
 def _dial(host: str, port: int, context: ssl.SSLContext | None) -> Connection:
     try:
         connected = socket.create_connection((host, port), TIMEOUT_S)
-    except TimeoutError as error:
+    except TimeoutError as error:  # TimeoutError is for an engine that accepted the connection.
         raise ConnectionError(f"{host}:{port}: {error}") from error
     try:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -114,7 +114,7 @@ def _dial_pipe(path: str) -> Connection:
 
 
 def _ssh(parts: SplitResult) -> list[str]:
-    """Return what connects to the engine of another machine, as the Docker client does it."""
+    """Return the command that connects to an engine over ssh, as the Docker client does it."""
     user = ["-l", parts.username] if parts.username else []
     port = ["-p", str(parts.port)] if parts.port else []
     host = parts.hostname or ""
@@ -125,10 +125,10 @@ def _ssh(parts: SplitResult) -> list[str]:
 def _sdk() -> Iterator[Any]:
     """Import the SDK, and turn what it raises into OSError.
 
-    The import may be in a thread, beside a test. The SDK imports requests, which imports urllib3's
-    support of SOCKS, which warns where PySocks is missing. requests hides the warning by a filter.
-    But filters belong to the process: when pytest sets those of a test in that moment, the warning
-    is shown, and with ``filterwarnings = error`` it ends the import and fails the test.
+    The import may run in a thread while a test runs. The SDK imports requests, which imports
+    urllib3's support of SOCKS, which warns if PySocks is missing. requests hides that warning by a
+    filter. But filters are global: if pytest sets those of a test at that moment, the warning is
+    shown, and with ``filterwarnings = error`` it fails the import.
     """
     hidden = _SOCKS not in sys.modules and not find_spec("socks")
     if hidden:
@@ -137,8 +137,8 @@ def _sdk() -> Iterator[Any]:
         import docker
     finally:
         if hidden:
-            sys.modules.pop(_SOCKS, None)  # Another thread may have imported the same.
+            sys.modules.pop(_SOCKS, None)  # Another thread may have removed it.
     try:
         yield docker
-    except (docker.errors.DockerException, Warning) as error:  # The test may make it an error.
+    except (docker.errors.DockerException, Warning) as error:  # Warnings may be errors.
         raise OSError(str(error)) from error

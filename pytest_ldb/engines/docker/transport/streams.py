@@ -1,4 +1,4 @@
-"""What processes in containers write, and what is written to them."""
+"""The standard streams of processes in containers, as the engine sends them."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class MultiplexedStream:
         self._raw = bytearray()
 
     def send(self, data: bytes, timeout_s: float = SEND_S) -> None:
-        """Send all of it, in that time."""
+        """Send all of it; raises TimeoutError if that takes longer."""
         self._connection.send(data, timeout_s)
 
     def receive(self, timeout_s: float) -> bytes:
-        """Return the content of the frames that came."""
+        """Return the content of the next frames; empty at the end."""
         return b"".join(content for _, content in self.receive_frames(timeout_s))
 
     def receive_frames(self, timeout_s: float) -> list[tuple[int, bytes]]:
-        """Return the frames that came, as pairs of stream and content."""
+        """Return the next frames, as pairs of stream and content; empty at the end."""
         frames: list[tuple[int, bytes]] = []
         while not frames and (chunk := self._connection.receive(timeout_s)):
             self._raw += chunk
@@ -50,7 +50,7 @@ class MultiplexedStream:
 
 
 class TerminalStream(MultiplexedStream):
-    """The same where the other side has a terminal: then there is one stream, without frames."""
+    """The same for a process with a terminal: one stream, without frames."""
 
     def _take_frames(self, raw: bytearray) -> Iterator[tuple[int, bytes]]:
         yield 1, bytes(raw)
@@ -79,12 +79,12 @@ class FramedLog:
 
 
 def frames_in(raw: bytearray) -> Iterator[tuple[int, bytes]]:
-    """Take complete frames out of what came."""
+    """Take complete frames out of ``raw``; an incomplete one stays there."""
     while len(raw) >= _HEADER_BYTES:
         end = _HEADER_BYTES + int.from_bytes(raw[4:8], "big")
         if len(raw) < end:
             return
         frame = raw[0], bytes(raw[_HEADER_BYTES:end])
         del raw[:end]
-        if frame[1]:  # Nothing would mean that it has ended.
+        if frame[1]:  # An empty one would mean the end.
             yield frame

@@ -1,4 +1,4 @@
-"""TLS on a socket, with each direction closed by itself."""
+"""TLS on a socket, whose directions can be closed separately."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class TlsConnection(SocketConnection):
 
     def end_input(self) -> None:
         with self._lock:
-            self._decrypt()  # `unwrap` would drop it.
-            # It sends that nothing more comes, and then wants to read the same, which comes later.
+            self._decrypt()  # `unwrap` would drop data that has arrived.
+            # It sends close_notify, and then fails as that of the other side has not come yet.
             with suppress(ssl.SSLError):
                 self._tls.unwrap()
         self._flush(CLOSING_S)
@@ -77,7 +77,7 @@ class TlsConnection(SocketConnection):
                 with suppress(ssl.SSLWantReadError):
                     self._tls.do_handshake()
                     return
-            finally:  # It says, too, why it refuses the other side.
+            finally:  # A failed handshake also sends something: an alert that says why.
                 self._flush(timeout_s)
             self._take_in(timeout_s)
 
@@ -90,8 +90,8 @@ class TlsConnection(SocketConnection):
                 self._arrived.write_eof()
 
     def _flush(self, timeout_s: float) -> None:
-        # Encrypted data must leave in the order in which it was encrypted. The lock is another one,
-        # as what arrives has to be read while the other side takes nothing.
+        # Encrypted data must be sent in the order in which it was encrypted. This lock is not the
+        # other one, as data must be received even while the other side does not read.
         with self._sending:
             with self._lock:
                 data = self._leaving.read()

@@ -1,7 +1,7 @@
 """An engine that listens on a Unix socket of this machine.
 
-Importing the Docker SDK, and taking it down at the end, takes half as long as starting a server
-from cached data, so nothing here needs it.
+This does not need the Docker SDK: importing it takes half as long as starting a server from cached
+data.
 """
 
 from __future__ import annotations
