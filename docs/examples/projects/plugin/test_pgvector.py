@@ -7,7 +7,7 @@ from pytest_ldb.testing import DatabaseTypeContract
 
 class TestPgvector(DatabaseTypeContract):
     database_type = PGVECTOR
-    init_script = ("fill.sql", "CREATE TABLE filled (x int)")
+    script = ("fill.sql", "CREATE TABLE filled (x int)")
     refused = psycopg.OperationalError
 
     def add(self, database, name):
