@@ -6,7 +6,7 @@ def names(session):
     return set(session.scalars(select(User.name)))
 
 
-def test_everybody_may_go(session):
+def test_all_users_can_be_deleted(session):
     session.execute(delete(User))
     session.commit()
 

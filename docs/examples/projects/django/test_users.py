@@ -7,7 +7,7 @@ def names():
     return set(User.objects.values_list("name", flat=True))
 
 
-def test_everybody_may_go(fresh_db):
+def test_all_users_can_be_deleted(fresh_db):
     User.objects.all().delete()
 
     assert names() == set()

@@ -10,4 +10,4 @@ def test_an_unknown_type(ldb):
 
 def test_an_unknown_server(ldb):
     with pytest.raises(LdbError, match="there is no such server"):
-        ldb.stop("nobody")
+        ldb.stop("unknown")

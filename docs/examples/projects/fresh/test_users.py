@@ -7,14 +7,14 @@ def users(database):
         return connection.execute("SELECT name FROM users").fetchall()
 
 
-def test_everybody_may_go(ldb_postgres_db):
+def test_all_users_can_be_deleted(ldb_postgres_db):
     with psycopg.connect(ldb_postgres_db.url) as connection:
         connection.execute("DELETE FROM users")
 
     assert users(ldb_postgres_db) == []
 
 
-def test_somebody_is_there_at_first(ldb_postgres_db):
+def test_the_next_test_finds_the_admin(ldb_postgres_db):
     assert users(ldb_postgres_db) == [("admin",)]
 
 

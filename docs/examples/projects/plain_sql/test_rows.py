@@ -2,7 +2,7 @@ import psycopg
 import pymysql
 
 
-def test_everybody_may_go(ldb_postgres_db):
+def test_all_users_can_be_deleted(ldb_postgres_db):
     with psycopg.connect(ldb_postgres_db.url) as connection:
         assert connection.execute("DELETE FROM users").rowcount == 1
 
