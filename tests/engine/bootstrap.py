@@ -1,4 +1,4 @@
-"""What a machine needs before it can build images: packages, and the Debian systems to build on."""
+"""Install the packages that building images needs, and make the Debian systems to build on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from steps import Failure, run, step
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 UNATTENDED = {"DEBIAN_FRONTEND": "noninteractive"}
-# Two builds at once may each miss something, and apt-get can only be run once at a time.
+# Two builds at once may both lack packages, and apt-get cannot run twice at the same time.
 _installing = threading.Lock()
 
 
@@ -34,7 +34,7 @@ def require(**packages: str) -> None:
 
 
 def install(*packages: str, optional: tuple[str, ...] = ()) -> None:
-    """Install packages, optional ones where this release has them; no service is started."""
+    """Install packages, optional ones if this release has them; no service is started."""
     if not may_install():
         raise Failure(
             f"{', '.join(packages)} cannot be installed: that takes root on Debian. Install what "
@@ -49,7 +49,7 @@ def install(*packages: str, optional: tuple[str, ...] = ()) -> None:
 
 @contextmanager
 def _services_kept_down() -> Iterator[None]:
-    """An engine that a package starts would be nobody's to end."""
+    """Keep packages from starting services: no one would stop such an engine again."""
     if POLICY.exists():
         yield
         return

@@ -1,4 +1,4 @@
-"""Images for recipes: found on the engine, or pulled from a registry, or else built."""
+"""Images for recipes: found on the engine, pulled from a registry, or built."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dockerd import docker, pull
 from recipes import FOLDER, Recipe
 from steps import Failure, run, say, step
 
-# Ample for a large image; where no registry answers, engines give up by themselves within 30 s.
+# Enough for a large image; if no registry answers, engines give up by themselves within 30 s.
 PULL_TIMEOUT_S = 600.0
 LABEL = "tests-engine.identity"
 BUILDS_AT_ONCE = 2
@@ -52,7 +52,7 @@ def _provide(recipe: Recipe) -> str:
 
 
 def _pull(recipe: Recipe) -> dict[str, str]:
-    """Pull the official image, unless a pull has failed before: where none is to be had, one waits.
+    """Pull the official image, unless a pull has failed before: each failure takes long.
 
     Only the engine knows how it reaches registries, so it is not asked in another way.
     """

@@ -1,4 +1,4 @@
-"""A Docker engine for this machine: the one that answers, or else one of our own, ended again.
+"""A Docker engine for this machine: the one that answers, or one that is started here.
 
 The command line tool `docker` decides which engine is meant, so DOCKER_HOST and contexts count.
 """
@@ -27,7 +27,7 @@ SYSTEM_CONTAINERD = Path("/run/containerd/containerd.sock")
 class Place:
     """Where an engine of ours lives.
 
-    The defaults are Docker's own; another place allows trying things beside an engine in use.
+    The defaults are Docker's own; another place allows tests beside an engine in use.
     """
 
     socket: Path = Path("/var/run/docker.sock")
@@ -43,7 +43,7 @@ class Place:
 
     @property
     def record(self) -> Path:
-        """Which process we started; there is none if we started none."""
+        """The record of the process that was started; the file is absent if none was."""
         return self.state / "dockerd.json"
 
 
@@ -111,7 +111,7 @@ def _install_what_is_missing() -> None:
 
 
 def _require_that_we_are_asked(place: Place, complaint: str) -> None:
-    """A user who points at an engine elsewhere does not want another one here."""
+    """Do not start an engine if the user has chosen another one."""
     host = docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}").strip()
     if Path(host.removeprefix("unix://")).resolve() != place.socket.resolve():
         raise Failure(
@@ -165,7 +165,7 @@ def _recorded(place: Place) -> Process | None:
 
 
 def _running_daemon(place: Place) -> Process | None:
-    """The engine that lives in this place now, whoever started it."""
+    """The engine that runs in this place now, started by this program or not."""
     try:
         process = Process.with_pid(int(place.pid_file.read_text()))
     except (OSError, ValueError):
@@ -185,7 +185,7 @@ def _companions(place: Place) -> list[Process]:
 
 
 def _clear_what_a_killed_engine_left(place: Place) -> None:
-    """Remove files that make a new engine believe in processes that are gone.
+    """Remove files that name processes of an engine that has ended.
 
     If the number in such a file has been given to another process since, dockerd refuses to start,
     or waits in vain.
@@ -194,7 +194,7 @@ def _clear_what_a_killed_engine_left(place: Place) -> None:
         place.pid_file.unlink(missing_ok=True)
     if not any(companion.name == "containerd" for companion in _companions(place)):
         (place.run_directory / "containerd" / "containerd.pid").unlink(missing_ok=True)
-    # If this one exists dockerd uses it, without asking whether anyone listens.
+    # If it exists, dockerd uses it, without checking whether a process listens.
     if SYSTEM_CONTAINERD.exists() and not _listens(SYSTEM_CONTAINERD):
         SYSTEM_CONTAINERD.unlink()
 

@@ -1,4 +1,4 @@
-"""How this machine reaches its Debian mirror: what apt itself says, whatever file holds it."""
+"""How this machine reaches its Debian mirror, according to apt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from settings import Client, download
 from steps import Failure, run
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-# What apt downloads and how it keeps it is the image's business; the rest is how it gets there.
+# Settings of what apt downloads and keeps belong to the image; the others are the way to a mirror.
 NOT_THE_WAY = "IndexTargets|Changelogs|Languages|CompressionTypes|GzipIndexes|cdrom"
 TARGET = "$(REPO_URI)\t$(SOURCESENTRY)"
 
@@ -75,7 +75,7 @@ def _targets() -> list[str]:
 
 
 def _options(entry: str) -> dict[str, str]:
-    """The options of a source that apt does not tell: its keyring, and whether it is trusted.
+    """The options of a source that apt does not print: its keyring, and whether it is trusted.
 
     The entry is a line of a .list file or a paragraph of a .sources file, named by its number.
     A key that stands in the file itself cannot be handed on.
@@ -104,7 +104,7 @@ def _settings(_cwd: Path | None) -> str:
 
 
 def _concise(lines: str) -> str:
-    """The lines that say something: apt also tells defaults, and names without a value."""
+    """The lines that matter: apt also prints defaults, and names without a value."""
     return "\n".join(
         line
         for line in lines.splitlines()

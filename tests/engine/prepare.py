@@ -4,21 +4,21 @@
   prepare.py                an engine, and the main set of images
   prepare.py --all          the same, and the images that only some tests need
   prepare.py postgres:17    an engine, and the images named
-  prepare.py --env          the same as the first; prints LDB_POSTGRES_IMAGE=... and the like
+  prepare.py --env          the same as the first; prints LDB_POSTGRES_IMAGE=... for each type
   prepare.py --run pytest   the same; runs the command with these variables set
-  prepare.py --stop         end the engine again, if it was started by this script
+  prepare.py --stop         stop the engine, if it was started by this script
 
 To use the images in a shell:  export $(python tests/engine/prepare.py --env)
 
 The engine is the one that answers to the command `docker`. Where none does, root on Debian gets
-one: docker.io is installed if need be, dockerd is started in the background, and what a killed
-engine left behind does not stop it. Its log and what is known about it are in
+one: docker.io is installed if needed, and dockerd is started in the background, also after an
+engine was killed. Its log and its process id are in
 ~/.local/state/pytest-ldb/engine (or below $XDG_STATE_HOME).
 
 The images are the official ones where the engine can pull them. Elsewhere they are built: from
-packages of Debian, of PyPI (MongoDB's server) and of npm (its shell), with entrypoints that keep
-the promises of the official images. They are called localhost/pytest-ldb/<database>:<version>,
-carry a digest of all they were made of, and are built again only if that changes.
+packages of Debian, of PyPI (MongoDB's server) and of npm (its shell), with entrypoints that behave
+like those of the official images. They are called localhost/pytest-ldb/<database>:<version>,
+have a digest of their contents as a label, and are built again only if that changes.
 
 All downloads are made on this machine, none in a container: by apt (and mmdebstrap for it), pip,
 npm and the engine, with the settings that these find by themselves. So the mirrors, certificates
@@ -129,7 +129,7 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _become(command: list[str], variables: dict[str, str]) -> NoReturn:
-    """Go on as another program, so that signals and the exit code are its own."""
+    """Replace this process by another program, so that signals and the exit code are its own."""
     try:
         os.execvpe(command[0], command, variables | os.environ)
     except OSError as error:
@@ -137,7 +137,7 @@ def _become(command: list[str], variables: dict[str, str]) -> NoReturn:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line asks for; what goes wrong becomes a message."""
+    """Carry out the command line; failures become messages."""
     try:
         _prepare(_arguments(arguments))
     except Failure as failure:

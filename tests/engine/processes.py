@@ -1,4 +1,4 @@
-"""Processes told apart by more than a number, so that none but the right one is ever ended."""
+"""Processes identified by more than a number, so that no other process is ever ended."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Process:
-    """A process and the moment it began: numbers are given again, the pair never is."""
+    """A process id and its start time: ids are reused, the pair is not."""
 
     pid: int
     began: str
 
     @classmethod
     def with_pid(cls, pid: int) -> Process | None:
-        """The living process that has this number now; a zombie does not live."""
+        """The running process that has this id now; zombies do not count."""
         try:
             # The name, in parentheses, may contain anything; what follows is separated by spaces.
             fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
@@ -44,11 +44,11 @@ class Process:
         return self._read("cmdline").split("\0")
 
     def is_alive(self) -> bool:
-        """Whether it is still there, and not a successor with the same number."""
+        """Whether it still runs, and is not a later process with the same id."""
         return Process.with_pid(self.pid) == self
 
     def end(self, grace_s: float) -> None:
-        """Ask it to end, and make it end if it does not within the time given."""
+        """Terminate it, and kill it if it does not end in time."""
         for number, patience_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 5.0)):
             if self.is_alive():
                 os.kill(self.pid, number)
@@ -67,7 +67,7 @@ class Process:
 
 
 def processes() -> Iterator[Process]:
-    """Every process that lives now."""
+    """All running processes."""
     for entry in PROC.iterdir():
         if entry.name.isdigit() and (process := Process.with_pid(int(entry.name))):
             yield process

@@ -51,7 +51,7 @@ class Recipe:
 
     @property
     def database(self) -> str:
-        """The kind of database, for the names of environment variables."""
+        """The name of the database type, for the names of environment variables."""
         return self.name.partition(":")[0]
 
     @property
@@ -61,7 +61,7 @@ class Recipe:
 
     @property
     def identity(self) -> str:
-        """A digest of all that decides what the image contains."""
+        """A digest of everything that decides the contents of the image."""
         below = self.parent.identity if self.parent else self.system_identity
         digest = hashlib.sha256(below.encode())
         for part in (
@@ -91,7 +91,7 @@ class Recipe:
 
     @property
     def system_identity(self) -> str:
-        """A digest of all that decides what this system contains."""
+        """A digest of everything that decides the contents of this system."""
         hook = self.system_hook.read_bytes() if self.system_hook else b""
         parts = (self.suite, DEBIAN_OPTIONS, self.system_packages, hook)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
@@ -134,7 +134,7 @@ def _python_with_pip() -> str:
 
 
 def _fetch_mongosh(requirement: str, folder: Path) -> None:
-    """MongoDB's shell and all that it imports; nothing of it runs here."""
+    """MongoDB's shell and all that it imports; none of it is run here."""
     require(npm="npm")
     # A package of its own makes the folder the one that npm installs into. With the option
     # --prefix npm would also look there for its global settings, and miss the machine's.
@@ -208,7 +208,7 @@ REDIS_8_BUSYBOX = Recipe(
     parent=REDIS_8,
 )
 
-# What takes longest stands first, so that two at a time end together.
+# The slowest builds come first, so that two at a time end together.
 MAIN = (MONGODB_6_0, POSTGRES_18, MYSQL_9_7, REDIS_8)
 EXTRA = (POSTGRES_17, POSTGRES_15, REDIS_8_BUSYBOX, REDIS_7)
 ALL = {recipe.name: recipe for recipe in MAIN + EXTRA}

@@ -1,7 +1,7 @@
-"""Which of the machine's settings a download used: the clients are asked, and have the only say.
+"""Which of the machine's settings a download used, according to its client.
 
-A download runs its client with the settings that the client finds by itself, in whatever file or
-variable they are. Where it fails, the message shows these settings.
+A download runs its client with the settings that the client finds by itself, in files or
+variables. If it fails, the message shows these settings.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OWN_VARIABLES = "LDB_*"
 
 @dataclass(frozen=True, kw_only=True)
 class Client:
-    """A program that downloads; `settings` returns what it has been told, as lines."""
+    """A program that downloads; `settings` returns its settings, as lines."""
 
     name: str
     settings: Callable[[Path | None], str]

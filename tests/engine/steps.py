@@ -1,4 +1,4 @@
-"""What every step needs: to run a command, to say what happened, and to be alone at work."""
+"""What every step needs: run a command, report progress, and hold a lock."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pathlib import Path
 
 
 class Failure(Exception):
-    """Something that only the reader can mend; its text is written for them."""
+    """An error that only the user can fix; its text says how."""
 
 
 def say(text: str) -> None:
-    """Tell the reader; standard output belongs to what programs read."""
+    """Print a message to standard error; standard output is for programs."""
     print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def step(title: str) -> Iterator[None]:
-    """Say what was done and how long it took, once it is done."""
+    """Report a step and its duration when it is done."""
     begin = time.monotonic()
     yield
     say(f"{title}: {time.monotonic() - begin:.1f} s")
@@ -59,7 +59,7 @@ def run(
 
 
 def last_lines(text: str, count: int = 15) -> str:
-    """The end of a log, where the reason usually stands, indented."""
+    """The last lines of a log, indented; they usually have the reason."""
     return "\n".join(f"    {line}" for line in text.strip().splitlines()[-count:])
 
 
@@ -69,7 +69,7 @@ def _shown(command: tuple[str, ...]) -> str:
 
 
 def state_directory() -> Path:
-    """Where we remember things between runs: the user's, and never the repository."""
+    """The user's directory for files that outlive a run; it is not in the repository."""
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     directory = Path(home) / "pytest-ldb" / "engine"
     try:
