@@ -82,7 +82,7 @@ def files_in(folder: str) -> list[str]:
     return [file for file in FILES if file.startswith(f"{folder}/")]
 
 
-def test_the_public_names_are_those_that_can_be_imported() -> None:
+def test_all_lists_the_importable_names() -> None:
     assert sorted(pytest_ldb.__all__) == sorted(pytest_ldb._HOMES)
     assert all(getattr(pytest_ldb, name) for name in pytest_ldb.__all__)
     assert set(pytest_ldb.__all__) <= set(dir(pytest_ldb))
@@ -90,12 +90,12 @@ def test_the_public_names_are_those_that_can_be_imported() -> None:
         _ = pytest_ldb.absent
 
 
-def test_an_unused_plugin_imports_little() -> None:
+def test_unused_plugin_imports_little() -> None:
     modules = modules_after("pytest_ldb.plugin.hooks")
     assert not {"docker", "filelock", "requests", "pytest_ldb.plugin.session"} & modules
 
 
-def test_an_engine_on_this_machine_needs_no_sdk() -> None:
+def test_local_engine_needs_no_sdk() -> None:
     assert not {"docker", "requests"} & modules_after("pytest_ldb.engines.docker.engine")
 
 

@@ -17,7 +17,7 @@ CHECKERS = [
 
 
 @pytest.mark.parametrize("checker", CHECKERS, ids=lambda checker: checker[0])
-def test_user_code_is_correct(checker: tuple[str, ...]) -> None:
+def test_user_code_type_checks(checker: tuple[str, ...]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", *checker, "tests/typing/api.py"],
         cwd=ROOT,
@@ -28,5 +28,5 @@ def test_user_code_is_correct(checker: tuple[str, ...]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_package_says_that_it_is_typed() -> None:
+def test_package_contains_py_typed() -> None:
     assert (ROOT / "pytest_ldb" / "py.typed").exists()

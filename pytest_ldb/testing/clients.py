@@ -16,7 +16,7 @@ class ClientContract:
 
     root = ""
 
-    def test_a_client_is_kept_open_and_fed(self, shell: Shell) -> None:
+    def test_client_is_reused_across_statements(self, shell: Shell) -> None:
         client = Client(("sh",), "echo {mark}")
         assert shell.feed(client, "word=kept") == ""
         assert shell.feed(client, "echo $word; echo error >&2") == "kept\nerror\n"
@@ -24,18 +24,18 @@ class ClientContract:
         assert shell.feed(client, "printf '%s\\n' '*  \\t'") == "*  \\t\n"
         assert shell.feed(client, "pwd") == shell.run(["sh", "-c", 'cd "$LDB_HOME"; pwd'])
 
-    def test_much_may_be_said_and_answered_at_once(self, shell: Shell) -> None:
+    def test_large_input_and_output_do_not_block(self, shell: Shell) -> None:
         client = Client(("sh",), "echo {mark}")
         numbers = [str(number) for number in range(20000)]
         statements = "\n".join(f"echo {number}" for number in numbers)
         assert shell.feed(client, statements).split() == numbers
         assert shell.feed(client, "echo again") == "again\n"
 
-    def test_what_a_client_says_when_it_opens_is_no_answer(self, shell: Shell) -> None:
+    def test_client_greeting_is_not_part_of_the_output(self, shell: Shell) -> None:
         client = Client(("sh", "-c", "echo hello; exec sh"), "echo {mark}")
         assert shell.feed(client, "echo answer") == "answer\n"
 
-    def test_a_client_that_ends_says_why_and_is_opened_again(self, shell: Shell) -> None:
+    def test_exited_client_is_reported_and_restarted(self, shell: Shell) -> None:
         client = Client(("sh",), "echo {mark}")
         for _ in range(2):
             with pytest.raises(CommandFailed, match="`sh` ended with status 69") as caught:
@@ -45,12 +45,12 @@ class ClientContract:
         wait_until(lambda: _ended(shell, client), ENDS_S, "it has not ended")
         assert shell.feed(client, "echo again") == "again\n"
 
-    def test_a_client_that_is_not_there_is_an_error(self, shell: Shell) -> None:
+    def test_missing_client_is_an_error(self, shell: Shell) -> None:
         with pytest.raises(CommandFailed, match="`ldb-absent` ended with status 69") as caught:
             shell.feed(Client(("ldb-absent",), "echo {mark}"), "anything")
         assert "not found" in caught.value.evidence
 
-    def test_a_client_is_fed_when_its_shell_ends(
+    def test_deferred_statements_run_in_the_client_at_shell_end(
         self, containers: Containers, server: Container, shell: Shell
     ) -> None:
         path = f"{self.root}/ldb-contract-fed"

@@ -104,7 +104,7 @@ class DatabaseTypeContract:
         assert self.things(one) == {"thing"}
         assert self.things(other) == set()
 
-    def test_the_initial_database_is_handed_out_once(self, servers: Servers, name: str) -> None:
+    def test_initial_database_is_assigned_once(self, servers: Servers, name: str) -> None:
         other = Servers(servers.engine, servers.directory, run=name.replace("_", "-"))
         try:
             leases = [other.obtain(self.database_type) for _ in range(2)]
@@ -118,19 +118,19 @@ class DatabaseTypeContract:
         finally:
             other.close()
 
-    def test_a_dropped_database_is_empty_or_gone(self, databases: Databases, name: str) -> None:
+    def test_dropped_database_is_empty_or_absent(self, databases: Databases, name: str) -> None:
         database = databases.create(name)
         self.add(database, "thing")
         databases.lease.commands.run(self.database_type.operations.drop, database.database)
         assert self._left(database) == set()
 
-    def test_dropping_what_is_not_there_is_no_error(self, databases: Databases) -> None:
+    def test_dropping_a_missing_database_is_no_error(self, databases: Databases) -> None:
         absent = str(
             self.database_type.server.numbered_databases - 1 if self._numbered else "ldb_absent"
         )
         databases.lease.commands.run(self.database_type.operations.drop, absent)
 
-    def test_a_name_may_be_as_long_as_declared(self, databases: Databases) -> None:
+    def test_name_of_maximum_length_is_accepted(self, databases: Databases) -> None:
         if self._numbered:
             pytest.skip("its databases have numbers, not names")
         longest = self.database_type.server.longest_database_name
@@ -140,13 +140,13 @@ class DatabaseTypeContract:
         with pytest.raises(InvalidRequest, match=f"{longest + 1} bytes"):
             databases.create("l" * (longest + 1))
 
-    def test_a_wrong_password_is_refused(self, databases: Databases, name: str) -> None:
+    def test_wrong_password_is_refused(self, databases: Databases, name: str) -> None:
         database = databases.create(name)
         wrong = replace(database.instance, credentials=Credentials(database.user, "wrong"))
         with pytest.raises(self.refused):
             self.things(replace(database, instance=wrong))
 
-    def test_everybody_attaches_to_the_same_server(self, servers: Servers, lease: Lease) -> None:
+    def test_all_processes_attach_to_the_same_server(self, servers: Servers, lease: Lease) -> None:
         attached = servers.obtain(self.database_type)
         assert attached.origin == "attached"
         assert attached.instance == lease.instance
@@ -162,7 +162,7 @@ class DatabaseTypeContract:
         assert self.things(other) == {"filled"}
 
     @pytest.mark.parametrize("storage", ["lease", "durable"])
-    def test_a_template_is_copied_again_and_again(
+    def test_template_can_be_copied_repeatedly(
         self, request: pytest.FixtureRequest, storage: str, name: str
     ) -> None:
         databases = databases_on(request.getfixturevalue(storage))
@@ -177,7 +177,7 @@ class DatabaseTypeContract:
         assert self.things(one) == {*before, "thing", "more"}
         assert self.things(other) == {*before, "thing"}
 
-    def test_a_snapshot_is_restored_again_and_again(self, databases: Databases, name: str) -> None:
+    def test_snapshot_can_be_restored_repeatedly(self, databases: Databases, name: str) -> None:
         database = databases.create(name)
         self.add(database, "early")
         snapshot = database.snapshot()
@@ -194,13 +194,13 @@ class DatabaseTypeContract:
         assert self.things(database) == {"early", "latest"}
         databases.drop(database)
 
-    def test_what_a_dead_process_left_of_a_template_is_dropped(
+    def test_incomplete_template_of_a_dead_process_is_dropped(
         self, databases: Databases, name: str
     ) -> None:
         self.add(databases.create_template(f"{name}_t"), "half")
         assert self.things(databases.create_template(f"{name}_t")) == set()
 
-    def test_a_script_fills_a_database(
+    def test_script_is_loaded_into_a_database(
         self, databases: Databases, name: str, tmp_path: Path
     ) -> None:
         if self.script is None or not self.database_type.operations.load:
@@ -211,7 +211,7 @@ class DatabaseTypeContract:
         databases.load(database, file)
         assert self.things(database) == {"filled"}
 
-    def test_a_script_that_fails_is_an_error(
+    def test_failing_script_is_an_error(
         self, databases: Databases, name: str, tmp_path: Path
     ) -> None:
         if self.script is None or not self.database_type.operations.load:
@@ -221,7 +221,7 @@ class DatabaseTypeContract:
         with pytest.raises(CommandFailed):
             databases.load(databases.create_template(name), file)
 
-    def test_no_test_sees_what_another_left(self, databases: Databases, name: str) -> None:
+    def test_tests_do_not_see_each_others_data(self, databases: Databases, name: str) -> None:
         source = DatabaseFactory(databases, name, None)
         for _ in range(3):
             database = source.make()
@@ -229,9 +229,7 @@ class DatabaseTypeContract:
             self.add(database, "thing")
             source.put_back(database)
 
-    def test_a_used_database_is_as_good_as_new_or_not_used_again(
-        self, databases: Databases, name: str
-    ) -> None:
+    def test_used_database_is_reset_or_dropped(self, databases: Databases, name: str) -> None:
         template = databases.create_template(f"{name}_t")
         self.add(template, "thing")
         databases.seal(template)
@@ -245,9 +243,7 @@ class DatabaseTypeContract:
                 self.add(database, f"more_{uuid.uuid4().hex[:8]}")
             assert self._left(database) == set()
 
-    def test_data_is_in_memory_unless_it_must_be_durable(
-        self, lease: Lease, durable: Lease
-    ) -> None:
+    def test_data_is_in_memory_unless_durable(self, lease: Lease, durable: Lease) -> None:
         if not lease.data_paths:
             pytest.skip("it has no place for data, neither a volume nor one of data_paths")
         assert 0.0 <= lease.space_taken() < 0.5
@@ -257,7 +253,7 @@ class DatabaseTypeContract:
             assert lease.shell.run(command).strip() == "tmpfs"
             assert durable.shell.run(command).strip() != "tmpfs"
 
-    def test_a_server_that_cannot_start_says_why(self, servers: Servers) -> None:
+    def test_failed_start_reports_the_cause(self, servers: Servers) -> None:
         broken = replace(
             self.database_type,
             command=(*self.database_type.command, "--ldb-no-such-option"),
@@ -267,7 +263,7 @@ class DatabaseTypeContract:
             planned.obtain(broken)
         assert "ldb-no-such-option" in caught.value.evidence
 
-    def test_a_server_of_ones_own_is_ready_keeps_its_data_and_goes(self, servers: Servers) -> None:
+    def test_standalone_server_lifecycle(self, servers: Servers) -> None:
         lifecycle = servers.lifecycle(self.database_type)
         try:
             instance = lifecycle.create(self.database_type)
@@ -281,14 +277,14 @@ class DatabaseTypeContract:
             lifecycle.close()
         assert servers.engine.find(f"ldb-{instance.name}") is None
 
-    def test_idle_data_takes_little_memory(self, lease: Lease) -> None:
+    def test_idle_server_uses_little_memory(self, lease: Lease) -> None:
         if not lease.data_paths:
             pytest.skip("it has no place for data, neither a volume nor one of data_paths")
         for volume in lease.data_paths:
             used = lease.shell.run(["df", "-m", volume]).splitlines()[-1].split()[2]
             assert int(used) < IDLE_MIB
 
-    def test_a_server_made_from_the_cache_is_like_a_new_one(
+    def test_server_from_cache_equals_a_new_server(
         self, make_engine: Callable[[], Engine], tmp_path: Path, name: str
     ) -> None:
         machine = Servers(make_engine(), tmp_path, cache="always")

@@ -81,18 +81,18 @@ class EngineContract(
         """The engine under test."""
         return containers.engine
 
-    def test_an_image_keeps_its_id(self, engine: Engine) -> None:
+    def test_image_id_is_stable(self, engine: Engine) -> None:
         once = engine.image(self.image, pull="missing", say=print)
         again = engine.image(self.image, pull="never", say=print)
         assert once == again
 
     @pytest.mark.parametrize("pull", ["never", "missing", "always"])
-    def test_an_image_that_cannot_be_had_is_unavailable(self, engine: Engine, pull: str) -> None:
+    def test_missing_image_is_unavailable(self, engine: Engine, pull: str) -> None:
         with pytest.raises(ImageUnavailable) as caught:
             engine.image(UNREACHABLE, pull=pull, say=print)
         assert UNREACHABLE in str(caught.value)
 
-    def test_a_new_container_waits_to_be_started(self, containers: Containers) -> None:
+    def test_created_container_is_not_started(self, containers: Containers) -> None:
         spec = containers.spec(labels={"some": "label"})
         identity = containers.engine.create(spec)
         found = containers.existing(identity)
@@ -102,7 +102,7 @@ class EngineContract(
         assert spec.labels.items() <= found.labels.items()
         assert _status(found) is InstanceStatus.CREATING
 
-    def test_a_running_container_answers_on_its_address(self, containers: Containers) -> None:
+    def test_running_container_answers_on_its_address(self, containers: Containers) -> None:
         found = containers.serve()
         assert found.address is not None
         assert REDIS.ready.proves(ask(found.address, REDIS.ready))
@@ -113,7 +113,7 @@ class EngineContract(
         ("bind", "others"),
         [("127.0.0.1", ["127.0.0.2"]), ("127.0.0.2", ["127.0.0.1"]), (EVERYWHERE, [])],
     )
-    def test_a_port_is_published_on_the_bind_address_only(
+    def test_port_is_published_on_the_bind_address_only(
         self, containers: Containers, bind: str, others: list[str]
     ) -> None:
         address = containers.serve(bind=bind).address
@@ -126,7 +126,7 @@ class EngineContract(
         assert address.host in reachable
         assert not set(others) & set(reachable)
 
-    def test_a_container_is_found_by_its_exact_name_or_id(self, containers: Containers) -> None:
+    def test_container_is_found_by_exact_name_or_id(self, containers: Containers) -> None:
         spec = containers.spec()
         identity = containers.engine.create(spec)
         found = containers.existing(identity)
@@ -147,7 +147,7 @@ class EngineContract(
         assert found(colour="") == {one, other}
         assert found(colour="re") == found(colour="red", size="two") == found(shape="") == set()
 
-    def test_only_one_of_many_gets_a_name(
+    def test_concurrent_creation_gives_a_name_to_one_container(
         self, containers: Containers, make_engine: Callable[[], Engine]
     ) -> None:
         spec = containers.spec()
@@ -165,7 +165,7 @@ class EngineContract(
         with pytest.raises(NameTaken, match=spec.name):
             containers.engine.create(spec)
 
-    def test_every_verb_may_be_repeated(self, containers: Containers) -> None:
+    def test_every_operation_is_idempotent(self, containers: Containers) -> None:
         engine, name = containers.engine, containers.serve().name
         engine.start(name).close()
         engine.unpause(name)
@@ -178,12 +178,12 @@ class EngineContract(
         engine.stop(name)
         assert engine.find(name) is None
 
-    def test_what_is_not_there_is_an_error(self, engine: Engine) -> None:
+    def test_missing_container_is_an_error(self, engine: Engine) -> None:
         for verb in (engine.start, engine.watch, engine.log, engine.unpause):
             with pytest.raises(EngineFailed):
                 verb("ldb-contract-absent")
 
-    def test_a_stopped_container_may_be_started_again(self, containers: Containers) -> None:
+    def test_stopped_container_can_be_restarted(self, containers: Containers) -> None:
         identity = containers.serve().id
         containers.engine.stop(identity)
         stopped = containers.existing(identity)
@@ -192,7 +192,7 @@ class EngineContract(
         containers.wait_for(identity, containers.engine.start(identity))
         assert containers.existing(identity).state == "running"
 
-    def test_a_paused_container_goes_on(self, containers: Containers) -> None:
+    def test_paused_container_is_resumed(self, containers: Containers) -> None:
         found = containers.serve()
         self.pause(containers.engine, found.id)
         paused = containers.existing(found.id)
@@ -205,7 +205,7 @@ class EngineContract(
         assert REDIS.ready.proves(ask(running.address, REDIS.ready))
 
     @pytest.mark.parametrize("auto_remove", [True, False])
-    def test_a_container_that_dies_says_why(
+    def test_exited_container_reports_the_cause(
         self, containers: Containers, auto_remove: bool
     ) -> None:
         script = "echo out of luck; echo really >&2; exit 3"
@@ -220,16 +220,14 @@ class EngineContract(
             assert (dead.state, dead.exit_code, dead.address) == ("exited", 3, None)
             assert _status(dead) is InstanceStatus.ERROR
 
-    def test_the_log_shows_the_last_lines(self, containers: Containers) -> None:
+    def test_log_tail_returns_the_last_lines(self, containers: Containers) -> None:
         script = "for n in 1 2 3 4 5; do echo line $n; done; printf 'no newline'"
         _, watch = containers.run(script)
         assert watch.ended(ENDS_S) == Exit(code=0, out_of_memory=False)
         assert watch.log(3).splitlines() == ["line 4", "line 5", "no newline"]
         watch.close()
 
-    def test_a_watch_that_comes_later_sees_the_log_from_its_start(
-        self, containers: Containers
-    ) -> None:
+    def test_late_watch_sees_the_log_from_the_start(self, containers: Containers) -> None:
         identity, first = containers.run("echo early; exec sleep 60")
         wait_until(lambda: "early" in first.log(10), ENDS_S, "nothing in the log")
         later = containers.engine.watch(identity)
@@ -240,7 +238,7 @@ class EngineContract(
         first.close()
         later.close()
 
-    def test_a_command_that_does_not_exist_does_not_run(self, containers: Containers) -> None:
+    def test_missing_command_does_not_start(self, containers: Containers) -> None:
         identity = containers.create(command=("/ldb-contract/absent",))
         try:
             watch = containers.engine.start(identity)
@@ -252,7 +250,7 @@ class EngineContract(
             watch.close()
         assert "/ldb-contract/absent" in said
 
-    def test_environment_and_files_are_there_from_the_start(self, containers: Containers) -> None:
+    def test_environment_and_files_exist_at_startup(self, containers: Containers) -> None:
         path = "/ldb-contract/deep/file with spaces"
         _, watch = containers.run(
             'echo "$WORD"; cat "$WHERE"; "$WHERE" | tail -n 1',
@@ -264,7 +262,7 @@ class EngineContract(
         assert watch.log(10).splitlines() == lines
         watch.close()
 
-    def test_a_released_guard_ends_nothing(self, containers: Containers) -> None:
+    def test_released_guard_removes_nothing(self, containers: Containers) -> None:
         spec = containers.spec()
         guard = containers.engine.guard(spec.labels[f"{LABEL}id"])
         identity = containers.engine.create(spec)
@@ -272,7 +270,7 @@ class EngineContract(
         assert containers.existing(spec.name).id == identity
 
     @pytest.mark.parametrize("state", ["absent", "created", "running", "exited"])
-    def test_a_guard_removes_what_its_killed_process_left(
+    def test_guard_removes_containers_of_a_killed_process(
         self, containers: Containers, make_engine: Callable[[], Engine], state: str
     ) -> None:
         spec, engine = containers.spec(), containers.engine
@@ -287,7 +285,7 @@ class EngineContract(
         process.kill()
         containers.wait_until_gone(spec.name)
 
-    def test_a_guard_leaves_alone_what_another_process_created(
+    def test_guard_spares_containers_of_other_processes(
         self, containers: Containers, make_engine: Callable[[], Engine]
     ) -> None:
         """It has the same name: it is the server that both wanted."""
@@ -298,7 +296,7 @@ class EngineContract(
         assert watch.ended(GUARDED_S) is None
         watch.close()
 
-    def test_a_guard_leaves_a_shared_server_to_its_last_user(
+    def test_guard_spares_a_shared_server_in_use(
         self, containers: Containers, make_engine: Callable[[], Engine]
     ) -> None:
         spec = containers.spec(labels=SHARED, auto_remove=True)
@@ -312,7 +310,7 @@ class EngineContract(
         containers.wait_until_gone(spec.name)
         watch.close()
 
-    def test_a_guard_ends_a_shared_server_that_nobody_uses(
+    def test_guard_removes_an_unused_shared_server(
         self, containers: Containers, make_engine: Callable[[], Engine]
     ) -> None:
         spec = containers.spec(labels=SHARED, auto_remove=True)

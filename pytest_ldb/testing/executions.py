@@ -30,13 +30,13 @@ class ExecutionContract:
         for execution in beside.begun:
             execution.close()
 
-    def test_output_and_errors_come_apart_and_the_status_is_told(self, beside: _Beside) -> None:
+    def test_exec_separates_stdout_stderr_and_exit_status(self, beside: _Beside) -> None:
         execution = beside.begin("echo fine; echo wrong >&2; exit 3")
         execution.end_input()
         assert _all(execution) == {1: b"fine\n", 2: b"wrong\n"}
         assert execution.status() == 3
 
-    def test_the_status_is_told_as_soon_as_it_has_ended(self, beside: _Beside) -> None:
+    def test_exec_exit_status_is_available_immediately(self, beside: _Beside) -> None:
         statuses = set()
         for number in range(20):
             execution = beside.begin("exit 3", tty=self.terminals and number % 2 == 0)
@@ -45,7 +45,7 @@ class ExecutionContract:
             statuses.add(execution.status())
         assert statuses == {3}
 
-    def test_input_arrives_to_its_end(self, beside: _Beside) -> None:
+    def test_exec_input_arrives_completely(self, beside: _Beside) -> None:
         execution = beside.begin("wc -c")
         for _ in range(16):
             execution.send(b"x" * (ENOUGH_BYTES // 16))
@@ -53,12 +53,12 @@ class ExecutionContract:
         assert _all(execution)[1].strip() == str(ENOUGH_BYTES).encode()
         assert execution.status() == 0
 
-    def test_much_output_comes_whole(self, beside: _Beside) -> None:
+    def test_large_exec_output_arrives_completely(self, beside: _Beside) -> None:
         execution = beside.begin(f"head -c {ENOUGH_BYTES} /dev/zero")
         execution.end_input()
         assert len(_all(execution)[1]) == ENOUGH_BYTES
 
-    def test_it_answers_while_input_goes_on(self, beside: _Beside) -> None:
+    def test_exec_output_is_readable_while_input_is_open(self, beside: _Beside) -> None:
         execution = beside.begin("while read -r word; do echo got $word; done")
         for word in (b"one", b"two"):
             execution.send(word + b"\n")
@@ -68,12 +68,12 @@ class ExecutionContract:
         execution.end_input()
         assert list(execution.receive(ENDS_S)) == []
 
-    def test_it_has_variables_and_the_directory_of_the_shells(self, beside: _Beside) -> None:
+    def test_exec_has_environment_and_working_directory_of_shells(self, beside: _Beside) -> None:
         execution = beside.begin('echo "$WORD"; [ -n "$LDB_HOME" ] && echo home', WORD="it's {a}")
         execution.end_input()
         assert _all(execution)[1] == b"it's {a}\nhome\n"
 
-    def test_one_that_is_not_read_to_its_end_is_closed(self, beside: _Beside) -> None:
+    def test_unread_exec_can_be_closed(self, beside: _Beside) -> None:
         execution = beside.begin("echo $$; exec cat")
         ((_, process),) = execution.receive(ENDS_S)
         execution.close()
@@ -83,13 +83,13 @@ class ExecutionContract:
         assert list(waiting.receive(ENDS_S)) == []
         assert waiting.status() == 0
 
-    def test_nothing_runs_beside_a_server_that_does_not_run(self, containers: Containers) -> None:
+    def test_exec_in_a_stopped_container_is_an_error(self, containers: Containers) -> None:
         stopped = containers.create()
         for container in (stopped, "ldb-contract-absent"):
             with pytest.raises(EngineFailed):
                 containers.engine.execute(container, ["true"], environment={}, tty=False)
 
-    def test_one_whose_container_goes_ends(self, containers: Containers, beside: _Beside) -> None:
+    def test_exec_ends_with_its_container(self, containers: Containers, beside: _Beside) -> None:
         execution = beside.begin("echo here; exec sleep 60")
         assert list(execution.receive(ENDS_S)) == [(1, b"here\n")]
         containers.engine.remove(beside.container)
@@ -97,7 +97,7 @@ class ExecutionContract:
         with suppress(EngineFailed):  # There may be nobody left to ask.
             assert execution.status() != 0
 
-    def test_on_a_terminal_there_is_one_stream_of_its_size(self, beside: _Beside) -> None:
+    def test_tty_exec_has_one_stream_and_the_terminal_size(self, beside: _Beside) -> None:
         execution = beside.begin("read go; stty size; echo wrong >&2; tty", tty=True)
         execution.resize(33, 77)
         execution.send(b"go\n")

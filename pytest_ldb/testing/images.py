@@ -47,7 +47,7 @@ class ImageContract:
         containers.engine.remove_image(made)
 
     @pytest.mark.parametrize("volumes", [(), ("/data",)], ids=["on disk", "in memory"])
-    def test_a_container_has_what_its_image_remembers(
+    def test_container_contains_the_committed_files(
         self, containers: Containers, remembered: Remembered, volumes: tuple[str, ...]
     ) -> None:
         container = containers.serve(image=remembered.id, memory_volumes=volumes)
@@ -58,14 +58,14 @@ class ImageContract:
         assert shell.run(["stat", "-c", "%a", inner, f"{inner}/file"]).split() == ["750", "640"]
         shell.close()
 
-    def test_each_container_has_data_of_its_own(
+    def test_containers_of_an_image_have_separate_data(
         self, containers: Containers, remembered: Remembered
     ) -> None:
         change = f"rm {self.root}/data/inner/file"
         _, watch = containers.run(change, image=remembered.id)
         assert watch.ended(ENDS_S) is not None
         watch.close()
-        self.test_a_container_has_what_its_image_remembers(containers, remembered, ())
+        self.test_container_contains_the_committed_files(containers, remembered, ())
 
     def test_images_are_found_by_their_labels(
         self, containers: Containers, remembered: Remembered
@@ -77,11 +77,13 @@ class ImageContract:
         assert remembered.id in [image.id for image in containers.engine.images({OURS: ""})]
         assert containers.engine.images({OURS: "other"}) == []
 
-    def test_an_image_has_its_name(self, containers: Containers, remembered: Remembered) -> None:
+    def test_committed_image_has_its_name(
+        self, containers: Containers, remembered: Remembered
+    ) -> None:
         found = containers.engine.image(remembered.tag, pull="never", say=print)
         assert found.id == remembered.id
 
-    def test_an_image_in_use_is_not_removed(
+    def test_image_in_use_is_not_removed(
         self, containers: Containers, remembered: Remembered
     ) -> None:
         containers.serve(image=remembered.id)
@@ -89,7 +91,7 @@ class ImageContract:
             containers.engine.remove_image(remembered.id)
         assert containers.engine.images({OURS: remembered.batch})
 
-    def test_an_image_that_is_gone_is_unavailable(
+    def test_removed_image_is_unavailable(
         self, containers: Containers, remembered: Remembered
     ) -> None:
         containers.engine.remove_image(remembered.id)

@@ -14,7 +14,7 @@ from .processes import wait_until
 class LogContract:
     """What an engine tells of what containers write; a part of ``EngineContract``."""
 
-    def test_a_log_has_all_lines_in_order(self, containers: Containers) -> None:
+    def test_log_has_all_lines_in_order(self, containers: Containers) -> None:
         identity, watch = containers.run("echo one; echo two >&2; sleep 0.1; printf 'no newline'")
         assert watch.ended(ENDS_S) == Exit(code=0, out_of_memory=False)
         watch.close()
@@ -24,7 +24,7 @@ class LogContract:
         assert list(containers.engine.log(identity, tail=1)) == ["no newline"]
         assert list(containers.engine.log(identity, tail=0)) == []
 
-    def test_a_log_begins_at_a_moment(self, containers: Containers) -> None:
+    def test_log_can_start_at_a_time(self, containers: Containers) -> None:
         """The engine is on this machine here, so that it has this clock."""
         identity, watch = containers.run("echo early; sleep 1; echo late; exec sleep 60")
         wait_until(lambda: "early" in watch.log(9), ENDS_S, "nothing in the log")
@@ -35,15 +35,13 @@ class LogContract:
         assert list(containers.engine.log(identity, since=time.time())) == []
         assert list(containers.engine.log(identity, since=began - 60)) == ["early", "late"]
 
-    def test_a_followed_log_goes_on_to_the_end_of_the_container(
-        self, containers: Containers
-    ) -> None:
+    def test_followed_log_ends_with_the_container(self, containers: Containers) -> None:
         identity, watch = containers.run("echo one; echo two; sleep 0.5; echo three")
         wait_until(lambda: "two" in watch.log(9), ENDS_S, "nothing in the log")
         watch.close()
         assert list(containers.engine.log(identity, follow=True, tail=1)) == ["two", "three"]
 
-    def test_a_log_that_nobody_reads_is_closed(self, containers: Containers) -> None:
+    def test_unread_log_can_be_closed(self, containers: Containers) -> None:
         identity, watch = containers.run("echo here; exec sleep 60")
         wait_until(lambda: "here" in watch.log(9), ENDS_S, "nothing in the log")
         watch.close()
@@ -53,7 +51,7 @@ class LogContract:
             assert list(log) in ([], ["here"])  # What has come already may be read.
         assert containers.existing(identity).state == "running"  # No log waited for its end.
 
-    def test_a_followed_log_is_ended_from_another_thread(self, containers: Containers) -> None:
+    def test_followed_log_can_be_closed_from_another_thread(self, containers: Containers) -> None:
         identity, watch = containers.run("echo here; exec sleep 60")
         watch.close()
         log, came = containers.engine.log(identity, follow=True), threading.Event()

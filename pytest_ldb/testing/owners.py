@@ -28,15 +28,13 @@ class OwnerContract:
         for shell in pair:
             shell.close()
 
-    def test_a_number_is_taken_until_its_shell_ends(self, pair: tuple[Shell, Shell]) -> None:
+    def test_number_is_taken_until_its_shell_ends(self, pair: tuple[Shell, Shell]) -> None:
         leaving, other = pair
         assert [other.take_number(2), leaving.take_number(2), other.take_number(2)] == [0, 1, None]
         leaving.close()
         wait_until(lambda: other.take_number(2) == 1, ENDS_S, "the number is still taken")
 
-    def test_the_initial_database_is_free_when_it_has_been_renewed(
-        self, pair: tuple[Shell, Shell]
-    ) -> None:
+    def test_initial_database_is_free_after_its_renewal(self, pair: tuple[Shell, Shell]) -> None:
         leaving, other = pair
         path = f"{self.root}/ldb-contract-renewed"
         renewal = ["renew_initial", f"echo renewed >>{path}", "sh"]
@@ -45,13 +43,13 @@ class OwnerContract:
         wait_until(lambda: other.take_initial(renewal), ENDS_S, "it is still taken")
         assert other.run(["cat", path]) == "renewed\n"
 
-    def test_the_claim_of_a_shell_that_has_ended_is_void(self, pair: tuple[Shell, Shell]) -> None:
+    def test_claim_ends_with_its_shell(self, pair: tuple[Shell, Shell]) -> None:
         leaving, other = pair
         assert [leaving.run(CLAIM), other.run(CLAIM)] == ["mine\n", "wait\n"]
         leaving.close()
         wait_until(lambda: other.run(CLAIM) == "mine\n", ENDS_S, "it is still claimed")
 
-    def test_what_a_killed_shell_owned_is_taken_over_when_its_farewell_has_run(
+    def test_claims_of_a_killed_shell_are_freed_after_its_cleanup(
         self, pair: tuple[Shell, Shell]
     ) -> None:
         killed, other = pair

@@ -41,17 +41,17 @@ class ShellContract(OwnerContract):
         opened.close()
         wait_until(lambda: _others(containers, server.id) == 0, ENDS_S, "the shell is still there")
 
-    def test_a_shell_returns_what_a_command_writes(self, shell: Shell) -> None:
+    def test_shell_returns_command_output(self, shell: Shell) -> None:
         assert shell.run(["sh", "-c", "echo out; echo error >&2; printf end"]) == "out\nerror\nend"
 
-    def test_a_command_that_fails_shows_its_status_and_output(self, shell: Shell) -> None:
+    def test_failing_command_reports_status_and_output(self, shell: Shell) -> None:
         with pytest.raises(CommandFailed) as caught:
             shell.run(["sh", "-c", "echo reason; exit 7"])
         assert "`sh` ended with status 7" in str(caught.value)
         assert "reason" in caught.value.evidence
         assert shell.run(["echo", "usable"]) == "usable\n"
 
-    def test_a_command_that_does_not_exist_fails(self, shell: Shell) -> None:
+    def test_missing_command_fails(self, shell: Shell) -> None:
         with pytest.raises(CommandFailed, match="`ldb-absent` ended with status 127"):
             shell.run(["ldb-absent"])
 
@@ -70,23 +70,23 @@ class ShellContract(OwnerContract):
             "!",
         ],
     )
-    def test_an_argument_arrives_as_it_is(self, shell: Shell, argument: str) -> None:
+    def test_arguments_are_passed_unchanged(self, shell: Shell, argument: str) -> None:
         assert shell.run(["printf", "[%s]", argument]) == f"[{argument}]"
 
-    def test_a_command_has_no_input(self, shell: Shell) -> None:
+    def test_command_has_empty_input(self, shell: Shell) -> None:
         assert shell.run(["cat"]) == ""
 
-    def test_much_output_arrives_complete(self, shell: Shell) -> None:
+    def test_large_output_arrives_completely(self, shell: Shell) -> None:
         script = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done"
         lines = shell.run(["sh", "-c", script]).splitlines()
         assert lines == [f"line {number}" for number in range(20000)]
 
-    def test_threads_get_the_answers_to_their_own_commands(self, shell: Shell) -> None:
+    def test_concurrent_threads_get_their_own_output(self, shell: Shell) -> None:
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda n: shell.run(["echo", str(n)]), range(40)))
         assert answers == [f"{number}\n" for number in range(40)]
 
-    def test_a_command_that_takes_too_long_delays_the_next_one(self, shell: Shell) -> None:
+    def test_command_after_a_timeout_waits_for_the_previous_one(self, shell: Shell) -> None:
         with pytest.raises(CommandFailed, match="`sh` did not end in time"):
             shell.run(["sh", "-c", "echo begun; sleep 0.5; echo late"], timeout_s=0.1)
         with pytest.raises(CommandFailed, match="`echo` was not run"):
@@ -94,7 +94,7 @@ class ShellContract(OwnerContract):
         assert shell.run(["echo", "usable"]) == "usable\n"
         assert shell.run(["echo", "again"]) == "again\n"
 
-    def test_the_environment_is_the_commands(
+    def test_environment_is_passed_to_commands(
         self, containers: Containers, server: Container
     ) -> None:
         environment = {"WORD": "it's secret", "LDB_PROFILE": 'OTHER="$WORD too"; export OTHER'}
@@ -102,7 +102,7 @@ class ShellContract(OwnerContract):
         assert shell.run(["sh", "-c", 'echo "$WORD, $OTHER"']) == "it's secret, it's secret too\n"
         shell.close()
 
-    def test_what_was_left_for_later_runs_last_in_first_out(
+    def test_deferred_commands_run_in_reverse_order(
         self, containers: Containers, server: Container, shell: Shell
     ) -> None:
         path = f"{self.root}/ldb-contract-later"
@@ -115,7 +115,7 @@ class ShellContract(OwnerContract):
         wait_until(lambda: "first" in _content(shell, path), ENDS_S, "nothing was done later")
         assert _content(shell, path) == "it's second\nfirst\n"
 
-    def test_what_was_left_for_later_can_be_taken_back(
+    def test_deferred_command_can_be_cancelled(
         self, containers: Containers, server: Container, shell: Shell
     ) -> None:
         path = f"{self.root}/ldb-contract-forgotten"
@@ -130,7 +130,7 @@ class ShellContract(OwnerContract):
         wait_until(lambda: "a" in _content(shell, path), ENDS_S, "nothing was done later")
         assert _content(shell, path) == "c\\n,a,"
 
-    def test_what_is_left_for_later_waits_for_what_is_being_done(
+    def test_deferred_commands_wait_for_the_running_command(
         self, containers: Containers, server: Container, shell: Shell
     ) -> None:
         path = f"{self.root}/ldb-contract-busy"
@@ -142,7 +142,7 @@ class ShellContract(OwnerContract):
         wait_until(lambda: "dropped" in _content(shell, path), ENDS_S, "nothing was done later")
         assert _content(shell, path) == "made\ndropped\n"
 
-    def test_a_file_is_placed_as_it_is(self, shell: Shell) -> None:
+    def test_file_is_written_unchanged(self, shell: Shell) -> None:
         content = bytes(range(256)) * 700
         path = shell.put("it's a file.sql", content)
         assert path.endswith("/it's a file.sql")
@@ -152,7 +152,7 @@ class ShellContract(OwnerContract):
         assert b64decode(encoded) == content[:300]
         assert shell.put("it's a file.sql", b"") != path
 
-    def test_what_was_left_for_later_runs_for_the_killed_too(
+    def test_deferred_commands_run_after_a_kill(
         self,
         containers: Containers,
         make_engine: Callable[[], Engine],
@@ -165,9 +165,7 @@ class ShellContract(OwnerContract):
         process.kill()
         wait_until(lambda: _content(shell, path) == "done\n", ENDS_S, "nothing was done later")
 
-    def test_those_who_come_later_know_that_the_server_was_ready(
-        self, containers: Containers
-    ) -> None:
+    def test_ready_mark_is_visible_to_later_shells(self, containers: Containers) -> None:
         server = containers.serve()
         first, second = _open(containers, server.id), _open(containers, server.id)
         assert not first.was_ready
@@ -178,7 +176,7 @@ class ShellContract(OwnerContract):
         for shell in (first, second, later):
             shell.close()
 
-    def test_a_server_started_again_was_not_ready_yet(self, containers: Containers) -> None:
+    def test_restart_clears_the_ready_mark(self, containers: Containers) -> None:
         server = containers.serve()
         shell = _open(containers, server.id)
         shell.mark_ready()
@@ -189,7 +187,9 @@ class ShellContract(OwnerContract):
         assert (again.was_ready, again.others) == (False, 0)
         again.close()
 
-    def test_of_all_shells_one_is_first(self, containers: Containers, server: Container) -> None:
+    def test_is_first_is_true_for_one_of_many_shells(
+        self, containers: Containers, server: Container
+    ) -> None:
         shells = [_open(containers, server.id) for _ in range(3)]
         with ThreadPoolExecutor(3) as pool:
             for occasion in ("cafe0123-1", "cafe0123-5"):
@@ -198,7 +198,7 @@ class ShellContract(OwnerContract):
         for shell in shells:
             shell.close()
 
-    def test_a_shell_counts_the_others(self, containers: Containers, server: Container) -> None:
+    def test_shell_counts_other_shells(self, containers: Containers, server: Container) -> None:
         while (shell := _open(containers, server.id)).others:
             shell.close()  # Those of the check before may be leaving.
         shells = [shell, *(_open(containers, server.id) for _ in range(2))]
@@ -207,7 +207,7 @@ class ShellContract(OwnerContract):
             shell.close()
         wait_until(lambda: _others(containers, server.id) == 0, ENDS_S, "they are still counted")
 
-    def test_a_shell_ends_with_its_container(self, containers: Containers) -> None:
+    def test_shell_ends_with_its_container(self, containers: Containers) -> None:
         server = containers.serve()
         shell, other = _open(containers, server.id), _open(containers, server.id)
         path = f"{self.root}/ldb-contract-begun"
@@ -222,15 +222,13 @@ class ShellContract(OwnerContract):
                 lost.run(["true"])
             lost.close()
 
-    def test_there_is_no_shell_in_what_does_not_run(self, containers: Containers) -> None:
+    def test_shell_in_a_stopped_container_is_an_error(self, containers: Containers) -> None:
         created = containers.create()
         for container in (created, "ldb-contract-absent"):
             with pytest.raises(ShellLost):
                 _open(containers, container)
 
-    def test_the_last_one_who_leaves_switches_an_ephemeral_server_off(
-        self, containers: Containers
-    ) -> None:
+    def test_last_shell_stops_an_ephemeral_server(self, containers: Containers) -> None:
         server = containers.serve(auto_remove=True)
         watch = containers.engine.watch(server.id)
         first, last = (_open(containers, server.id, ephemeral=True) for _ in range(2))
@@ -241,14 +239,14 @@ class ShellContract(OwnerContract):
         containers.wait_until_gone(server.id, GONE_WITHIN_S)
         watch.close()
 
-    def test_a_kept_server_stays(self, containers: Containers) -> None:
+    def test_kept_server_outlives_its_shells(self, containers: Containers) -> None:
         server = containers.serve()
         watch = containers.engine.watch(server.id)
         _open(containers, server.id).close()
         assert watch.ended(STAYS_S) is None
         watch.close()
 
-    def test_a_killed_holder_frees_the_server(
+    def test_killed_process_releases_the_server(
         self, containers: Containers, make_engine: Callable[[], Engine]
     ) -> None:
         server = containers.serve(auto_remove=True)
@@ -257,7 +255,7 @@ class ShellContract(OwnerContract):
         process.kill()
         containers.wait_until_gone(server.id, GONE_WITHIN_S)
 
-    def test_a_killed_holder_does_not_take_the_server_from_others(
+    def test_killed_process_does_not_stop_a_server_in_use(
         self, containers: Containers, make_engine: Callable[[], Engine]
     ) -> None:
         server = containers.serve(auto_remove=True)
@@ -269,7 +267,7 @@ class ShellContract(OwnerContract):
         containers.wait_until_gone(server.id, GONE_WITHIN_S)
         watch.close()
 
-    def test_a_child_of_the_holder_does_not_hold_the_server(
+    def test_forked_child_does_not_hold_the_server(
         self, containers: Containers, make_engine: Callable[[], Engine]
     ) -> None:
         server = containers.serve(auto_remove=True)
@@ -278,15 +276,13 @@ class ShellContract(OwnerContract):
         containers.wait_until_gone(server.id, GONE_WITHIN_S)
         process.kill_child()
 
-    def test_a_server_that_is_starting_can_be_held(self, containers: Containers) -> None:
+    def test_starting_server_can_be_held(self, containers: Containers) -> None:
         identity, watch = containers.start(auto_remove=True)
         _open(containers, identity, ephemeral=True).close()
         containers.wait_until_gone(identity, GONE_WITHIN_S)
         watch.close()
 
-    def test_a_server_that_ignores_signals_is_switched_off_too(
-        self, containers: Containers
-    ) -> None:
+    def test_server_ignoring_signals_is_stopped(self, containers: Containers) -> None:
         script = "trap '' TERM INT QUIT; echo deaf; while sleep 60; do :; done"
         identity, watch = containers.run(script, auto_remove=True)
         wait_until(lambda: "deaf" in watch.log(5), ENDS_S, "nothing in the log")

@@ -32,7 +32,7 @@ class VolumeContract:
                 containers.engine.remove(container.id)
         containers.engine.remove_volume(name)
 
-    def test_a_volume_has_the_labels_of_the_container_that_it_was_made_for(
+    def test_volume_has_the_labels_of_its_container(
         self, containers: Containers, volume: str
     ) -> None:
         spec = containers.spec(volumes={"/data": volume}, labels={"colour": "red"})
@@ -46,7 +46,7 @@ class VolumeContract:
         assert found not in containers.engine.volumes({**wanted, "colour": "re"})
         assert found not in containers.engine.volumes({**wanted, "shape": ""})
 
-    def test_the_next_container_has_the_data_and_the_volume_keeps_its_labels(
+    def test_volume_keeps_data_and_labels_for_the_next_container(
         self, containers: Containers, volume: str
     ) -> None:
         self._write(containers, volume, "kept")
@@ -54,7 +54,7 @@ class VolumeContract:
         assert self._read(containers, volume) == "kept"
         assert _volumes(containers.engine, volume) == [before]
 
-    def test_a_volume_in_use_is_not_removed_even_if_its_container_is_stopped(
+    def test_volume_of_a_stopped_container_is_not_removed(
         self, containers: Containers, volume: str
     ) -> None:
         identity = containers.create(volumes={"/data": volume})
@@ -67,7 +67,7 @@ class VolumeContract:
         assert not _volumes(containers.engine, volume)
 
     @pytest.mark.parametrize("state", ["created", "running"])
-    def test_a_guard_removes_the_volume_that_was_made_for_its_killed_process(
+    def test_guard_removes_the_volume_of_a_killed_process(
         self,
         containers: Containers,
         make_engine: Callable[[], Engine],
@@ -83,7 +83,7 @@ class VolumeContract:
         containers.wait_until_gone(spec.name)
         _wait_until_gone(containers.engine, volume)
 
-    def test_a_guard_removes_a_volume_whose_container_is_gone_already(
+    def test_guard_removes_a_volume_without_container(
         self, containers: Containers, make_engine: Callable[[], Engine], volume: str
     ) -> None:
         """Its process was killed between the two."""
@@ -93,7 +93,7 @@ class VolumeContract:
         process.kill()
         _wait_until_gone(containers.engine, volume)
 
-    def test_a_guard_leaves_a_volume_that_was_there_before(
+    def test_guard_keeps_a_preexisting_volume(
         self, containers: Containers, make_engine: Callable[[], Engine], volume: str
     ) -> None:
         self._write(containers, volume, "kept")
@@ -104,7 +104,7 @@ class VolumeContract:
         containers.wait_until_gone(spec.name)
         assert self._read(containers, volume) == "kept"
 
-    def test_a_port_may_be_chosen_and_stays(self, containers: Containers) -> None:
+    def test_chosen_port_survives_a_restart(self, containers: Containers) -> None:
         port = _free_port()
         identity = containers.serve(host_port=port).id
         for _ in range(2):
@@ -115,7 +115,7 @@ class VolumeContract:
             containers.engine.stop(identity)
             containers.wait_for(identity, containers.engine.start(identity))
 
-    def test_a_port_that_somebody_listens_on_is_taken(self, containers: Containers) -> None:
+    def test_port_with_a_listener_is_in_use(self, containers: Containers) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
             identity = containers.create(host_port=port)
@@ -124,7 +124,7 @@ class VolumeContract:
         assert caught.value.port == port
         containers.wait_for(identity, containers.engine.start(identity))
 
-    def test_a_port_that_a_container_has_is_taken(self, containers: Containers) -> None:
+    def test_port_of_another_container_is_in_use(self, containers: Containers) -> None:
         port = _free_port()
         containers.serve(host_port=port)
         with pytest.raises(PortTaken) as caught:

@@ -71,15 +71,15 @@ def _floor(session: Session, api: Any, database: str, label: str) -> float:
     found = json.loads((HERE / CONFIGURATION).read_text())
     wanted = {**found["Config"], "HostConfig": found["HostConfig"], "Labels": {label: ""}}
     del wanted["Hostname"]  # the id of the first one
-    kind = type_named(database, session.run.types)
+    database_type = type_named(database, session.run.types)
     began = time.perf_counter()
     container = api.create_container_from_config(wanted, f"{label}-floor")["Id"]
     try:
         api.start(container)
         ports = api.inspect_container(container)["NetworkSettings"]["Ports"]
-        place = ports[f"{kind.port}/tcp"][0]
+        place = ports[f"{database_type.port}/tcp"][0]
         address = Address(place["HostIp"], int(place["HostPort"]))
-        while not kind.ready.proves(ask(address, kind.ready)):
+        while not database_type.ready.proves(ask(address, database_type.ready)):
             time.sleep(PAUSE_S)
         return time.perf_counter() - began
     finally:

@@ -13,10 +13,12 @@ from pytest_ldb.databases import BUILTIN
 
 CHECKOUT = Path(__file__).parents[2]
 IMAGES = {
-    kind.name: os.environ.get(f"LDB_{kind.name.upper()}_IMAGE") or kind.image for kind in BUILTIN
+    database_type.name: os.environ.get(f"LDB_{database_type.name.upper()}_IMAGE")
+    or database_type.image
+    for database_type in BUILTIN
 }
 DATABASES = tuple(IMAGES)
-REMEMBERED = tuple(kind.name for kind in BUILTIN if kind.server.cached)
+REMEMBERED = tuple(database_type.name for database_type in BUILTIN if database_type.server.cached)
 """Those of which there are cache; others start as fast without."""
 
 

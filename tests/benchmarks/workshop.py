@@ -216,13 +216,13 @@ W = TypeVar("W", bound=Workshop)
 
 
 @contextmanager
-def opened(kind: type[W], venvs: Path | None) -> Iterator[W]:
+def opened(workshop_class: type[W], venvs: Path | None) -> Iterator[W]:
     """Give a workshop, and tidy up however the benchmark ends."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="pytest-ldb-benchmark-") as folder:
         label = f"bench-{uuid.uuid4().hex[:8]}"
-        workshop = kind(Path(folder), (venvs or Path(folder, "venvs")).resolve(), label)
+        workshop = workshop_class(Path(folder), (venvs or Path(folder, "venvs")).resolve(), label)
         try:
             yield workshop
         finally:

@@ -65,12 +65,14 @@ class TestPostgres(DatabaseTypeContract):
         url = databases.create(name).sqlalchemy_url("psycopg")
         assert _selected(url, "SELECT current_database()") == name
 
-    def test_the_environment_connects_other_programs(self, databases: Databases, name: str) -> None:
+    def test_environment_variables_connect_client_programs(
+        self, databases: Databases, name: str
+    ) -> None:
         program = "import psycopg; print(psycopg.connect().info.dbname)"
         database = databases.create(name)
         assert _printed(program, database.env) == name
 
-    def test_a_database_in_a_transaction_can_be_dropped(
+    def test_database_with_an_open_transaction_can_be_dropped(
         self, databases: Databases, name: str
     ) -> None:
         database = databases.create(name)
@@ -82,15 +84,13 @@ class TestPostgres(DatabaseTypeContract):
             connection.execute("SELECT 1")
         connection.close()
 
-    def test_the_server_has_taken_the_tuning(self, databases: Databases, name: str) -> None:
+    def test_server_settings_are_applied(self, databases: Databases, name: str) -> None:
         settings = [pair.split("=") for pair in POSTGRES.server.tuning if pair != "-c"]
         with psycopg.connect(databases.create(name).url) as connection:
             for setting, value in settings:
                 assert connection.execute(f"SHOW {setting}".encode()).fetchone() == (value,)
 
-    def test_connections_are_ended_for_a_snapshot_and_for_restoring_it(
-        self, databases: Databases, name: str
-    ) -> None:
+    def test_snapshot_and_restore_close_connections(self, databases: Databases, name: str) -> None:
         database = databases.create(name)
         self.add(database, "thing")
         idle, busy = psycopg.connect(database.url), psycopg.connect(database.url)
@@ -107,7 +107,7 @@ class TestPostgres(DatabaseTypeContract):
         busy.close()
         databases.drop(database)
 
-    def test_a_client_that_lost_its_connection_is_replaced(
+    def test_client_with_a_lost_connection_is_replaced(
         self, databases: Databases, name: str
     ) -> None:
         database = databases.create(name)
@@ -129,7 +129,7 @@ class TestPostgres(DatabaseTypeContract):
                 "WHERE application_name = 'pytest-ldb'"
             )
 
-    def test_a_template_with_an_open_connection_can_be_copied(
+    def test_template_with_an_open_connection_can_be_copied(
         self, databases: Databases, name: str
     ) -> None:
         template = databases.create_template(f"{name}_t")
@@ -159,7 +159,7 @@ class TestMySQL(DatabaseTypeContract):
         url = databases.create(name).sqlalchemy_url("pymysql")
         assert _selected(url, "SELECT database()") == name
 
-    def test_the_environment_says_where_it_is(self, databases: Databases, name: str) -> None:
+    def test_environment_variables_hold_the_address(self, databases: Databases, name: str) -> None:
         variables = databases.create(name).env
         with _mysql(
             host=variables["MYSQL_HOST"],
@@ -170,7 +170,9 @@ class TestMySQL(DatabaseTypeContract):
         ) as connection:
             connection.ping()
 
-    def test_copies_have_routines_views_and_triggers(self, databases: Databases, name: str) -> None:
+    def test_copies_include_routines_views_and_triggers(
+        self, databases: Databases, name: str
+    ) -> None:
         template = databases.create_template(f"{name}_t")
         with _mysql(**template.connect_args("pymysql")) as connection:
             cursor = connection.cursor()
@@ -187,7 +189,7 @@ class TestMySQL(DatabaseTypeContract):
             cursor.execute("SELECT x FROM seen")
             assert cursor.fetchone() == (42,)
 
-    def test_the_server_has_taken_the_tuning(self, databases: Databases, name: str) -> None:
+    def test_server_settings_are_applied(self, databases: Databases, name: str) -> None:
         taken = {
             "innodb_flush_log_at_trx_commit": "0",
             "innodb_doublewrite": "OFF",
@@ -204,7 +206,7 @@ class TestMySQL(DatabaseTypeContract):
             assert "ACTIVE" not in {row[1] for row in cursor if row[0] == "mysqlx"}
         assert len(MYSQL.server.tuning) == len(taken) + 1
 
-    def test_a_copy_that_is_not_complete_is_an_error(self, databases: Databases, name: str) -> None:
+    def test_incomplete_copy_is_an_error(self, databases: Databases, name: str) -> None:
         template = databases.create_template(f"{name}_t")
         with _mysql(**template.connect_args("pymysql")) as connection:
             cursor = connection.cursor()
@@ -219,7 +221,7 @@ class TestMySQL(DatabaseTypeContract):
                 make()
             assert "broken" in caught.value.evidence
 
-    def test_a_database_in_a_transaction_can_be_dropped(
+    def test_database_with_an_open_transaction_can_be_dropped(
         self, databases: Databases, name: str
     ) -> None:
         database = databases.create(name)
@@ -230,9 +232,7 @@ class TestMySQL(DatabaseTypeContract):
         with pytest.raises(pymysql.err.OperationalError):
             connection.ping(reconnect=False)
 
-    def test_connections_are_ended_for_a_snapshot_and_for_restoring_it(
-        self, databases: Databases, name: str
-    ) -> None:
+    def test_snapshot_and_restore_close_connections(self, databases: Databases, name: str) -> None:
         database = databases.create(name)
         self.add(database, "thing")
         connection = _mysql(**database.connect_args("pymysql"))
@@ -273,7 +273,7 @@ class TestMySQL(DatabaseTypeContract):
             ("DROP VIEW cheap", False),
         ],
     )
-    def test_what_a_test_did_is_undone_or_seen(
+    def test_changes_are_reset_or_detected(
         self, lease: Lease, goods: DatabaseFactory, statements: str, again: bool
     ) -> None:
         database = goods.make()
@@ -316,7 +316,7 @@ class TestMongoDB(DatabaseTypeContract):
             assert client.admin.command("ping")["ok"] == 1
             assert client.get_default_database().name == name
 
-    def test_the_server_has_taken_the_tuning(self, databases: Databases, name: str) -> None:
+    def test_server_settings_are_applied(self, databases: Databases, name: str) -> None:
         with _mongodb(databases.create(name).url) as client:
             taken = client.admin.command("getCmdLineOpts")["parsed"]
             assert taken["storage"]["wiredTiger"]["engineConfig"]["cacheSizeGB"] == 0.25
@@ -326,11 +326,13 @@ class TestMongoDB(DatabaseTypeContract):
             assert engine == MONGODB.server.tuning[-1]
         assert len(MONGODB.server.tuning) == 6
 
-    def test_the_environment_connects_other_programs(self, databases: Databases, name: str) -> None:
+    def test_environment_variables_connect_client_programs(
+        self, databases: Databases, name: str
+    ) -> None:
         with _mongodb(databases.create(name).env["MONGODB_URI"]) as client:
             assert client.get_default_database().name == name
 
-    def test_copies_have_documents_indexes_and_collections_of_all_kinds(
+    def test_copies_include_all_collection_types_and_indexes(
         self, databases: Databases, name: str
     ) -> None:
         template = databases.create_template(f"{name}_t")
@@ -376,7 +378,7 @@ class TestMongoDB(DatabaseTypeContract):
             ),
         ],
     )
-    def test_what_a_test_did_is_undone_or_seen(
+    def test_changes_are_reset_or_detected(
         self, goods: DatabaseFactory, change: Callable[[Any], object], again: bool
     ) -> None:
         database = goods.make()
@@ -420,19 +422,19 @@ class TestRedis(DatabaseTypeContract):
         with redis.Redis(**keywords) as client:
             assert client.ping()
 
-    def test_the_environment_connects_other_programs(self, databases: Databases, name: str) -> None:
+    def test_environment_variables_connect_client_programs(
+        self, databases: Databases, name: str
+    ) -> None:
         program = "import os, redis; print(redis.from_url(os.environ['REDIS_URL']).ping())"
         assert _printed(program, databases.create(name).env) == "True"
 
-    def test_the_server_has_taken_the_tuning(self, databases: Databases, name: str) -> None:
+    def test_server_settings_are_applied(self, databases: Databases, name: str) -> None:
         with redis.Redis(**databases.create(name).connect_args("redis")) as client:
             for setting, value in (("save", ""), ("appendonly", "no"), ("databases", "1024")):
                 assert client.config_get(setting) == {setting: value}
         assert REDIS.server.tuning == ("--save", "", "--appendonly", "no")
 
-    def test_a_number_that_is_not_empty_is_never_handed_out(
-        self, servers: Servers, name: str
-    ) -> None:
+    def test_nonempty_number_is_never_assigned(self, servers: Servers, name: str) -> None:
         lease = servers.obtain(REDIS)
         databases = databases_on(lease)
         first = int(databases.create(name).database)
@@ -441,7 +443,7 @@ class TestRedis(DatabaseTypeContract):
         assert int(databases.create(name).database) == first + 2
         assert self.things(mine) == {"mine"}
 
-    def test_copies_have_values_of_all_kinds(self, databases: Databases, name: str) -> None:
+    def test_copies_include_all_value_types(self, databases: Databases, name: str) -> None:
         template = databases.create_template(name)
         with redis.Redis.from_url(template.url) as client:
             client.set("text", b"\x00\xff it's")

@@ -33,7 +33,7 @@ def container(url: str) -> Iterator[str]:
     made.close()
 
 
-def test_an_engine_takes_what_is_open(url: str, container: str) -> None:
+def test_engine_uses_preopened_shells(url: str, container: str) -> None:
     early = PreopenedShells(unix_transport(url), {container: ENVIRONMENT})
     engine = DockerEngine(url, early)
     shells = [engine.shell(container, environment=ENVIRONMENT, ephemeral=False) for _ in range(2)]
@@ -52,14 +52,16 @@ def test_an_engine_takes_what_is_open(url: str, container: str) -> None:
         shell_command({"NAME": "other"}, ephemeral=False),
     ],
 )
-def test_only_what_is_exactly_the_same_is_taken(url: str, container: str, command: Command) -> None:
+def test_preopened_shell_is_used_for_an_identical_request_only(
+    url: str, container: str, command: Command
+) -> None:
     early = PreopenedShells(unix_transport(url), {container: ENVIRONMENT})
     assert early.take(container, command) is None
     assert early.take("0" * 64, COMMAND) is None
     early.close()
 
 
-def test_what_nobody_took_holds_nothing(url: str, container: str) -> None:
+def test_unused_preopened_shells_do_not_hold_the_server(url: str, container: str) -> None:
     early = PreopenedShells(unix_transport(url), {container: ENVIRONMENT})
     for _ in range(2):
         shell = DockerEngine(url).shell(container, environment=ENVIRONMENT, ephemeral=False)
@@ -68,12 +70,12 @@ def test_what_nobody_took_holds_nothing(url: str, container: str) -> None:
         early.close()
 
 
-def test_a_container_that_is_gone_has_none(url: str) -> None:
+def test_missing_container_has_no_preopened_shell(url: str) -> None:
     early = PreopenedShells(unix_transport(url), {"0" * 64: ENVIRONMENT})
     assert early.take("0" * 64, COMMAND) is None
     early.close()
 
 
-def test_an_engine_that_is_gone_has_none(container: str) -> None:
+def test_unreachable_engine_has_no_preopened_shell(container: str) -> None:
     early = PreopenedShells(unix_transport("unix:///nowhere"), {container: ENVIRONMENT})
     assert early.take(container, COMMAND) is None

@@ -30,7 +30,7 @@ IMAGE = os.environ.get("LDB_REDIS_IMAGE", REDIS.image)
 class TestFakeEngine(EngineContract):
     root = "."
     terminals = False
-    test_on_a_terminal_there_is_one_stream_of_its_size = None  # type: ignore[assignment]
+    test_tty_exec_has_one_stream_and_the_terminal_size = None  # type: ignore[assignment]
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -75,13 +75,17 @@ class TestSdkTransport(ShellContract, ClientContract, LogContract):
         made.close()
 
     beside = ExecutionContract.beside
-    test_input_arrives_to_its_end = ExecutionContract.test_input_arrives_to_its_end
-    test_it_answers_while_input_goes_on = ExecutionContract.test_it_answers_while_input_goes_on
-    test_much_output_comes_whole = ExecutionContract.test_much_output_comes_whole
-    test_a_container_that_dies_says_why = EngineContract.test_a_container_that_dies_says_why
-    test_the_log_shows_the_last_lines = EngineContract.test_the_log_shows_the_last_lines
-    test_a_watch_that_comes_later_sees_the_log_from_its_start = (
-        EngineContract.test_a_watch_that_comes_later_sees_the_log_from_its_start
+    test_exec_input_arrives_completely = ExecutionContract.test_exec_input_arrives_completely
+    test_exec_output_is_readable_while_input_is_open = (
+        ExecutionContract.test_exec_output_is_readable_while_input_is_open
+    )
+    test_large_exec_output_arrives_completely = (
+        ExecutionContract.test_large_exec_output_arrives_completely
+    )
+    test_exited_container_reports_the_cause = EngineContract.test_exited_container_reports_the_cause
+    test_log_tail_returns_the_last_lines = EngineContract.test_log_tail_returns_the_last_lines
+    test_late_watch_sees_the_log_from_the_start = (
+        EngineContract.test_late_watch_sees_the_log_from_the_start
     )
 
     def test_files_are_placed(self, containers: Containers) -> None:

@@ -28,11 +28,11 @@ def servers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Servers]
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.28, 0.3, 0.32, 0.5])
-def test_whoever_comes_while_the_last_leaves_has_a_server(servers: Servers, after_s: float) -> None:
-    kind = replace(REDIS, image=os.environ.get("LDB_REDIS_IMAGE", REDIS.image))
-    servers.obtain(kind).shell.close()
+def test_obtain_during_the_last_release_returns_a_server(servers: Servers, after_s: float) -> None:
+    database_type = replace(REDIS, image=os.environ.get("LDB_REDIS_IMAGE", REDIS.image))
+    servers.obtain(database_type).shell.close()
     time.sleep(after_s)  # After 0.3 s the last one looks again, and switches off.
-    lease = servers.obtain(kind)
+    lease = servers.obtain(database_type)
     watch = servers.engine.watch(f"ldb-{lease.instance.name}")
     assert watch.ended(STAYS_S if lease.origin == "attached" else 0.0) is None
     watch.close()

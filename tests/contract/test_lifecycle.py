@@ -24,18 +24,22 @@ from pytest_ldb.model.settings import Settings
 from pytest_ldb.testing.fake.engine import FakeEngine
 
 IDENTITY = UserIdentity(bytes(32))
-KIND = replace(REDIS, image=os.environ.get("LDB_REDIS_IMAGE", REDIS.image), aliases=("alias",))
+REDIS_TYPE = replace(
+    REDIS, image=os.environ.get("LDB_REDIS_IMAGE", REDIS.image), aliases=("alias",)
+)
 
 
 class Servers(Lifecycle):
     """The seven commands, and what tests do behind their back."""
 
-    def __init__(self, engine: Any, root: Path, kinds: list[DatabaseType], **settings: Any) -> None:
+    def __init__(
+        self, engine: Any, root: Path, database_types: list[DatabaseType], **settings: Any
+    ) -> None:
         self.engine = engine
         self.said: list[str] = []
         scope = Scope.of(root, uuid4().hex[:8], IDENTITY.mark)
         planner = Planner(engine, Settings(**settings), scope, IDENTITY, self.said.append)
-        super().__init__(planner, kinds)
+        super().__init__(planner, database_types)
 
     def container(self, instance: Instance) -> Container:
         found: Container | None = self.engine.find(f"ldb-{instance.name}")
@@ -66,8 +70,8 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
 def make(engine: Engine, tmp_path: Path) -> Iterator[Callable[..., Servers]]:
     made: list[Servers] = []
 
-    def make(*kinds: DatabaseType, **settings: Any) -> Servers:
-        made.append(Servers(engine, tmp_path, [*kinds] or [KIND], **settings))
+    def make(*database_types: DatabaseType, **settings: Any) -> Servers:
+        made.append(Servers(engine, tmp_path, [*database_types] or [REDIS_TYPE], **settings))
         return made[-1]
 
     yield make
@@ -82,13 +86,13 @@ def servers(make: Callable[..., Servers]) -> Servers:
 
 def answers(instance: Instance) -> bool:
     assert instance.address is not None
-    return KIND.ready.proves(ask(instance.address, KIND.ready))
+    return REDIS_TYPE.ready.proves(ask(instance.address, REDIS_TYPE.ready))
 
 
-def test_a_server_lives_through_all_commands(servers: Servers) -> None:
+def test_lifecycle_with_all_seven_commands(servers: Servers) -> None:
     created = servers.create("redis")
     assert created.status is servers.status(created) is InstanceStatus.RUNNING
-    assert (created.database_type, created.image) == ("redis", KIND.image)
+    assert (created.database_type, created.image) == ("redis", REDIS_TYPE.image)
     assert created.id.version == 4
     assert created.created_at.tzinfo is not None
     assert answers(created)
@@ -114,8 +118,8 @@ def test_a_server_lives_through_all_commands(servers: Servers) -> None:
         servers.status(created)
 
 
-def test_every_command_may_be_repeated(servers: Servers) -> None:
-    server = servers.create(KIND)
+def test_every_command_is_idempotent(servers: Servers) -> None:
+    server = servers.create(REDIS_TYPE)
     assert servers.start(server) == servers.start(server.name) == server
     assert servers.stop(server) == servers.stop(server)
     servers.delete(server)
@@ -125,13 +129,13 @@ def test_every_command_may_be_repeated(servers: Servers) -> None:
     servers.close()
 
 
-def test_a_server_is_named_by_itself_or_by_name_or_by_its_container(servers: Servers) -> None:
+def test_server_is_given_as_instance_name_or_container(servers: Servers) -> None:
     server = servers.create("ALIAS")
     for name in (server, server.name, f"ldb-{server.name}"):
         assert servers.status(name) is InstanceStatus.RUNNING
 
 
-def test_what_is_not_there_is_an_error_but_for_delete(servers: Servers) -> None:
+def test_missing_server_is_an_error_except_for_delete(servers: Servers) -> None:
     for command in (servers.start, servers.stop, servers.restart, servers.status):
         with pytest.raises(InstanceNotFound) as caught:
             command("absent")
@@ -140,7 +144,7 @@ def test_what_is_not_there_is_an_error_but_for_delete(servers: Servers) -> None:
         servers.create("oracle")
 
 
-def test_the_status_is_the_engines_word(servers: Servers) -> None:
+def test_status_comes_from_the_engine(servers: Servers) -> None:
     server = servers.create("redis")
     servers.pause(server)
     assert servers.status(server) is InstanceStatus.STOPPED
@@ -150,14 +154,14 @@ def test_the_status_is_the_engines_word(servers: Servers) -> None:
     assert servers.stop(server).status is InstanceStatus.STOPPED
 
 
-def test_a_server_that_failed_is_an_error(make: Callable[..., Servers]) -> None:
-    kind = replace(
-        KIND,
-        server=replace(KIND.server, arguments=(), tuning=()),
+def test_failed_server_is_an_error(make: Callable[..., Servers]) -> None:
+    database_type = replace(
+        REDIS_TYPE,
+        server=replace(REDIS_TYPE.server, arguments=(), tuning=()),
         command=("sh", "-c", "[ -e fail ] && exit 3; exec redis-server --protected-mode no"),
     )
-    servers = make(kind)
-    server = servers.create(kind)
+    servers = make(database_type)
+    server = servers.create(database_type)
     servers.run(server, "touch fail")
     servers.stop(server)
     with pytest.raises(InstanceDied, match="the server ended with exit code 3"):
@@ -167,7 +171,7 @@ def test_a_server_that_failed_is_an_error(make: Callable[..., Servers]) -> None:
     assert (listed.id, listed.status) == (server.id, InstanceStatus.ERROR)
 
 
-def test_a_server_that_is_being_made_is_creating(
+def test_status_is_creating_during_creation(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Instance] = []
@@ -183,7 +187,7 @@ def test_a_server_that_is_being_made_is_creating(
     assert (young.id, young.status, young.address) == (server.id, InstanceStatus.CREATING, None)
 
 
-def test_a_server_of_another_process_can_be_started(make: Callable[..., Servers]) -> None:
+def test_server_of_another_process_can_be_started(make: Callable[..., Servers]) -> None:
     server = make().create("redis")
     other = make()
     other.stop(server.name)
@@ -199,7 +203,7 @@ def test_data_survives_stop(servers: Servers) -> None:
     assert servers.run(server, "ls survivor") == "survivor\n"
 
 
-def test_two_servers_share_nothing(servers: Servers) -> None:
+def test_servers_are_isolated(servers: Servers) -> None:
     one, other = servers.create("redis"), servers.create("redis")
     assert one.address != other.address
     assert one.name != other.name
@@ -208,27 +212,27 @@ def test_two_servers_share_nothing(servers: Servers) -> None:
     assert [server.id for server in servers.list()] == [one.id, other.id]
 
 
-def test_an_image_may_be_chosen(servers: Servers) -> None:
-    server = servers.create("redis", image=KIND.image)
-    assert server.image == KIND.image
+def test_image_can_be_overridden(servers: Servers) -> None:
+    server = servers.create("redis", image=REDIS_TYPE.image)
+    assert server.image == REDIS_TYPE.image
 
 
 @pytest.mark.parametrize(
     ("command", "error"), [("echo bad luck; exit 3", InstanceDied), ("sleep 60", NotReady)]
 )
-def test_a_server_that_cannot_start_leaves_nothing(
+def test_failed_creation_leaves_nothing(
     make: Callable[..., Servers], command: str, error: type[Exception]
 ) -> None:
-    server = replace(KIND.server, arguments=(), tuning=())
-    kind = replace(KIND, server=server, command=("sh", "-c", command))
-    servers = make(kind, timeout_s=0.5)
+    server = replace(REDIS_TYPE.server, arguments=(), tuning=())
+    database_type = replace(REDIS_TYPE, server=server, command=("sh", "-c", command))
+    servers = make(database_type, timeout_s=0.5)
     with pytest.raises(error):
-        servers.create(kind)
+        servers.create(database_type)
     assert servers.list() == ()
     assert servers.created == []
 
 
-def test_closing_deletes_what_was_created(servers: Servers) -> None:
+def test_close_deletes_created_servers(servers: Servers) -> None:
     servers.create("redis")
     servers.stop(servers.create("redis"))
     servers.close()
@@ -236,12 +240,12 @@ def test_closing_deletes_what_was_created(servers: Servers) -> None:
     assert len(servers.created) == 2
 
 
-def test_the_project_of_others_is_not_ours(
+def test_servers_of_other_projects_are_not_listed(
     servers: Servers, engine: Engine, tmp_path: Path
 ) -> None:
     server = servers.create("redis")
     (tmp_path / "other").mkdir()
-    others = Servers(engine, tmp_path / "other", [KIND])
+    others = Servers(engine, tmp_path / "other", [REDIS_TYPE])
     assert others.list() == ()
     with pytest.raises(InstanceNotFound):
         others.stop(server.name)
@@ -249,7 +253,7 @@ def test_the_project_of_others_is_not_ours(
     assert servers.status(server) is InstanceStatus.RUNNING
 
 
-def test_a_server_that_was_deleted_is_not_another_of_its_name(servers: Servers) -> None:
+def test_deleted_instance_does_not_match_a_new_server_of_its_name(servers: Servers) -> None:
     """Kept servers are made again under their name; an old value must not stop the new one."""
     server = servers.create("redis")
     gone = replace(server, id=uuid4())
@@ -259,7 +263,7 @@ def test_a_server_that_was_deleted_is_not_another_of_its_name(servers: Servers) 
     assert servers.status(server) is InstanceStatus.RUNNING
 
 
-def test_the_first_database_has_an_address(servers: Servers) -> None:
+def test_initial_database_has_an_address(servers: Servers) -> None:
     server = servers.create("redis")
     database = servers.database(server)
     assert (database.database, database.host, database.port) == (

@@ -13,7 +13,7 @@ from pytest_ldb.lifecycle.readiness import ask
 from pytest_ldb.model.errors import InstanceDied, InstanceNotFound, InvalidRequest, NotRunning
 from pytest_ldb.testing.fake.engine import FakeEngine
 
-from .test_lifecycle import KIND, Servers, engine, make, servers
+from .test_lifecycle import REDIS_TYPE, Servers, engine, make, servers
 
 __all__ = ["engine", "make", "servers"]
 
@@ -22,10 +22,10 @@ def answers(server: Server) -> bool:
     database = server.database
     assert server.url == database.url
     assert f":{database.port}/" in server.url
-    return KIND.ready.proves(ask(database.address, KIND.ready))
+    return REDIS_TYPE.ready.proves(ask(database.address, REDIS_TYPE.ready))
 
 
-def test_the_url_is_right_after_each_command(servers: Servers) -> None:
+def test_url_is_current_after_each_command(servers: Servers) -> None:
     with servers.server("redis") as server:
         assert answers(server)
         assert servers.status(server.instance) == server.instance.status == "running"
@@ -42,7 +42,7 @@ def test_the_url_is_right_after_each_command(servers: Servers) -> None:
         assert repr(server) == f"<Server {server.instance.name!r}, running>"
 
 
-def test_the_end_of_the_block_deletes_the_server(servers: Servers) -> None:
+def test_leaving_the_with_block_deletes_the_server(servers: Servers) -> None:
     with pytest.raises(ZeroDivisionError), servers.server("alias") as server:
         raise ZeroDivisionError
     assert servers.list() == ()
@@ -53,8 +53,8 @@ def test_the_end_of_the_block_deletes_the_server(servers: Servers) -> None:
     server.delete()
 
 
-def test_without_a_block_the_run_deletes_the_server(servers: Servers) -> None:
-    server = servers.server(KIND)
+def test_server_without_with_block_is_deleted_at_session_end(servers: Servers) -> None:
+    server = servers.server(REDIS_TYPE)
     assert [instance.id for instance in servers.list()] == [server.instance.id]
     assert servers.created == [server.instance]
     servers.close()
@@ -70,10 +70,10 @@ def test_without_a_block_the_run_deletes_the_server(servers: Servers) -> None:
     ],
     ids=["program", "arguments", "string"],
 )
-def test_a_command_replaces_that_of_the_type(
+def test_command_argument_overrides_the_type(
     make: Callable[..., Servers], command: str | Sequence[str]
 ) -> None:
-    servers = make(replace(KIND, command=("--maxmemory", "1mb")))
+    servers = make(replace(REDIS_TYPE, command=("--maxmemory", "1mb")))
     if isinstance(servers.engine, FakeEngine):
         pytest.skip("the fake engine runs no Redis")
     with servers.server("redis", command=command) as server:
@@ -87,16 +87,16 @@ def _maxmemory(server: Server) -> int:
         return int(client.config_get("maxmemory")["maxmemory"])
 
 
-def test_a_start_that_fails_leaves_no_address(servers: Servers) -> None:
-    with servers.server(KIND) as server:
+def test_failed_start_leaves_no_address(servers: Servers) -> None:
+    with servers.server(REDIS_TYPE) as server:
         servers.delete(server.instance)
         with pytest.raises(InstanceNotFound):
             server.restart()
     with pytest.raises(InstanceDied):
-        servers.server(replace(KIND, server=ServerProgram()), command="sh -c 'exit 3'")
+        servers.server(replace(REDIS_TYPE, server=ServerProgram()), command="sh -c 'exit 3'")
     assert servers.list() == ()
 
 
-def test_an_unknown_type_is_an_error(servers: Servers) -> None:
+def test_unknown_type_is_an_error(servers: Servers) -> None:
     with pytest.raises(InvalidRequest, match="no database type has this name"):
         servers.server("oracle")

@@ -19,7 +19,7 @@ ARGUMENTS = {"plugin": "-p pytest_ldb_pgvector"}
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
-def test_a_block_is_a_file_or_commands_or_output(block: Block) -> None:
+def test_code_blocks_are_files_commands_or_output(block: Block) -> None:
     match block.language:
         case "python" | "ini" | "toml" | "sql" | "yaml":
             assert block.text == (EXAMPLES / block.note["file"]).read_text()
@@ -36,7 +36,7 @@ def test_a_block_is_a_file_or_commands_or_output(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.is_run], ids=str)
-def test_commands_do_what_the_page_says(block: Block, reader: Reader) -> None:
+def test_commands_produce_the_documented_output(block: Block, reader: Reader) -> None:
     commands = "set -e\n" + block.text
     answer = reader(block.note["in"], commands)
     assert (answer.status != 0) == ("fails" in block.note), answer.output
@@ -47,7 +47,7 @@ def test_commands_do_what_the_page_says(block: Block, reader: Reader) -> None:
 
 
 @pytest.mark.parametrize("arguments", ["-n 2", "-p no:xdist"])
-def test_the_suite_on_all_four_databases_passes(arguments: str, reader: Reader) -> None:
+def test_example_suite_passes_on_all_four_databases(arguments: str, reader: Reader) -> None:
     answer = reader(".", f"pytest {arguments}")
     assert answer.status == 0, answer.output
     used = re.findall(r"^(\w+): \S+ created in", answer.output, re.MULTILINE)
@@ -55,13 +55,13 @@ def test_the_suite_on_all_four_databases_passes(arguments: str, reader: Reader) 
 
 
 @pytest.mark.parametrize("project", PROJECTS)
-def test_a_project_passes_on_several_workers(project: str, reader: Reader) -> None:
+def test_example_projects_pass_with_xdist(project: str, reader: Reader) -> None:
     answer = reader(f"projects/{project}", f"python -m pytest -n 2 {ARGUMENTS.get(project, '')}")
     assert answer.status == 0, answer.output
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_link_targets_exist(page: Path) -> None:
     for target in links(page):
         path, _, anchor = target.partition("#")
         there = (page.parent / path) if path else page

@@ -50,7 +50,7 @@ def manual(reader: Reader) -> str:
     return " ".join(answer.output.split())
 
 
-def test_the_table_of_options_is_that_of_the_command(manual: str) -> None:
+def test_options_table_matches_the_help(manual: str) -> None:
     flags = set(re.findall(r"(?<!no-)(?<=--)ldb-[a-z-]+(?==|,| )", manual))
     places = re.findall(r"Environment: (LDB_\w+), ini: (ldb_\w+)", manual)
     table = [row[:3] for row in rows("docs/reference/options.md", "Command line")]
@@ -58,7 +58,7 @@ def test_the_table_of_options_is_that_of_the_command(manual: str) -> None:
     assert {(variable, ini) for _, variable, ini in table} == set(places)
 
 
-def test_the_short_table_says_what_the_command_says(manual: str) -> None:
+def test_readme_options_match_the_help(manual: str) -> None:
     table = list(rows("README.md", "Option"))
     assert len(table) == len(list(rows("docs/reference/options.md", "Command line")))
     for option, meaning in table:
@@ -66,66 +66,70 @@ def test_the_short_table_says_what_the_command_says(manual: str) -> None:
         assert meaning.removesuffix(".") in manual
 
 
-def test_options_that_pages_mention_exist(manual: str) -> None:
+def test_mentioned_options_exist(manual: str) -> None:
     for option in re.findall(r"--(?:no-)?ldb-[a-z-]+[a-z]", EVERYTHING):
         assert option in manual
 
 
-def test_variables_that_pages_mention_exist(manual: str) -> None:
-    names = [kind.name for kind in BUILTIN] + list(ADDED_BY_EXAMPLES)
+def test_mentioned_variables_exist(manual: str) -> None:
+    names = [database_type.name for database_type in BUILTIN] + list(ADDED_BY_EXAMPLES)
     known = set(re.findall(r"Environment: (LDB_\w+)", manual))
     known |= {f"LDB_{name.upper()}_{what}" for name in names for what in ("IMAGE", "URL")}
     known |= {"LDB_HOME"}  # in the container
     assert set(re.findall(r"\bLDB_[A-Z0-9_]*[A-Z0-9]", EVERYTHING)) <= known
 
 
-def test_every_fixture_has_a_row_and_a_manual(reader: Reader) -> None:
+def test_every_fixture_is_documented(reader: Reader) -> None:
     answer = reader("projects/none", "pytest --fixtures")
     there = re.findall(r"^(ldb\w*)(?: \[.*\])? -- .*\n    \S", answer.output, re.MULTILINE)
     named = [row[0] for row in rows(FIXTURES, "Fixture")]
     assert sorted(there) == sorted(name for name in named if "<name>" not in name)
 
 
-def test_every_attribute_of_a_database_has_a_row() -> None:
+def test_every_database_attribute_is_documented() -> None:
     named = ", ".join(row[0].partition("(")[0] for row in rows(FIXTURES, "Attribute"))
     assert sorted(named.split(", ")) == sorted(_public(Database))
 
 
-def test_every_command_has_a_row() -> None:
+def test_every_lifecycle_command_is_documented() -> None:
     named = [row[0].partition("(")[0] for row in rows(FIXTURES, "Command")]
     assert sorted(named) == sorted(_public(Lifecycle) - {"close"})
 
 
-def test_every_member_of_a_server_has_a_row() -> None:
+def test_every_server_member_is_documented() -> None:
     cells = ", ".join(row[0] for row in rows(FIXTURES, "Member")).replace("()", "")
     assert sorted(cells.split(", ")) == sorted(_public(Server) | {"instance"})
 
 
-def test_every_command_of_the_command_line_has_a_section(reader: Reader) -> None:
+def test_every_cli_command_has_a_section(reader: Reader) -> None:
     listed = reader("projects/none", "pytest-ldb --help").output.partition("Commands:")[2]
     headings = re.findall(r"^## (\w+)$", (ROOT / COMMAND).read_text(), re.MULTILINE)
     assert headings == re.findall(r"^  (\w+)  ", listed, re.MULTILINE)
 
 
-def test_every_key_of_a_listed_server_has_a_row(reader: Reader) -> None:
+def test_every_key_of_list_json_is_documented(reader: Reader) -> None:
     commands = "pytest-ldb create redis >created 2>&1; pytest-ldb list --json"
     (server,) = json.loads(reader("projects/none", commands).output)
     assert sorted(row[0] for row in rows(COMMAND, "Key")) == sorted(server)
 
 
-def test_every_field_of_an_instance_is_named() -> None:
+def test_every_instance_field_is_documented() -> None:
     text = (ROOT / FIXTURES).read_text()
     assert [f.name for f in dataclasses.fields(Instance) if f"`{f.name}`" not in text] == []
 
 
-def test_the_environment_variables_are_those_of_the_types() -> None:
+def test_environment_variables_match_the_types() -> None:
     named = {name: variables.split(", ") for name, variables in rows(FIXTURES, "Type | Variables")}
-    assert named == {kind.name: list(kind.addresses.env) for kind in BUILTIN}
+    assert named == {
+        database_type.name: list(database_type.addresses.env) for database_type in BUILTIN
+    }
 
 
-def test_the_drivers_are_those_of_the_types() -> None:
+def test_drivers_match_the_types() -> None:
     named = {name: drivers.split(", ") for name, drivers in rows(FIXTURES, "Type | Drivers")}
-    assert named == {kind.name: list(kind.addresses.drivers) for kind in BUILTIN}
+    assert named == {
+        database_type.name: list(database_type.addresses.drivers) for database_type in BUILTIN
+    }
 
 
 def test_every_hook_has_a_heading_with_its_arguments() -> None:
@@ -137,18 +141,21 @@ def test_every_hook_has_a_heading_with_its_arguments() -> None:
         assert tuple(arguments.split(", ")) == _arguments(getattr(hookspecs, name))
 
 
-def test_every_error_has_a_row() -> None:
+def test_every_error_is_documented() -> None:
     classes = [value for value in vars(errors).values() if isinstance(value, type)]
-    there = [kind.__name__ for kind in classes if kind.__module__ == errors.__name__]
+    there = [cls.__name__ for cls in classes if cls.__module__ == errors.__name__]
     assert [row[0] for row in rows("docs/reference/errors.md", "Error")] == there
 
 
-def test_the_declared_types_are_as_the_table_says() -> None:
+def test_types_table_matches_the_builtin_types() -> None:
     named = [row[1:4] for row in rows(TYPES, "Value")]
-    assert named == [[kind.name, ", ".join(kind.aliases), kind.image] for kind in BUILTIN]
+    assert named == [
+        [database_type.name, ", ".join(database_type.aliases), database_type.image]
+        for database_type in BUILTIN
+    ]
 
 
-def test_every_field_of_a_declaration_has_a_row() -> None:
+def test_every_database_type_field_is_documented() -> None:
     text = (ROOT / TYPES).read_text()
     sections = dict(re.findall(r"^##+ `(\w+)`\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL))
     for declaration in (DatabaseType, Exchange, *GROUPS):
@@ -156,19 +163,19 @@ def test_every_field_of_a_declaration_has_a_row() -> None:
         assert rows_there == [field.name for field in dataclasses.fields(declaration)]
 
 
-def test_every_key_of_a_report_has_a_row(reader: Reader) -> None:
+def test_every_report_key_is_documented(reader: Reader) -> None:
     answer = reader("projects/first", "pytest --ldb-report report.json && cat report.json")
     (server,) = json.loads(answer.output[answer.output.index("{") :])["servers"]
     assert [row[0] for row in rows(REPORT, "Key")] == list(server)
 
 
-def test_every_way_in_which_a_server_comes_has_a_row() -> None:
+def test_every_server_origin_is_documented() -> None:
     assert {row[0] for row in rows(REPORT, "Word")} == {*STARTED, "attached", "existing"}
 
 
-def _public(kind: type) -> set[str]:
-    fields = {f.name for f in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else set()
-    return {name for name in (*fields, *vars(kind)) if not name.startswith("_")}
+def _public(cls: type) -> set[str]:
+    fields = {f.name for f in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else set()
+    return {name for name in (*fields, *vars(cls)) if not name.startswith("_")}
 
 
 def _arguments(hook: Callable[..., object]) -> tuple[str, ...]:

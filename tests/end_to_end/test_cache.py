@@ -126,7 +126,7 @@ def user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, project: Project) -> I
 
 
 @pytest.mark.parametrize("arguments", [[], ["-n2"]], ids=["alone", "workers"])
-def test_the_second_run_starts_from_cache(user: User, arguments: list[str]) -> None:
+def test_second_run_starts_from_the_cache(user: User, arguments: list[str]) -> None:
     user.project.write("test_all.py", ALL_THREE)
     assert [line.split()[2] for line in user.run(*arguments, passed=3)] == ["created"] * 3
     assert set(user.wait_for(3)) == {"postgres", "mysql", "mongodb"}
@@ -136,7 +136,7 @@ def test_the_second_run_starts_from_cache(user: User, arguments: list[str]) -> N
     assert len(user.images()) == 3
 
 
-def test_a_kept_server_comes_from_one_too(user: User) -> None:
+def test_kept_server_starts_from_the_cache(user: User) -> None:
     user.project.write("test_all.py", POSTGRES)
     user.run(passed=2)
     user.wait_for(1)
@@ -146,7 +146,7 @@ def test_a_kept_server_comes_from_one_too(user: User) -> None:
     assert "attached" in line
 
 
-def test_a_type_may_say_where_its_data_is(user: User) -> None:
+def test_type_with_data_paths_is_cached(user: User) -> None:
     user.project.write(
         "conftest.py",
         """
@@ -168,7 +168,7 @@ def pytest_ldb_database_types():
     assert "restored" in line
 
 
-def test_a_damaged_one_is_replaced_and_nobody_notices(user: User) -> None:
+def test_damaged_cache_is_replaced_without_a_failure(user: User) -> None:
     user.project.write("test_all.py", POSTGRES)
     user.run(passed=2)
     (cached,) = user.wait_for(1).values()
@@ -180,7 +180,7 @@ def test_a_damaged_one_is_replaced_and_nobody_notices(user: User) -> None:
     assert "restored" in line
 
 
-def test_an_image_of_somebody_else_with_its_name_is_not_used(user: User) -> None:
+def test_foreign_image_with_the_cache_name_is_not_used(user: User) -> None:
     user.project.write("test_all.py", POSTGRES)
     user.run(passed=2)
     (cached,) = user.wait_for(1).values()
@@ -192,7 +192,7 @@ def test_an_image_of_somebody_else_with_its_name_is_not_used(user: User) -> None
         docker("rmi", f"pytest-ldb-cached:{cached.key}")
 
 
-def test_durable_servers_and_never_start_as_before(user: User) -> None:
+def test_durable_and_cache_never_bypass_the_cache(user: User) -> None:
     user.project.write("test_all.py", POSTGRES)
     user.run(passed=2)
     user.wait_for(1)
@@ -203,7 +203,7 @@ def test_durable_servers_and_never_start_as_before(user: User) -> None:
     assert user.makers() == []
 
 
-def test_whoever_makes_it_may_be_killed_at_any_time(user: User) -> None:
+def test_killed_cache_builder_leaves_nothing(user: User) -> None:
     user.project.write("test_all.py", POSTGRES)
     for delay_s in (0.5, 1.2, 1.9, 2.6):
         user.run(passed=2)
@@ -221,7 +221,7 @@ def test_whoever_makes_it_may_be_killed_at_any_time(user: User) -> None:
     assert len(user.images()) == 1, "what was left is not removed"
 
 
-def test_a_run_does_not_wait_for_it(user: User) -> None:
+def test_run_does_not_wait_for_the_cache_builder(user: User) -> None:
     user.project.write("test_all.py", POSTGRES)
     user.run(passed=2)
     assert user.makers(), "it was made before the end of the run"

@@ -101,8 +101,8 @@ class Redis:
             return int(str(client.get("n"), "ascii"))
 
 
-Kind = Postgres | Mysql | Mongodb | Redis
-KINDS: dict[str, Kind] = {
+DatabaseClient = Postgres | Mysql | Mongodb | Redis
+CLIENTS: dict[str, DatabaseClient] = {
     "postgres": Postgres(),
     "mysql": Mysql(),
     "mongodb": Mongodb(),
@@ -120,14 +120,14 @@ class Served:
     id: str
 
     @property
-    def kind(self) -> Kind:
-        return KINDS[self.type]
+    def client(self) -> DatabaseClient:
+        return CLIENTS[self.type]
 
     def url(self) -> str:
         return self.user.run("url", self.name).well().output.strip()
 
 
-@pytest.fixture(scope="class", params=KINDS)
+@pytest.fixture(scope="class", params=CLIENTS)
 def served(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
@@ -146,9 +146,9 @@ def served(
 
 
 class TestAServer:
-    def test_its_data_outlives_it_and_its_name_and_id_outlive_a_stop(self, served: Served) -> None:
-        user, kind = served.user, served.kind
-        kind.write(served.url())
+    def test_stop_keeps_name_and_id_and_volume_outlives_delete(self, served: Served) -> None:
+        user, client = served.user, served.client
+        client.write(served.url())
         stopped = user.run("stop", served.name).well()
         assert (stopped.output, stopped.errors) == (f"{served.name}\n", "")
         stands = user.json("status", served.name)
@@ -159,27 +159,27 @@ class TestAServer:
         )
         assert f"{served.name}: ready on 127.0.0.1:" in user.run("start", served.name).well().errors
         assert user.json("status", served.name)["id"] == served.id
-        assert kind.read(served.url()) == 7
+        assert client.read(served.url()) == 7
 
         again = f"{served.name}-again"
         deleted = user.run("delete", served.name).well()
         assert f"{served.name}: its data stays in the volume {served.name}" in deleted.errors
         assert user.containers() == []
         assert user.create(served.type, f"--name={again}", f"--volume={served.name}") == again
-        assert kind.read(user.run("url", again).well().output.strip()) == 7
+        assert client.read(user.run("url", again).well().output.strip()) == 7
         user.run("delete", again).well()
         user.create(served.type, f"--name={served.name}", f"--volume={served.name}")
-        assert kind.read(served.url()) == 7
+        assert client.read(served.url()) == 7
         served.id = user.json("status", served.name)["id"]
 
-    def test_restarted_it_is_the_same(self, served: Served) -> None:
+    def test_restart_keeps_the_server(self, served: Served) -> None:
         done = served.user.run("restart", served.name).well()
         assert done.output == f"{served.name}\n"
         assert f"{served.name}: ready on 127.0.0.1:" in done.errors
         assert served.user.json("status", served.name)["id"] == served.id
         assert served.user.run("start", served.name).well().output == f"{served.name}\n"
 
-    def test_programs_read_lines_and_json(self, served: Served) -> None:
+    def test_list_output_for_programs(self, served: Served) -> None:
         user, image = served.user, os.environ[f"LDB_{served.type.upper()}_IMAGE"]
         (server,) = user.json("list")
         assert user.json("status", served.name).keys() == server.keys() == KEYS
@@ -198,7 +198,7 @@ class TestAServer:
         for command in ("list", f"status {served.name}", f"logs {served.name}"):
             assert ESCAPE not in user.run(*command.split()).well().output
 
-    def test_people_read_a_table_with_colours(self, served: Served) -> None:
+    def test_list_output_on_a_terminal_is_a_coloured_table(self, served: Served) -> None:
         head, line, *_ = served.user.on_terminal("list").end().well().output.splitlines()
         words = ["NAME", "TYPE", "IMAGE", "STATUS", "PORT", "PROJECT", "AGE", "USE", "SIZE"]
         assert [word for word in words if word in head] == words
@@ -209,13 +209,13 @@ class TestAServer:
         assert f"{BOLD}status " in facts
         assert f"{GREEN}running" in facts
 
-    def test_its_log_is_written_whole_or_its_end(self, served: Served) -> None:
+    def test_logs_command_prints_all_or_the_last_lines(self, served: Served) -> None:
         lines = served.user.run("logs", served.name).well().output.splitlines()
         assert len(lines) > 3
         assert len(served.user.run("logs", served.name, "--tail=2").well().output.splitlines()) == 2
         assert served.user.run("logs", served.name, "--tail=0").well().output == ""
 
-    def test_its_address_comes_in_the_words_of_programs(self, served: Served) -> None:
+    def test_url_and_env_formats(self, served: Served) -> None:
         url = served.url()
         told = json.loads(served.user.run("url", served.name, "--format=json").well().output)
         assert told["url"] == url
@@ -223,36 +223,36 @@ class TestAServer:
         lines = served.user.run("url", served.name, "--format=env").well().output.splitlines()
         assert f"export DATABASE_URL={url}" in [line.replace("'", "") for line in lines]
         assert all(line.startswith("export ") for line in lines)
-        if served.kind.form == "libpq":
+        if served.client.form == "libpq":
             text = served.user.run("url", served.name, "--format=libpq").well().output
             with psycopg.connect(text) as connection:
                 assert connection.info.dbname == "ldb"
         else:
             served.user.run("url", served.name, "--format=libpq").refused(2)
-        if served.kind.form == "sqlalchemy":
+        if served.client.form == "sqlalchemy":
             done = served.user.run("url", served.name, "--format=sqlalchemy", "--driver=aiomysql")
             assert done.well().output.startswith("mysql+aiomysql://")
         other = served.user.run("url", served.name, "--database=1").well().output
         assert "/1" in other
 
-    def test_statements_come_from_a_pipe_and_the_status_goes_on(self, served: Served) -> None:
-        kind = served.kind
-        done = served.user.run("shell", served.name, given=kind.statement).well()
+    def test_shell_command_reads_a_pipe_and_passes_the_exit_status(self, served: Served) -> None:
+        client = served.client
+        done = served.user.run("shell", served.name, given=client.statement).well()
         assert "42" in done.output
         assert ESCAPE not in done.output
-        failed = served.user.run("shell", served.name, *kind.stopping, given=kind.wrong)
-        assert failed.status == kind.status
-        if kind.errors_come_apart:
+        failed = served.user.run("shell", served.name, *client.stopping, given=client.wrong)
+        assert failed.status == client.status
+        if client.errors_come_apart:
             assert "error" in failed.errors.lower()
             assert "error" not in failed.output.lower()
 
-    def test_on_a_terminal_somebody_types_and_reads_and_leaves(self, served: Served) -> None:
-        kind = served.kind
+    def test_shell_command_is_interactive_on_a_terminal(self, served: Served) -> None:
+        client = served.client
         terminal = served.user.on_terminal("shell", served.name)
-        terminal.wait_for(kind.prompt)
-        terminal.type(kind.statement.replace("\n", "\r"))
-        terminal.wait_for(kind.answer)
-        terminal.wait_for(kind.prompt)
-        terminal.type(kind.leave)
+        terminal.wait_for(client.prompt)
+        terminal.type(client.statement.replace("\n", "\r"))
+        terminal.wait_for(client.answer)
+        terminal.wait_for(client.prompt)
+        terminal.type(client.leave)
         done = terminal.end()
         assert done.status == 0, done

@@ -19,9 +19,9 @@ GONE_WITHIN_S = 10.0
 INTERRUPTED = 130
 
 
-def creating(user: User, kind: str, moment: str, *more: str) -> subprocess.Popen[str]:
+def creating(user: User, database_type: str, moment: str, *more: str) -> subprocess.Popen[str]:
     """Return a command that is creating a server, and has come so far."""
-    process = user.start("create", kind, f"--name={user.mark}", *more)
+    process = user.start("create", database_type, f"--name={user.mark}", *more)
     if moment == "created":
         while not user.containers():
             assert process.poll() is None
@@ -37,7 +37,7 @@ def nothing_stays(user: User) -> None:
 
 
 @pytest.mark.parametrize("moment", ["0", "0.15", "0.3", "0.4", "0.45", "0.5", "created"])
-def test_ctrl_c_at_any_moment_of_a_creation(user: User, moment: str) -> None:
+def test_ctrl_c_during_creation_leaves_nothing(user: User, moment: str) -> None:
     process = creating(user, "mysql", moment)
     os.killpg(process.pid, signal.SIGINT)
     output, errors = process.communicate(timeout=30)
@@ -50,25 +50,29 @@ def test_ctrl_c_at_any_moment_of_a_creation(user: User, moment: str) -> None:
     nothing_stays(user)
 
 
-@pytest.mark.parametrize("kind", ["postgres", "mongodb", "redis"])
-def test_ctrl_c_whatever_is_created(user: User, kind: str) -> None:
-    process = creating(user, kind, "created")
+@pytest.mark.parametrize("database_type", ["postgres", "mongodb", "redis"])
+def test_ctrl_c_during_creation_of_each_type(user: User, database_type: str) -> None:
+    process = creating(user, database_type, "created")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     nothing_stays(user)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("kind", ["postgres", "mysql", "mongodb"])
-def test_killed_while_a_server_is_created(user: User, kind: str, number: signal.Signals) -> None:
-    process = creating(user, kind, "created")
+@pytest.mark.parametrize("database_type", ["postgres", "mysql", "mongodb"])
+def test_kill_during_creation_leaves_nothing(
+    user: User, database_type: str, number: signal.Signals
+) -> None:
+    process = creating(user, database_type, "created")
     os.killpg(process.pid, number)
     process.communicate(timeout=30)
     nothing_stays(user)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_volume_that_was_there_before_stays(user: User, number: signal.Signals) -> None:
+def test_preexisting_volume_survives_an_interrupted_creation(
+    user: User, number: signal.Signals
+) -> None:
     name = user.create("redis", f"--name={user.mark}")
     user.run("shell", name, given="SET word kept\nSAVE\n").well()
     user.run("delete", name).well()
@@ -85,7 +89,7 @@ def test_a_volume_that_was_there_before_stays(user: User, number: signal.Signals
     assert user.run("shell", name, "GET", "word").well().output == "kept\n"
 
 
-def test_ctrl_c_ends_a_log_that_is_followed_and_not_the_server(user: User) -> None:
+def test_ctrl_c_ends_logs_follow_but_not_the_server(user: User) -> None:
     name = user.create("redis", f"--name={user.mark}")
     process = user.start("logs", "--follow", name)
     assert process.stdout
@@ -101,13 +105,13 @@ def test_ctrl_c_ends_a_log_that_is_followed_and_not_the_server(user: User) -> No
     assert user.json("status", name)["status"] == "running"
 
 
-def test_one_that_does_not_become_ready_in_time_leaves_nothing(user: User) -> None:
+def test_creation_timeout_leaves_nothing(user: User) -> None:
     done = user.run("--timeout=0.05", "create", "postgres", f"--name={user.mark}").refused()
     assert "0.05 s" in done.errors
     assert user.containers() == user.volumes() == []
 
 
-def test_many_at_once_get_names_of_their_own(user: User) -> None:
+def test_concurrent_creations_get_different_names(user: User) -> None:
     processes = [user.start("create", "redis") for _ in range(3)]
     names = [process.communicate(timeout=60)[0].strip() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]

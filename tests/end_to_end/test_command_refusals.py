@@ -58,7 +58,7 @@ def foreign() -> Iterator[str]:
         *("prune", "prune --dry-run --json", "delete --all"),
     ],
 )
-def test_without_an_engine_it_says_so_and_what_to_do(user: User, arguments: str) -> None:
+def test_missing_engine_is_an_error_with_a_remedy(user: User, arguments: str) -> None:
     done = user.run(*arguments.split(), DOCKER_HOST=NOWHERE).refused()
     said = done.errors.splitlines()
     assert said[0] == f"the container engine at {NOWHERE}: no container engine answers."
@@ -66,7 +66,7 @@ def test_without_an_engine_it_says_so_and_what_to_do(user: User, arguments: str)
     assert len(said) == 3
 
 
-def test_without_an_engine_the_doctor_finds_that(user: User) -> None:
+def test_doctor_reports_a_missing_engine(user: User) -> None:
     done = user.run("doctor", "--json", DOCKER_HOST=NOWHERE)
     assert done.status == 1
     assert done.errors == "1 problem\n"
@@ -75,7 +75,7 @@ def test_without_an_engine_the_doctor_finds_that(user: User) -> None:
     assert "Start Docker" in problem["remedy"]
 
 
-def test_without_an_engine_help_and_completion_work(user: User) -> None:
+def test_help_and_completion_need_no_engine(user: User) -> None:
     for arguments in (["--help"], ["create", "-h"], ["--version"], ["completion", "bash"]):
         assert user.run(*arguments, DOCKER_HOST=NOWHERE).well().errors == ""
     asked = {"_PYTEST_LDB_COMPLETE": "bash_complete", "COMP_CWORD": "2"}
@@ -84,7 +84,7 @@ def test_without_an_engine_help_and_completion_work(user: User) -> None:
     assert (done.output.strip(), done.errors) == ("", "")
 
 
-def test_shells_complete_commands_types_and_names(owner: User) -> None:
+def test_completion_offers_commands_types_and_names(owner: User) -> None:
     asked = {"_PYTEST_LDB_COMPLETE": "bash_complete", "COMP_CWORD": "2"}
 
     def offered(words: str) -> list[str]:
@@ -99,12 +99,12 @@ def test_shells_complete_commands_types_and_names(owner: User) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_is_for_a_shell(user: User, shell: str) -> None:
+def test_completion_requires_a_known_shell(user: User, shell: str) -> None:
     assert "_PYTEST_LDB_COMPLETE" in user.run("completion", shell).well().output
 
 
 @pytest.mark.parametrize("command", NAMING)
-def test_a_name_must_be_one_of_a_server_of_this_user(
+def test_name_must_match_a_server_of_the_user(
     owner: User, user: User, foreign: str, command: str
 ) -> None:
     spared = [f"ldb-{foreign}", *owner.containers()]
@@ -121,20 +121,20 @@ def test_a_name_must_be_one_of_a_server_of_this_user(
     assert docker("inspect", *spared) == before
 
 
-def test_nothing_is_done_if_one_of_several_names_is_wrong(owner: User) -> None:
+def test_one_wrong_name_prevents_the_whole_command(owner: User) -> None:
     for command in ("stop", "restart", "delete"):
         owner.run(command, f"{owner.mark}-one", "absent").refused()
     assert {one["status"] for one in owner.json("list")} == {"running"}
 
 
-def test_a_name_may_be_shortened_and_said_twice(owner: User) -> None:
+def test_names_may_be_prefixes_and_repeated(owner: User) -> None:
     identity = owner.json("status", f"{owner.mark}-one")["id"]
     for name in (f"{owner.mark}-on", f"ldb-{owner.mark}-one", "one", identity, identity[:8]):
         assert owner.json("status", name)["id"] == identity
     assert owner.run("start", "one", f"{owner.mark}-one").well().output == f"{owner.mark}-one\n"
 
 
-def test_a_name_that_is_taken_is_refused(owner: User, user: User, foreign: str) -> None:
+def test_existing_name_is_refused(owner: User, user: User, foreign: str) -> None:
     name = f"{owner.mark}-one"
     done = owner.run("create", "redis", f"--name={name}").refused()
     assert f"{name}: there is a server of this name." in done.errors
@@ -165,18 +165,18 @@ def test_a_name_that_is_taken_is_refused(owner: User, user: User, foreign: str) 
         (["grow"], "No such command"),
     ],
 )
-def test_wrong_usage_is_told(user: User, arguments: list[str], said: str) -> None:
+def test_usage_errors(user: User, arguments: list[str], said: str) -> None:
     assert said in user.run(*arguments).refused(2).errors
 
 
-def test_an_image_that_cannot_be_pulled_does_not_keep_off_the_others(user: User) -> None:
+def test_failed_pull_does_not_stop_the_other_pulls(user: User) -> None:
     absent = "localhost:1/ldb/absent:1"
     done = user.run("pull", absent, "localhost:1/ldb/more:1", "redis", LDB_REDIS_IMAGE=absent)
     assert (done.status, done.output) == (1, "")
     assert done.errors.count("the image could not be pulled") == 2
 
 
-def test_a_port_that_is_taken_is_told_with_who_has_it(user: User, owner: User) -> None:
+def test_port_in_use_is_reported_with_its_owner(user: User, owner: User) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         done = user.run("create", "redis", f"--port={port}").refused()
@@ -189,7 +189,7 @@ def test_a_port_that_is_taken_is_told_with_who_has_it(user: User, owner: User) -
     assert user.containers() == user.volumes() == []
 
 
-def test_a_port_that_is_free_is_had_and_kept(user: User) -> None:
+def test_chosen_port_survives_a_restart(user: User) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     name = user.create("redis", f"--name={user.mark}", f"--port={port}")
@@ -202,7 +202,7 @@ def test_a_port_that_is_free_is_had_and_kept(user: User) -> None:
     user.run("start", name).well()
 
 
-def test_a_volume_that_cannot_hold_it_is_refused_and_spared(user: User, owner: User) -> None:
+def test_unsuitable_volume_is_refused_and_unchanged(user: User, owner: User) -> None:
     volume = f"volume-{user.mark}"
     docker("volume", "create", volume)
     try:
@@ -221,7 +221,7 @@ def test_a_volume_that_cannot_hold_it_is_refused_and_spared(user: User, owner: U
     assert len(owner.containers()) == len(owner.volumes()) == 2
 
 
-def test_a_server_that_dies_leaves_nothing_but_the_volume_that_was_there(user: User) -> None:
+def test_failed_creation_keeps_a_preexisting_volume_only(user: User) -> None:
     done = user.run("create", "postgres", f"--name={user.mark}", f"--image={REDIS}").refused()
     assert user.mark in done.errors
     assert user.containers() == user.volumes() == []
@@ -232,15 +232,13 @@ def test_a_server_that_dies_leaves_nothing_but_the_volume_that_was_there(user: U
     assert user.volumes() == [f"ldb-{name}"]
 
 
-def test_an_image_that_is_of_something_else_is_told_with_the_name_of_the_server(
-    user: User, wrong_image: str
-) -> None:
+def test_wrong_image_error_names_the_server(user: User, wrong_image: str) -> None:
     wanted = "create", "redis", f"--name={user.mark}", f"--image={wrong_image}"
     assert user.run(*wanted).refused().errors.startswith(f"ldb-{user.mark}: its command cannot be")
     assert user.containers() == user.volumes() == []
 
 
-def test_without_its_extra_the_command_says_what_to_install(tmp_path: Path) -> None:
+def test_missing_cli_extra_names_the_package_to_install(tmp_path: Path) -> None:
     for missing in ("click", "rich", "psutil"):
         (tmp_path / f"{missing}.py").write_text(
             f"raise ModuleNotFoundError('none', name={missing!r})\n"
@@ -258,7 +256,7 @@ def test_without_its_extra_the_command_says_what_to_install(tmp_path: Path) -> N
         assert "Run `pip install 'pytest-ldb[cli]'`." in done.stderr
 
 
-def test_a_reader_that_has_read_enough_is_no_failure(owner: User) -> None:
+def test_closed_output_pipe_is_no_failure(owner: User) -> None:
     process = owner.start("logs", "one")
     assert process.stdout
     process.stdout.close()
@@ -267,7 +265,7 @@ def test_a_reader_that_has_read_enough_is_no_failure(owner: User) -> None:
     assert process.stderr.read() == ""
 
 
-def test_closed_input_is_no_input(owner: User) -> None:
+def test_closed_stdin_is_empty_input(owner: User) -> None:
     command = f'exec "{sys.executable}" -m pytest_ldb shell one PING <&-'
     done = subprocess.run(
         ["sh", "-c", command], env=owner.environment, capture_output=True, text=True, check=False

@@ -36,7 +36,7 @@ def shop(project: Project, user: User) -> Project:
     return project
 
 
-def test_kept_servers_are_listed_used_and_ended(shop: Project, user: User) -> None:
+def test_kept_servers_can_be_listed_used_and_deleted(shop: Project, user: User) -> None:
     shop.run("--ldb-keep").passed(2)
     (kept,) = user.json("list")
     assert (kept["purpose"], kept["processes"], kept["in_memory"]) == ("kept", 0, True)
@@ -55,7 +55,9 @@ def test_kept_servers_are_listed_used_and_ended(shop: Project, user: User) -> No
 
 
 @pytest.mark.parametrize("keep", [["--ldb-keep"], []], ids=["kept", "of a run"])
-def test_a_server_in_use_is_told_and_spared(shop: Project, user: User, keep: list[str]) -> None:
+def test_server_in_use_is_reported_and_not_deleted(
+    shop: Project, user: User, keep: list[str]
+) -> None:
     shop.environment["SLEEP"] = "60"
     process = shop.start("-n2", *keep)
     wait_until(lambda: len(shop.records()) == 2, 60.0, "the run does not come so far")
@@ -78,7 +80,7 @@ def test_a_server_in_use_is_told_and_spared(shop: Project, user: User, keep: lis
         wait_until(lambda: not user.containers(), 10.0, "it is still there")
 
 
-def test_looking_neither_ends_a_server_of_a_run_nor_keeps_it(shop: Project, user: User) -> None:
+def test_list_does_not_affect_the_server_of_a_run(shop: Project, user: User) -> None:
     shop.environment["SLEEP"] = "2"
     process = shop.start()
     shop.wait_for_record()
@@ -92,7 +94,7 @@ def test_looking_neither_ends_a_server_of_a_run_nor_keeps_it(shop: Project, user
     wait_until(lambda: user.json("list") == [], GONE_WITHIN_S, "the server is still there")
 
 
-def test_what_is_dead_is_pruned_and_the_rest_stays(shop: Project, user: User) -> None:
+def test_prune_removes_stale_resources_only(shop: Project, user: User) -> None:
     shop.run("--ldb-keep").passed(2)
     (kept,) = user.json("list")
     own = user.create("redis", f"--name={user.mark}")
@@ -117,9 +119,7 @@ def test_what_is_dead_is_pruned_and_the_rest_stays(shop: Project, user: User) ->
     assert user.volumes() == [f"ldb-{own}"]
 
 
-def test_cache_are_listed_and_deleted_even_while_a_server_uses_one(
-    shop: Project, user: User
-) -> None:
+def test_cached_images_are_listed_and_deleted_even_in_use(shop: Project, user: User) -> None:
     shop.write("test_redis.py", "def test(ldb_postgres): pass\n")
     shop.environment["LDB_CACHE"] = "always"
     cache = user.home / state_directory().name / "cache"
@@ -146,7 +146,7 @@ def test_cache_are_listed_and_deleted_even_while_a_server_uses_one(
             docker("rmi", "--force", left)
 
 
-def test_the_doctor_finds_nothing_wrong_and_leaves_nothing(user: User) -> None:
+def test_doctor_succeeds_and_leaves_nothing(user: User) -> None:
     done = user.run("doctor").well()
     topics = [row[0] for row in done.rows]
     for topic in ("versions", "engine", "address", "memory", "image", "publishing", "commit"):

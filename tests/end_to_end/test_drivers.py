@@ -31,8 +31,10 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
 
     def database(name: str) -> Database:
         if name not in made:
-            (kind,) = (kind for kind in BUILTIN if kind.name == name)
-            made[name] = databases_on(servers.obtain(kind)).create(f"ldb_{os.getpid()}")
+            (database_type,) = (
+                database_type for database_type in BUILTIN if database_type.name == name
+            )
+            made[name] = databases_on(servers.obtain(database_type)).create(f"ldb_{os.getpid()}")
         return made[name]
 
     yield database
@@ -156,7 +158,7 @@ DRIVERS = [
     DRIVERS,
     ids=lambda value: value if isinstance(value, str) else getattr(value, "__name__", "driver"),
 )
-def test_a_driver_connects(
+def test_driver_connects(
     databases: Callable[[str], Database],
     type_name: str,
     driver: str,
@@ -168,9 +170,9 @@ def test_a_driver_connects(
     assert connected_to(module, database.connect_args(driver)) == database.name
 
 
-@pytest.mark.parametrize("kind", BUILTIN, ids=lambda kind: kind.name)
-def test_every_declared_driver_has_a_test(kind: Any) -> None:
-    tested = [driver for type_name, driver, *_ in DRIVERS if type_name == kind.name]
-    assert {spelled(driver) for driver in kind.addresses.drivers} == {
+@pytest.mark.parametrize("database_type", BUILTIN, ids=lambda database_type: database_type.name)
+def test_every_declared_driver_has_a_test(database_type: Any) -> None:
+    tested = [driver for type_name, driver, *_ in DRIVERS if type_name == database_type.name]
+    assert {spelled(driver) for driver in database_type.addresses.drivers} == {
         spelled(driver) for driver in tested
     }

@@ -33,19 +33,19 @@ def engine() -> str:
     return str(json.loads(shown)[0]["Endpoints"]["docker"]["Host"])
 
 
-def test_the_current_context_is_used(project: Project) -> None:
+def test_current_context_is_used(project: Project) -> None:
     use_context(project, engine())
     project.write("test_it.py", TEST)
     project.run().passed(1)
 
 
-def test_a_context_whose_engine_is_down_is_named(project: Project) -> None:
+def test_unreachable_context_is_named(project: Project) -> None:
     use_context(project, "unix:///nowhere/of-a-context.sock")
     project.write("test_it.py", TEST)
     assert "unix:///nowhere/of-a-context.sock: no container engine answers" in project.run().output
 
 
-def test_the_variable_beats_the_context(project: Project) -> None:
+def test_docker_host_overrides_the_context(project: Project) -> None:
     use_context(project, "unix:///nowhere/of-a-context.sock")
     project.environment["DOCKER_HOST"] = engine()
     project.write("test_it.py", TEST)
@@ -53,7 +53,7 @@ def test_the_variable_beats_the_context(project: Project) -> None:
 
 
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
-def test_pulling_says_so_on_the_terminal(project: Project, workers: str) -> None:
+def test_pull_is_reported_on_the_terminal(project: Project, workers: str) -> None:
     project.write("test_it.py", TEST)
     run = project.run(workers, "--ldb-image=redis=registry.invalid/redis:1")
     assert "ldb: pulling registry.invalid/redis:1" in run.output

@@ -57,7 +57,7 @@ def databases(project: Project) -> set[str]:
 
 
 @pytest.mark.parametrize("arguments", [[], ["-n2"], ["-p", "ldb"]])
-def test_the_fixture_gives_what_the_environment_names(
+def test_fixture_and_environment_give_the_same_database(
     project: Project, arguments: list[str]
 ) -> None:
     project.write("test_it.py", SAME)
@@ -72,7 +72,7 @@ def test_the_fixture_gives_what_the_environment_names(
 
 
 @pytest.mark.parametrize("arguments", [[], ["-n2"]])
-def test_a_setup_fills_the_database_that_the_environment_names(
+def test_setup_fills_the_database_of_the_environment(
     project: Project, arguments: list[str]
 ) -> None:
     fill = "CREATE TABLE filled AS SELECT 1 AS x"
@@ -93,14 +93,14 @@ def test_a_setup_fills_the_database_that_the_environment_names(
     "arguments",
     ["--collect-only", "--help", "--version", "--fixtures", "--markers", "--setup-plan -n1"],
 )
-def test_nothing_starts_for_a_run_without_tests(project: Project, arguments: str) -> None:
+def test_run_without_tests_starts_no_server(project: Project, arguments: str) -> None:
     project.write("test_it.py", "def test_it(ldb_postgres): pass")
     project.environment["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
     run = project.run(*arguments.split())
     assert run.status == 0, run.output
 
 
-def test_an_expression_that_is_wrong_ends_the_run(project: Project) -> None:
+def test_invalid_expression_ends_the_run(project: Project) -> None:
     project.write("test_it.py", "def test_it(): pass")
     run = project.run("--ldb-env=DATABASE_URL=postgres.uri")
     assert run.status == 4, run.output
@@ -108,7 +108,7 @@ def test_an_expression_that_is_wrong_ends_the_run(project: Project) -> None:
     assert "Traceback" not in run.output
 
 
-def test_an_engine_that_does_not_answer_ends_the_run(project: Project) -> None:
+def test_unreachable_engine_ends_the_run(project: Project) -> None:
     project.write("test_it.py", "def test_it(): pass")
     project.environment["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
     for arguments in ([], ["-n2"]):
@@ -119,7 +119,7 @@ def test_an_engine_that_does_not_answer_ends_the_run(project: Project) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["-n2"]])
-def test_missing_skip_goes_on_without_a_server(project: Project, arguments: list[str]) -> None:
+def test_missing_skip_continues_without_a_server(project: Project, arguments: list[str]) -> None:
     project.write("test_it.py", "def test_a(ldb_postgres): pass\ndef test_b(): pass\n")
     project.environment["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
     run = project.run("--ldb-no-engine=skip", *arguments)
@@ -128,7 +128,7 @@ def test_missing_skip_goes_on_without_a_server(project: Project, arguments: list
     assert run.output.count("--ldb-env: no server is started.") == 1
 
 
-def test_a_conftest_that_fails_leaves_nothing(project: Project) -> None:
+def test_failing_conftest_leaves_nothing(project: Project) -> None:
     project.write("conftest.py", f"{URL}\nassert URL == 'x'\n")
     project.write("test_it.py", "def test_it(): pass")
     run = project.run()
@@ -136,7 +136,7 @@ def test_a_conftest_that_fails_leaves_nothing(project: Project) -> None:
     project.wait_until_gone()
 
 
-def test_a_killed_run_leaves_nothing(project: Project) -> None:
+def test_killed_run_leaves_nothing(project: Project) -> None:
     project.write("test_it.py", "import time\ndef test_it(record):\n record()\n time.sleep(60)\n")
     process = project.start("-n2")
     project.wait_for_record()
@@ -145,7 +145,7 @@ def test_a_killed_run_leaves_nothing(project: Project) -> None:
     project.wait_until_gone()
 
 
-def test_a_type_that_a_conftest_replaces_is_refused(project: Project) -> None:
+def test_type_overridden_by_a_conftest_is_refused(project: Project) -> None:
     project.write(
         "conftest.py",
         "from dataclasses import replace\nfrom pytest_ldb import POSTGRES\n"
@@ -159,7 +159,7 @@ def test_a_type_that_a_conftest_replaces_is_refused(project: Project) -> None:
     project.wait_until_gone()
 
 
-def test_a_type_that_a_conftest_adds_has_its_fixture(project: Project) -> None:
+def test_type_added_by_a_conftest_has_a_fixture(project: Project) -> None:
     project.write(
         "conftest.py",
         "from dataclasses import replace\nfrom pytest_ldb import REDIS\n"
@@ -169,7 +169,7 @@ def test_a_type_that_a_conftest_adds_has_its_fixture(project: Project) -> None:
     project.run(f"--ldb-image=other={os.environ['LDB_REDIS_IMAGE']}").passed(1)
 
 
-def test_a_run_inside_a_test_is_a_run_of_its_own(project: Project) -> None:
+def test_nested_run_is_a_separate_run(project: Project) -> None:
     project.write("test_it.py", SAME)
     project.write(
         "outer/test_outer.py",

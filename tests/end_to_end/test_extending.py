@@ -18,7 +18,7 @@ def pytest_ldb_database_types(config):
 """
 
 
-def test_a_project_beats_a_plugin_which_beats_ours(project: Project) -> None:
+def test_conftest_types_override_plugin_types_override_builtin(project: Project) -> None:
     project.write("their_plugin.py", PLUGIN)
     project.write(
         "conftest.py", PLUGIN.replace("registry.invalid/plugin:1", "registry.invalid/project:1", 1)
@@ -30,7 +30,7 @@ def test_a_project_beats_a_plugin_which_beats_ours(project: Project) -> None:
     assert "registry.invalid/plugin:1: the engine does not have it" in run.output
 
 
-def test_a_new_name_is_a_new_fixture_with_a_manual(project: Project) -> None:
+def test_new_type_has_a_documented_fixture(project: Project) -> None:
     project.write(
         "conftest.py",
         """
@@ -61,7 +61,7 @@ def test(ldb_cache, ldb_redis):
     assert "ldb [session scope]" in manual
 
 
-def test_every_process_hears_of_a_server_when_it_is_ready(project: Project) -> None:
+def test_instance_ready_hook_is_called_once_per_process(project: Project) -> None:
     project.write(
         "conftest.py",
         """
@@ -84,7 +84,7 @@ def pytest_ldb_instance_ready(config, instance):
     assert len(set(heard)) == 1
 
 
-def test_what_a_listener_raises_fails_the_test(project: Project) -> None:
+def test_error_in_the_instance_ready_hook_fails_the_test(project: Project) -> None:
     project.write(
         "conftest.py",
         "def pytest_ldb_instance_ready(instance): raise ValueError('not as we like it')\n",
@@ -95,7 +95,7 @@ def test_what_a_listener_raises_fails_the_test(project: Project) -> None:
     project.wait_until_gone()
 
 
-def test_another_engine_answers_first(project: Project) -> None:
+def test_engine_hook_replaces_the_engine(project: Project) -> None:
     project.write(
         "conftest.py",
         """
@@ -112,13 +112,13 @@ def pytest_ldb_engine(config):
     assert "no container engine answers" not in run.output
 
 
-def test_without_the_plugin_its_fixtures_and_options_are_unknown(project: Project) -> None:
+def test_disabled_plugin_adds_no_fixtures_or_options(project: Project) -> None:
     project.write("test_it.py", "def test(ldb_redis): pass\n")
     assert "fixture 'ldb_redis' not found" in project.run("-p", "no:ldb").output
     assert "unrecognized arguments: --ldb-keep" in project.run("-p", "no:ldb", "--ldb-keep").output
 
 
-def test_an_option_may_come_from_the_ini_file(project: Project) -> None:
+def test_option_is_read_from_the_ini_file(project: Project) -> None:
     project.write(
         "pytest.ini",
         "[pytest]\nldb_pull = never\nldb_image = redis=registry.invalid/ini:1\n",
@@ -128,13 +128,13 @@ def test_an_option_may_come_from_the_ini_file(project: Project) -> None:
     assert "registry.invalid/ini:1: the engine does not have it" in project.run().output
 
 
-def test_the_command_line_beats_the_environment(project: Project) -> None:
+def test_command_line_overrides_the_environment(project: Project) -> None:
     project.write("test_it.py", "def test(ldb_redis): pass\n")
     run = project.run("--ldb-pull=never", "--ldb-image=redis=registry.invalid/line:1")
     assert "registry.invalid/line:1: the engine does not have it" in run.output
 
 
-def test_an_unused_plugin_imports_neither_docker_nor_filelock(project: Project) -> None:
+def test_unused_plugin_imports_neither_docker_nor_filelock(project: Project) -> None:
     project.write(
         "test_it.py",
         """

@@ -26,7 +26,7 @@ from pytest_ldb.model.settings import Settings
 from .conftest import Project
 
 CLIENTS = ("psql", "mysql", "redis-cli", "mongosh")
-KINDS = ("POSTGRES", "MYSQL", "REDIS", "MONGODB")
+TYPE_NAMES = ("POSTGRES", "MYSQL", "REDIS", "MONGODB")
 VARIABLES = (
     "PGHOST",
     "PGPORT",
@@ -66,7 +66,10 @@ MAKE = {
 def lifecycle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lifecycle]:
     """Servers for this module that stand for those that a user has already."""
     engine = DockerEngine()
-    images = {kind.name: os.environ[f"LDB_{kind.name.upper()}_IMAGE"] for kind in BUILTIN}
+    images = {
+        database_type.name: os.environ[f"LDB_{database_type.name.upper()}_IMAGE"]
+        for database_type in BUILTIN
+    }
     identity = UserIdentity(b"secret" * 6)
     scope = Scope.of(tmp_path_factory.mktemp("external"), "external", identity.mark)
     planner = Planner(engine, Settings(images=images), scope, identity, print)
@@ -75,12 +78,12 @@ def lifecycle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lifecycle]:
     lifecycle.close()
 
 
-@pytest.fixture(scope="module", params=BUILTIN, ids=lambda kind: kind.name)
+@pytest.fixture(scope="module", params=BUILTIN, ids=lambda database_type: database_type.name)
 def existing(request: pytest.FixtureRequest, lifecycle: Lifecycle) -> Database:
     """A database with something in it, on a server that exists already."""
-    kind: DatabaseType = request.param
-    database = lifecycle.database(lifecycle.create(kind))
-    if kind.name == "redis":
+    database_type: DatabaseType = request.param
+    database = lifecycle.database(lifecycle.create(database_type))
+    if database_type.name == "redis":
         redis.Redis.from_url(database.url).set("theirs", 1)
     return database
 
@@ -90,8 +93,8 @@ def _clients(project: Project) -> None:
     """The client programs that a user has installed; ours run in the images."""
     folder = project.root / "bin"
     folder.mkdir()
-    for client, kind in zip(CLIENTS, KINDS, strict=True):
-        image, passed = os.environ[f"LDB_{kind}_IMAGE"], " ".join(f"-e {v}" for v in VARIABLES)
+    for client, type_name in zip(CLIENTS, TYPE_NAMES, strict=True):
+        image, passed = os.environ[f"LDB_{type_name}_IMAGE"], " ".join(f"-e {v}" for v in VARIABLES)
         path = folder / client
         path.write_text(
             f"#!/bin/sh\nexec docker run --rm -i --network host {passed} "
@@ -103,26 +106,28 @@ def _clients(project: Project) -> None:
 
 def names(database: Database) -> set[str]:
     """Return the names of all databases on the server; for Redis of those that are not empty."""
-    kind = database.database_type.name
-    if kind == "postgres":
+    type_name = database.database_type.name
+    if type_name == "postgres":
         with psycopg.connect(database.url) as connection:
             rows = connection.execute("SELECT datname FROM pg_database").fetchall()
             return {row[0] for row in rows}
-    if kind == "mysql":
+    if type_name == "mysql":
         with (
             pymysql.connect(**database.connect_args("pymysql")) as server,
             server.cursor() as cursor,
         ):
             cursor.execute("SHOW DATABASES")
             return {row[0] for row in cursor.fetchall()}
-    if kind == "mongodb":
+    if type_name == "mongodb":
         with pymongo.MongoClient[dict[str, object]](database.url) as client:
             return set(client.list_database_names())
     return set(redis.Redis.from_url(database.url).info("keyspace"))
 
 
 @pytest.mark.usefixtures("_clients")
-def test_only_databases_of_ours_come_and_go(project: Project, existing: Database) -> None:
+def test_only_databases_of_the_run_are_created_and_dropped(
+    project: Project, existing: Database
+) -> None:
     name = existing.database_type.name
     before = names(existing)
     project.environment[f"LDB_{name.upper()}_URL"] = existing.url
@@ -138,7 +143,7 @@ def test_only_databases_of_ours_come_and_go(project: Project, existing: Database
 
 
 @pytest.mark.usefixtures("_clients")
-def test_databases_of_the_environment_come_and_go_with_what_django_makes_beside_them(
+def test_environment_databases_and_django_test_databases_are_dropped(
     project: Project, existing: Database
 ) -> None:
     name = existing.database_type.name
@@ -151,7 +156,7 @@ def test_databases_of_the_environment_come_and_go_with_what_django_makes_beside_
 
 
 @pytest.mark.usefixtures("_clients")
-def test_a_killed_run_leaves_no_database(project: Project, existing: Database) -> None:
+def test_killed_run_leaves_no_database(project: Project, existing: Database) -> None:
     name = existing.database_type.name
     before = names(existing)
     project.environment[f"LDB_{name.upper()}_URL"] = existing.url
@@ -163,7 +168,7 @@ def test_a_killed_run_leaves_no_database(project: Project, existing: Database) -
     wait_until(lambda: names(existing) == before)
 
 
-def test_a_missing_client_is_named(project: Project, lifecycle: Lifecycle) -> None:
+def test_missing_client_is_named(project: Project, lifecycle: Lifecycle) -> None:
     server = next((i for i in lifecycle.list() if i.database_type == "postgres"), None)
     database = lifecycle.database(server or lifecycle.create("postgres"))
     shells = project.root / "bin"
@@ -177,7 +182,7 @@ def test_a_missing_client_is_named(project: Project, lifecycle: Lifecycle) -> No
     assert "Install the client programs of postgres on this machine." in run.output
 
 
-def test_a_url_that_is_none_says_how_to_write_one(project: Project) -> None:
+def test_invalid_url_error_shows_the_format(project: Project) -> None:
     project.environment["LDB_POSTGRES_URL"] = "localhost"
     project.write("test_it.py", TEST.format(name="postgres", sleep=0))
     run = project.run()

@@ -48,7 +48,7 @@ def failure(project: Project, *arguments: str) -> str:
     return run.output
 
 
-def test_a_server_that_dies_at_start_says_why_within_seconds(project: Project) -> None:
+def test_server_crash_at_start_is_reported_within_seconds(project: Project) -> None:
     began = time.monotonic()
     output = failure(project, "test_postgres.py")
     assert time.monotonic() - began < 10  # a loose bound: no waiting for the deadline of 60 s
@@ -56,50 +56,48 @@ def test_a_server_that_dies_at_start_says_why_within_seconds(project: Project) -
     assert 'FATAL:  unrecognized configuration parameter "nonsense"' in output
 
 
-def test_each_worker_says_it_too(project: Project) -> None:
+def test_crash_is_reported_on_each_worker(project: Project) -> None:
     run = project.run("-n2", "test_postgres.py", "test_redis.py")
     assert 'unrecognized configuration parameter "nonsense"' in run.output
     assert "1 passed" in run.output
     project.wait_until_gone()
 
 
-def test_a_full_disk_is_named(project: Project) -> None:
+def test_full_disk_is_named(project: Project) -> None:
     output = failure(project, "test_small.py")
     assert "small: the server ended with exit code 1, its disk is full." in output
     assert "No space left on device" in output
     assert "data_mib" in output
 
 
-def test_memory_that_ran_out_is_named(project: Project) -> None:
+def test_out_of_memory_is_named(project: Project) -> None:
     output = failure(project, "test_tiny.py")
     assert "tiny: the server ended with exit code" in output
     assert "out of memory" in output
     assert "memory_mib" in output
 
 
-def test_a_server_that_never_answers_ends_at_the_deadline_with_its_log(project: Project) -> None:
+def test_start_timeout_shows_the_log(project: Project) -> None:
     output = failure(project, "test_deaf.py", "--ldb-timeout=1.5")
     assert "deaf: the server runs, but was not ready after 1.5 s" in output
     assert "Ready to accept connections" in output
     assert "--ldb-timeout" in output
 
 
-def test_an_absent_image_that_may_not_be_pulled(project: Project) -> None:
+def test_missing_image_with_pull_never(project: Project) -> None:
     output = failure(project, "test_absent.py", "--ldb-pull=never")
     assert "registry.invalid/nowhere:1: the engine does not have it." in output
     assert "--ldb-image" in output
 
 
-def test_an_absent_image_that_cannot_be_pulled(project: Project) -> None:
+def test_missing_image_that_cannot_be_pulled(project: Project) -> None:
     output = failure(project, "test_absent.py")
     assert "registry.invalid/nowhere:1: the image could not be pulled." in output
     assert "registry.invalid" in output
 
 
 @pytest.mark.parametrize("arguments", [[], ["--ldb-keep"]], ids=["run", "kept"])
-def test_an_image_that_is_of_something_else(
-    project: Project, wrong_image: str, arguments: list[str]
-) -> None:
+def test_image_of_another_program(project: Project, wrong_image: str, arguments: list[str]) -> None:
     output = failure(project, "test_redis.py", f"--ldb-image=redis={wrong_image}", *arguments)
     assert "-redis-" in output
     assert ": its command cannot be run.\n" in output
@@ -108,14 +106,14 @@ def test_an_image_that_is_of_something_else(
 
 
 @pytest.mark.parametrize("url", ["unix:///nowhere/docker.sock", "tcp://127.0.0.1:9"])
-def test_an_engine_that_does_not_answer(project: Project, url: str) -> None:
+def test_unreachable_engine(project: Project, url: str) -> None:
     project.environment["DOCKER_HOST"] = url
     output = failure(project, "test_redis.py")
     assert f"the container engine at {url}: no container engine answers." in output
     assert "Start Docker, or point DOCKER_HOST at an engine that runs." in output
 
 
-def test_missing_skip_skips_what_needs_an_engine(project: Project) -> None:
+def test_missing_skip_skips_tests_that_need_an_engine(project: Project) -> None:
     project.environment["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
     run = project.run("test_redis.py", "--ldb-no-engine=skip", "-rs")
     assert run.status == 0
@@ -164,7 +162,7 @@ def test_permission_denied_on_the_socket(tmp_path: Path) -> None:
         (["-o", "ldb_keep=perhaps"], "ini ldb_keep: 'perhaps' is wrong, it takes true or false"),
     ],
 )
-def test_a_wrong_option_is_a_usage_error(
+def test_invalid_option_is_a_usage_error(
     project: Project, arguments: list[str], message: str
 ) -> None:
     run = project.run(*arguments)
@@ -172,14 +170,14 @@ def test_a_wrong_option_is_a_usage_error(
     assert f"ERROR: {message}" in run.output
 
 
-def test_a_wrong_variable_is_a_usage_error(project: Project) -> None:
+def test_invalid_variable_is_a_usage_error(project: Project) -> None:
     project.environment["LDB_DURABLE"] = "mostly"
     run = project.run()
     assert run.status == 4
     assert "ERROR: LDB_DURABLE: 'mostly' is wrong, it takes true or false." in run.output
 
 
-def test_a_database_name_too_long_names_the_worker(project: Project) -> None:
+def test_too_long_database_name_error_names_the_worker(project: Project) -> None:
     worker = "w" * 60
     project.write("conftest.py", "")
     project.write("test_long.py", "def test(ldb_postgres_db): pass\n")

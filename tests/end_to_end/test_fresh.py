@@ -90,7 +90,7 @@ def test_redis(ldb_redis_db, n):
         assert client.lrange("things", 0, -1) == [b"1"]
         client.set("more", n)
 
-def test_the_database_of_the_worker_is_filled_too(ldb_postgres, ldb_redis, record):
+def test_setup_fills_the_database_of_the_worker(ldb_postgres, ldb_redis, record):
     with psycopg.connect(ldb_postgres.url) as connection:
         assert connection.execute("SELECT count(*) FROM things").fetchone() == (1,)
     record(server=str(ldb_postgres.instance.id))
@@ -109,14 +109,14 @@ def filled(project: Project) -> Project:
     return project
 
 
-def test_every_test_gets_what_the_setup_left_and_nothing_else(filled: Project) -> None:
+def test_each_test_gets_exactly_the_data_of_the_setup(filled: Project) -> None:
     filled.write("test_it.py", TESTS)
     filled.run("-n4").passed(29)
     filled.wait_until_gone()
     assert sorted((filled.root / "setups.log").read_text().split()) == ["postgres", "redis"]
 
 
-def test_a_setup_that_fails_fails_in_every_worker_with_its_cause(project: Project) -> None:
+def test_failing_setup_is_reported_with_its_cause_in_every_worker(project: Project) -> None:
     project.write("conftest.py", FAILING_SETUP)
     project.write("test_a.py", "import time\ndef test(ldb_redis_db): pass\n")
     project.write("test_b.py", "import time\ndef test(ldb_redis_db): pass\n")
@@ -128,7 +128,7 @@ def test_a_setup_that_fails_fails_in_every_worker_with_its_cause(project: Projec
     project.wait_until_gone()
 
 
-def test_a_worker_killed_in_its_setup_leaves_it_to_the_next(project: Project) -> None:
+def test_setup_of_a_killed_worker_is_run_by_another(project: Project) -> None:
     project.write(
         "conftest.py",
         """
@@ -162,7 +162,7 @@ def test(ldb_postgres_db, n):
     project.wait_until_gone()
 
 
-def test_a_kept_server_keeps_the_template_until_the_setup_changes(filled: Project) -> None:
+def test_kept_server_keeps_the_template_until_the_setup_changes(filled: Project) -> None:
     filled.write("test_it.py", "def test(ldb_postgres, ldb_postgres_db): pass\n")
     for _ in range(2):
         filled.run("--ldb-keep", "-n2").passed(1)
@@ -173,7 +173,7 @@ def test_a_kept_server_keeps_the_template_until_the_setup_changes(filled: Projec
     assert (filled.root / "setups.log").read_text().split() == ["postgres", "postgres"]
 
 
-def test_a_failing_test_leaves_its_database_and_says_where(filled: Project) -> None:
+def test_failing_test_keeps_and_reports_its_database(filled: Project) -> None:
     filled.write(
         "test_it.py",
         """
@@ -201,7 +201,7 @@ def test_slow(record):
     filled.wait_until_gone()
 
 
-def test_connections_left_open_do_not_keep_a_database(filled: Project) -> None:
+def test_open_connections_do_not_prevent_the_drop(filled: Project) -> None:
     filled.write(
         "test_it.py",
         """
@@ -218,7 +218,7 @@ def test_mysql(ldb_mysql_db):
     filled.run("-W", "ignore").passed(2)
 
 
-def test_what_cannot_fill_a_database_is_named(project: Project) -> None:
+def test_invalid_setup_is_named(project: Project) -> None:
     project.write(
         "conftest.py",
         "import pytest\n"
@@ -233,7 +233,7 @@ def test_what_cannot_fill_a_database_is_named(project: Project) -> None:
     assert "nowhere.sql: this file cannot be read." in run.output
 
 
-def test_each_directory_may_have_its_own_setup(project: Project) -> None:
+def test_directories_can_have_different_setups(project: Project) -> None:
     for name in ("one", "other"):
         project.write(
             f"{name}/conftest.py",
@@ -262,7 +262,7 @@ def test(ldb_postgres_db, n):
     project.run().passed(6)
 
 
-def test_a_setup_that_failed_is_explained_once(project: Project) -> None:
+def test_failed_setup_is_explained_once(project: Project) -> None:
     project.write("conftest.py", FAILING_SETUP)
     project.write(
         "test_it.py",
@@ -276,7 +276,7 @@ def test_a_setup_that_failed_is_explained_once(project: Project) -> None:
     assert "templates.py" not in output
 
 
-def test_a_setup_that_hangs_is_told_and_can_be_ended(project: Project) -> None:
+def test_hanging_setup_is_reported_and_can_be_interrupted(project: Project) -> None:
     project.write(
         "conftest.py",
         """
@@ -303,7 +303,7 @@ def ldb_postgres_setup():
     project.wait_until_gone()
 
 
-def test_a_worker_killed_while_it_makes_databases_leaves_none(filled: Project) -> None:
+def test_worker_killed_during_creation_leaves_no_database(filled: Project) -> None:
     filled.write(
         "test_it.py",
         """
@@ -323,7 +323,7 @@ def test(ldb_postgres_db, ldb_mysql_db, n):
     assert len([name for name in databases(filled) if name.startswith("ldb_t_")]) == 2
 
 
-def test_templates_that_nobody_uses_any_more_are_dropped(filled: Project) -> None:
+def test_unused_templates_are_dropped(filled: Project) -> None:
     filled.write("test_it.py", "def test(ldb_postgres_db, ldb_redis_db, ldb_mysql_db): pass\n")
     conftest = filled.root / "conftest.py"
     for number in (1, 3, 5):
@@ -336,7 +336,7 @@ def test_templates_that_nobody_uses_any_more_are_dropped(filled: Project) -> Non
     assert len([name for name in databases(filled) if name.startswith("ldb_t_")]) == 2
 
 
-def test_what_goes_wrong_ahead_of_need_is_told_to_the_test_that_asks(filled: Project) -> None:
+def test_background_error_is_raised_in_the_requesting_test(filled: Project) -> None:
     filled.write(
         "test_it.py",
         """
@@ -366,7 +366,7 @@ def test_6(ldb_postgres_db): pass
     filled.wait_until_gone()
 
 
-def test_space_that_runs_short_is_made(project: Project) -> None:
+def test_space_is_reclaimed_when_it_runs_short(project: Project) -> None:
     with (project.root / "conftest.py").open("a") as conftest:
         conftest.write(
             "from dataclasses import replace\n"
@@ -402,7 +402,7 @@ def databases(project: Project) -> list[str]:
     return [name for name in names if name.startswith("ldb")]
 
 
-def test_the_server_of_a_failing_test_can_be_kept(filled: Project) -> None:
+def test_server_of_a_failing_test_can_be_kept(filled: Project) -> None:
     filled.write(
         "test_it.py",
         """
@@ -424,7 +424,7 @@ def test_good(ldb_redis_db): pass
     assert docker("exec", container, *query).strip() == "4711"
 
 
-def test_the_database_of_a_failing_test_stays_on_a_kept_server(filled: Project) -> None:
+def test_database_of_a_failing_test_stays_on_a_kept_server(filled: Project) -> None:
     filled.write(
         "test_it.py",
         "def test_bad(ldb_postgres_db, record):\n"
@@ -474,7 +474,7 @@ def test_redis(ldb_redis_db, n):
 
 
 @pytest.mark.soak
-def test_hundreds_of_tests_on_each_database_take_bounded_memory(filled: Project) -> None:
+def test_memory_is_bounded_over_hundreds_of_tests(filled: Project) -> None:
     filled.write("test_it.py", MANY)
     process = filled.start("-n4")
     most: dict[str, float] = {}

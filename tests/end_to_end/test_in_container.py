@@ -60,7 +60,7 @@ def network(request: pytest.FixtureRequest) -> Iterator[str]:
         subprocess.run(["docker", "network", "rm", name], capture_output=True, check=False)
 
 
-def test_servers_are_reached_from_a_neighbour(
+def test_servers_are_reachable_from_a_container(
     project: Project, image: str, packages: Path, network: str
 ) -> None:
     project.write("test_it.py", TEST)

@@ -37,7 +37,7 @@ def server(project: Project) -> str:
     return record["id"]
 
 
-def test_the_next_run_attaches(kept: Project) -> None:
+def test_next_run_attaches(kept: Project) -> None:
     first = server(kept)
     run = kept.run("--ldb-keep")
     run.passed(1)
@@ -54,7 +54,7 @@ def test_all_workers_of_the_next_run_attach(kept: Project) -> None:
     assert len(kept.containers()) == 1
 
 
-def test_a_run_without_keep_has_its_own(kept: Project) -> None:
+def test_run_without_keep_has_a_separate_server(kept: Project) -> None:
     first = server(kept)
     kept_server = kept.containers()
     kept.run().passed(1)
@@ -62,7 +62,7 @@ def test_a_run_without_keep_has_its_own(kept: Project) -> None:
     assert set(kept_server) <= set(kept.containers())
 
 
-def test_recreate_replaces_it_once_for_all_workers(kept: Project) -> None:
+def test_recreate_replaces_the_server_once_for_all_workers(kept: Project) -> None:
     first = server(kept)
     kept.write("test_more.py", TEST)
     run = kept.run("--ldb-keep", "--ldb-recreate", "-n2")
@@ -73,7 +73,7 @@ def test_recreate_replaces_it_once_for_all_workers(kept: Project) -> None:
     assert len(kept.containers()) == 1
 
 
-def test_another_request_gets_another_server_and_a_line_that_says_why(kept: Project) -> None:
+def test_changed_request_creates_a_server_and_reports_why(kept: Project) -> None:
     first = server(kept)
     run = kept.run("--ldb-keep", "--ldb-durable")
     run.passed(1)
@@ -83,7 +83,7 @@ def test_another_request_gets_another_server_and_a_line_that_says_why(kept: Proj
     assert len(kept.containers()) == 1
 
 
-def test_an_image_that_changed_under_its_tag_gets_another_server(kept: Project) -> None:
+def test_changed_image_of_a_tag_creates_a_server(kept: Project) -> None:
     tag = "localhost/pytest-ldb/moving:1"
     try:
         docker("tag", os.environ["LDB_REDIS_IMAGE"], tag)
@@ -103,7 +103,7 @@ def test_an_image_that_changed_under_its_tag_gets_another_server(kept: Project) 
 
 
 @pytest.mark.parametrize("harm", ["pause", "stop", "kill"])
-def test_a_server_that_is_not_well_is_repaired_or_replaced(kept: Project, harm: str) -> None:
+def test_unhealthy_server_is_repaired_or_replaced(kept: Project, harm: str) -> None:
     server(kept)
     docker(harm, *kept.containers())
     run = kept.run("--ldb-keep")
@@ -113,7 +113,7 @@ def test_a_server_that_is_not_well_is_repaired_or_replaced(kept: Project, harm: 
     assert replaced == (harm != "pause")
 
 
-def test_a_deaf_server_is_replaced(kept: Project) -> None:
+def test_unresponsive_server_is_replaced(kept: Project) -> None:
     first = server(kept)
     process = int(docker("inspect", "--format", "{{.State.Pid}}", *kept.containers()))
     os.kill(process, signal.SIGSTOP)
@@ -135,7 +135,7 @@ def test_durable_data_survives_a_stop(kept: Project) -> None:
     assert server(kept) == first
 
 
-def test_databases_of_a_run_go_with_it_even_if_it_is_killed(project: Project) -> None:
+def test_databases_of_a_killed_run_are_dropped(project: Project) -> None:
     project.write(
         "test_postgres.py",
         """
@@ -183,7 +183,7 @@ def test_mysql(ldb_mysql, record):
 """
 
 
-def test_the_initial_database_is_lent_to_one_run_after_the_other_and_is_always_empty(
+def test_initial_database_is_reused_empty_by_one_run_at_a_time(
     project: Project,
 ) -> None:
     project.write("test_things.py", ONE_THING)
@@ -209,7 +209,7 @@ def test_the_initial_database_is_lent_to_one_run_after_the_other_and_is_always_e
     project.run("--ldb-keep").passed(2)
 
 
-def test_one_that_could_not_be_made_anew_is_not_lent_again(project: Project) -> None:
+def test_initial_database_that_cannot_be_renewed_is_not_reused(project: Project) -> None:
     project.write(
         "test_things.py",
         """

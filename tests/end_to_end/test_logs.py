@@ -45,7 +45,7 @@ def log(report: str, title: str = "postgres") -> str:
 
 
 @pytest.mark.parametrize("arguments", [[], ["-n2"]], ids=["alone", "workers"])
-def test_a_failing_test_shows_what_its_statements_made_the_server_say(
+def test_failing_test_shows_the_log_lines_of_its_statements(
     project: Project, arguments: list[str]
 ) -> None:
     project.write("test_it.py", TESTS)
@@ -53,15 +53,17 @@ def test_a_failing_test_shows_what_its_statements_made_the_server_say(
     found = reports(run.output)
     assert len(found) == 20, run.output
     for test, report in found.items():
-        kind, number = re.fullmatch(r"test_(\w+)\[(\d+)\]", test).groups()  # type: ignore[union-attr]
+        fixture, number = re.fullmatch(r"test_(\w+)\[(\d+)\]", test).groups()  # type: ignore[union-attr]
         shown = log(report)
-        assert f'ERROR:  relation "{kind}_{number}_" does not exist' in shown, run.output
-        assert re.search(rf"STATEMENT:  SELECT 1\n\t FROM {kind}_{number}_$", shown, re.MULTILINE)
-        assert set(re.findall(r"(?:shared|fresh)_\d+_", shown)) == {f"{kind}_{number}_"}
+        assert f'ERROR:  relation "{fixture}_{number}_" does not exist' in shown, run.output
+        assert re.search(
+            rf"STATEMENT:  SELECT 1\n\t FROM {fixture}_{number}_$", shown, re.MULTILINE
+        )
+        assert set(re.findall(r"(?:shared|fresh)_\d+_", shown)) == {f"{fixture}_{number}_"}
     project.wait_until_gone()
 
 
-def test_a_fixture_that_fails_shows_it_too(project: Project) -> None:
+def test_failing_fixture_shows_the_log(project: Project) -> None:
     project.write(
         "test_it.py",
         """
@@ -79,7 +81,7 @@ def test_a_fixture_that_fails_shows_it_too(project: Project) -> None:
     assert "---- databases ----" in output
 
 
-def test_a_server_that_died_leaves_its_last_words(project: Project) -> None:
+def test_log_of_a_crashed_server_is_shown(project: Project) -> None:
     project.write(
         "test_it.py",
         """
@@ -98,7 +100,7 @@ def test_a_server_that_died_leaves_its_last_words(project: Project) -> None:
     assert "The server has ended, with exit code 0." in shown
 
 
-def test_mongodb_shows_what_was_slow_and_nobody_who_came(project: Project) -> None:
+def test_mongodb_log_shows_slow_operations_without_connections(project: Project) -> None:
     project.write(
         "test_it.py",
         """
@@ -119,7 +121,7 @@ def test_mongodb_shows_what_was_slow_and_nobody_who_came(project: Project) -> No
     assert "Connection accepted" not in shown
 
 
-def test_passwords_are_masked_there_too(project: Project) -> None:
+def test_passwords_are_masked_in_logs(project: Project) -> None:
     project.write(
         "test_it.py",
         """
@@ -133,7 +135,7 @@ def test_passwords_are_masked_there_too(project: Project) -> None:
     assert "STATEMENT:  SELECT '********' FROM absent" in output
 
 
-def test_servers_of_a_tests_own_show_theirs(project: Project) -> None:
+def test_log_of_a_standalone_server_is_shown(project: Project) -> None:
     project.write(
         "test_it.py",
         """
@@ -169,7 +171,7 @@ def test_servers_of_a_tests_own_show_theirs(project: Project) -> None:
     assert log(found["test_other"], "redis") == ""
 
 
-def test_what_cannot_be_read_is_said_in_a_line(project: Project) -> None:
+def test_unreadable_log_is_reported_in_one_line(project: Project) -> None:
     project.write(
         "test_it.py",
         """

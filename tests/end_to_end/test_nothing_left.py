@@ -38,7 +38,9 @@ def all_volumes() -> set[str]:
 
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_signal_to_the_controller(project: Project, number: signal.Signals, workers: str) -> None:
+def test_signal_to_the_controller_leaves_nothing(
+    project: Project, number: signal.Signals, workers: str
+) -> None:
     project.write("test_slow.py", SLOW)
     process = project.start(workers)
     project.wait_for_record()
@@ -47,7 +49,7 @@ def test_a_signal_to_the_controller(project: Project, number: signal.Signals, wo
     project.wait_until_gone()
 
 
-def test_everything_killed_at_once(project: Project) -> None:
+def test_killing_all_processes_leaves_nothing(project: Project) -> None:
     project.write("test_slow.py", SLOW)
     process = project.start("-n2")
     project.wait_for_record()
@@ -57,7 +59,7 @@ def test_everything_killed_at_once(project: Project) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_servers_of_a_test_of_its_own_even_stopped_ones(
+def test_standalone_servers_are_removed_even_if_stopped(
     project: Project, number: signal.Signals
 ) -> None:
     project.write("test_own.py", OWN)
@@ -73,7 +75,7 @@ def test_servers_of_a_test_of_its_own_even_stopped_ones(
 
 
 @pytest.mark.parametrize("state", ["created", "starting"])
-def test_killed_while_a_server_is_being_created(project: Project, state: str) -> None:
+def test_kill_during_creation_leaves_nothing(project: Project, state: str) -> None:
     """The window in which nothing inside the container could notice."""
     project.write("test_slow.py", SLOW)
     process = project.start()
@@ -87,7 +89,7 @@ def test_killed_while_a_server_is_being_created(project: Project, state: str) ->
     project.wait_until_gone()
 
 
-def test_a_failing_test_and_exitfirst(project: Project) -> None:
+def test_exitfirst_leaves_nothing(project: Project) -> None:
     project.write(
         "test_x.py",
         """

@@ -48,7 +48,7 @@ def reported(project: Project) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_what_all_processes_did_is_added_up(shop: Project, workers: int) -> None:
+def test_usage_of_all_processes_is_summed(shop: Project, workers: int) -> None:
     run = shop.run("--ldb-report=r.json", f"-n{workers}" if workers > 1 else "-n0")
     run.passed(20)
     postgres, redis = reported(shop)
@@ -70,7 +70,7 @@ def test_what_all_processes_did_is_added_up(shop: Project, workers: int) -> None
     assert re.search(told, run.output, re.MULTILINE), run.output
 
 
-def test_a_server_that_stays_is_told_with_what_ends_it(shop: Project) -> None:
+def test_kept_server_is_reported_with_the_command_to_delete_it(shop: Project) -> None:
     for origin in ("created", "attached"):
         run = shop.run("--ldb-report=r.json", "--ldb-keep", "-n2", "-k", "other")
         (redis,) = reported(shop)
@@ -81,7 +81,7 @@ def test_a_server_that_stays_is_told_with_what_ends_it(shop: Project) -> None:
     shop.wait_until_gone()
 
 
-def test_a_report_that_cannot_be_written_changes_nothing_else(shop: Project) -> None:
+def test_unwritable_report_does_not_fail_the_run(shop: Project) -> None:
     run = shop.run("--ldb-report=absent/r.json", "-n2", "-k", "other")
     run.passed(10)
     path = shop.root / "absent/r.json"
@@ -90,7 +90,7 @@ def test_a_report_that_cannot_be_written_changes_nothing_else(shop: Project) -> 
 
 
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
-def test_an_initialisation_that_takes_long_is_told_once_and_to_nobody_who_attaches(
+def test_slow_initialisation_is_reported_once_and_not_on_attach(
     project: Project, workers: str
 ) -> None:
     project.write("test_it.py", "def test_it(ldb_mysql): pass\ndef test_other(ldb_mysql): pass\n")

@@ -34,7 +34,7 @@ def test_watched(database, record):
 """
 
 
-def test_no_password_is_shown_anywhere(project: Project) -> None:
+def test_passwords_are_never_shown(project: Project) -> None:
     project.write("test_secrets.py", TEST)
     report = project.root / "report.xml"
     process = project.start("-vv", "--showlocals", f"--junitxml={report}")

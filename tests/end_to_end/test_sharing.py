@@ -70,7 +70,7 @@ def test_without_xdist_the_process_is_its_own_controller(project: Project) -> No
     assert len({record["id"] for record in project.records()}) == 1
 
 
-def test_a_killed_worker_is_replaced_and_the_server_stays(project: Project) -> None:
+def test_server_survives_a_killed_worker(project: Project) -> None:
     project.write(
         "test_kill.py",
         ONE_REDIS
@@ -93,7 +93,7 @@ def test_more(ldb_redis, record, n):
 
 
 @pytest.mark.soak
-def test_two_projects_and_two_checkouts_never_meet(make_project: MakeProject) -> None:
+def test_projects_and_checkouts_are_isolated(make_project: MakeProject) -> None:
     projects = [make_project(name) for name in ("first/shop", "second/shop", "bank")]
     for project in projects:
         project.write("test_redis.py", ONE_REDIS)
@@ -108,7 +108,7 @@ def test_two_projects_and_two_checkouts_never_meet(make_project: MakeProject) ->
         project.wait_until_gone()
 
 
-def test_two_runs_in_one_checkout_have_servers_of_their_own(project: Project) -> None:
+def test_concurrent_runs_in_one_checkout_have_separate_servers(project: Project) -> None:
     project.write("test_redis.py", ONE_REDIS)
     runs = [project.start("-n2"), project.start("-n2")]
     for run in runs:
@@ -118,7 +118,7 @@ def test_two_runs_in_one_checkout_have_servers_of_their_own(project: Project) ->
     project.wait_until_gone()
 
 
-def test_a_foreign_container_under_our_name_is_an_error_and_stays(project: Project) -> None:
+def test_foreign_container_of_the_same_name_is_an_error_and_kept(project: Project) -> None:
     """The name of a kept server is the same in every run, so somebody may have taken it."""
     project.write("test_redis.py", ONE_REDIS)
     project.run("--ldb-keep").passed(4)
@@ -135,7 +135,7 @@ def test_a_foreign_container_under_our_name_is_an_error_and_stays(project: Proje
         docker("rm", "--force", "--volumes", name)
 
 
-def test_a_worker_that_ends_early_does_not_end_the_server(project: Project) -> None:
+def test_worker_that_finishes_early_does_not_stop_the_server(project: Project) -> None:
     """With --dist=loadfile one worker is done while the other has only begun."""
     project.write("test_a.py", "import redis\ndef test_a(ldb_redis, record): record(a='1')\n")
     project.write(

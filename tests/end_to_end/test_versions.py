@@ -49,7 +49,7 @@ def image(name: str) -> str:
 
 
 @pytest.mark.parametrize("version", ["15", "17"])
-def test_postgres_of_other_versions(project: Project, version: str) -> None:
+def test_other_postgres_versions(project: Project, version: str) -> None:
     project.write("fill.sql", "CREATE TABLE filled (x int); INSERT INTO filled VALUES (1);")
     project.write("conftest.py", POSTGRES)
     project.write("test_it.py", TESTS)
@@ -60,7 +60,7 @@ def test_postgres_of_other_versions(project: Project, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["7", "8-busybox"])
-def test_redis_of_other_versions_and_with_another_shell(project: Project, version: str) -> None:
+def test_other_redis_versions_and_shells(project: Project, version: str) -> None:
     project.write("test_it.py", TESTS)
     project.run("-n2", f"--ldb-image=redis={image(f'redis:{version}')}", "-k", "redis").passed(4)
     project.wait_until_gone()
@@ -75,7 +75,7 @@ def crashing() -> Iterator[str]:
     docker("rm", "--force", "--volumes", name)
 
 
-def test_a_container_that_restarts_again_and_again_is_an_error(crashing: str) -> None:
+def test_restart_loop_is_an_error(crashing: str) -> None:
     engine, deadline = DockerEngine(), time.monotonic() + 20.0
     while (container := engine.find(crashing)) and container.state != "restarting":
         assert time.monotonic() < deadline

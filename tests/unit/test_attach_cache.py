@@ -22,9 +22,13 @@ IDENTITY = UserIdentity(bytes(32))
 
 
 def server(name: str = "fake") -> ResolvedServer:
-    kind = replace(FAKE, name=name)
+    database_type = replace(FAKE, name=name)
     request = CreateInstanceRequest(
-        database_type=kind, image="x", image_id="y", scope=Scope(project="shop", run="1"), kept=True
+        database_type=database_type,
+        image="x",
+        image_id="y",
+        scope=Scope(project="shop", run="1"),
+        kept=True,
     )
     return resolved(request, Image(id="y", volumes=()), IDENTITY)
 

@@ -21,20 +21,20 @@ def never() -> int:
     raise AssertionError("the task has been begun already")
 
 
-def test_a_task_that_was_not_begun_is_begun_when_its_result_is_asked_for(
+def test_task_starts_when_its_result_is_requested(
     tasks: BackgroundTasks[int],
 ) -> None:
     assert tasks.result("one", lambda: 1) == 1
     assert tasks.result("one", never) == 1
 
 
-def test_a_task_runs_once_in_another_thread(tasks: BackgroundTasks[int]) -> None:
+def test_task_runs_once_in_another_thread(tasks: BackgroundTasks[int]) -> None:
     tasks.begin("one", threading.get_ident)
     tasks.begin("one", never)
     assert tasks.result("one", never) != threading.get_ident()
 
 
-def test_the_result_is_waited_for(tasks: BackgroundTasks[int]) -> None:
+def test_result_waits_for_the_task(tasks: BackgroundTasks[int]) -> None:
     gate = threading.Event()
 
     def work() -> int:
@@ -46,7 +46,7 @@ def test_the_result_is_waited_for(tasks: BackgroundTasks[int]) -> None:
     assert tasks.result("one", never) == 1
 
 
-def test_an_error_is_remembered_and_its_traceback_does_not_grow(
+def test_error_is_raised_again_with_the_same_traceback(
     tasks: BackgroundTasks[int],
 ) -> None:
     tasks.begin("one", lambda: 1 // 0)
@@ -58,7 +58,7 @@ def test_an_error_is_remembered_and_its_traceback_does_not_grow(
     assert caught[0] == caught[1] == caught[2]
 
 
-def test_a_task_is_awaited_when_a_caller_has_waited_for_a_while(
+def test_task_is_awaited_after_a_caller_has_waited(
     tasks: BackgroundTasks[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pytest_ldb.util.background.PATIENCE_S", 0.2)
@@ -83,7 +83,7 @@ def test_a_task_is_awaited_when_a_caller_has_waited_for_a_while(
     assert not tasks.is_awaited()
 
 
-def test_results_are_known_before_they_are_asked_for(tasks: BackgroundTasks[int]) -> None:
+def test_results_are_available_before_they_are_requested(tasks: BackgroundTasks[int]) -> None:
     gate = threading.Event()
     tasks.begin("late", lambda: int(gate.wait()))
     tasks.begin("wrong", lambda: 1 // 0)
@@ -95,7 +95,7 @@ def test_results_are_known_before_they_are_asked_for(tasks: BackgroundTasks[int]
     gate.set()
 
 
-def test_all_results_are_released_even_those_that_come_later(tasks: BackgroundTasks[int]) -> None:
+def test_all_results_are_released_even_late_ones(tasks: BackgroundTasks[int]) -> None:
     gate = threading.Event()
     released: list[int] = []
 

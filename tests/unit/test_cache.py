@@ -41,7 +41,7 @@ mkdir -p data
 echo "has $(cat data/initialised)"
 exec redis-server
 """
-KIND = replace(
+FAKE_TYPE = replace(
     FAKE,
     command=("sh", "-c", INITIALISE),
     server=replace(FAKE.server, cached=True, init_directory="/init"),
@@ -61,32 +61,42 @@ class Machine:
     def cache(self) -> ServerCache:
         return ServerCache(self.directory / "cache", self.identity.mark, self.fake.url, self.mode)
 
-    def request(self, kind: DatabaseType = KIND, **changes: Any) -> CreateInstanceRequest:
-        image = self.image(kind)
+    def request(
+        self, database_type: DatabaseType = FAKE_TYPE, **changes: Any
+    ) -> CreateInstanceRequest:
+        image = self.image(database_type)
         scope = Scope(project="shop-12345678", run=f"{time.monotonic_ns() % 2**32:08x}")
         return CreateInstanceRequest(
-            database_type=kind, image=kind.image, image_id=image.id, scope=scope, **changes
+            database_type=database_type,
+            image=database_type.image,
+            image_id=image.id,
+            scope=scope,
+            **changes,
         )
 
-    def server(self, kind: DatabaseType = KIND, **changes: Any) -> ResolvedServer:
-        return resolved(self.request(kind, **changes), self.image(kind), self.identity)
+    def server(self, database_type: DatabaseType = FAKE_TYPE, **changes: Any) -> ResolvedServer:
+        return resolved(
+            self.request(database_type, **changes), self.image(database_type), self.identity
+        )
 
-    def image(self, kind: DatabaseType = KIND) -> Image:
-        return self.fake.image(kind.image, pull="missing", say=print)
+    def image(self, database_type: DatabaseType = FAKE_TYPE) -> Image:
+        return self.fake.image(database_type.image, pull="missing", say=print)
 
-    def run(self, kind: DatabaseType = KIND, **changes: Any) -> str:
+    def run(self, database_type: DatabaseType = FAKE_TYPE, **changes: Any) -> str:
         """Start a server as a run does, end it, and do what is to be done after the run.
 
         Returns how the server came, and what its data was.
         """
         cache = self.cache()
-        lease = self.obtain(cache, kind, **changes)
+        lease = self.obtain(cache, database_type, **changes)
         data = lease.shell.run(("cat", "data/initialised")).strip()
         self.remembering(cache).build()
         self.end()
         return f"{lease.origin} {data}"
 
-    def obtain(self, cache: ServerCache, kind: DatabaseType = KIND, **changes: Any) -> Lease:
+    def obtain(
+        self, cache: ServerCache, database_type: DatabaseType = FAKE_TYPE, **changes: Any
+    ) -> Lease:
         sharing = SharedServers(
             engine=self.fake,
             cache=cache,
@@ -95,7 +105,7 @@ class Machine:
             recreate=False,
             say=print,
         )
-        lease = sharing.obtain(self.server(kind, **changes))
+        lease = sharing.obtain(self.server(database_type, **changes))
         self.leases.append(lease)
         return lease
 
@@ -130,7 +140,7 @@ def age(file: Path, seconds: float) -> None:
     os.utime(file, (time.time() - seconds,) * 2)
 
 
-def test_the_second_server_has_the_data_of_the_first_cached(machine: Machine) -> None:
+def test_second_server_is_restored_from_the_cache(machine: Machine) -> None:
     first, *others = [machine.run().split() for _ in range(3)]
     assert first[0] == "created"
     assert [other[0] for other in others] == ["restored", "restored"]
@@ -140,27 +150,31 @@ def test_the_second_server_has_the_data_of_the_first_cached(machine: Machine) ->
     assert not [c for c in machine.fake.containers({}) if c.name.startswith("ldb-cached")]
 
 
-def test_a_kept_server_and_one_for_the_run_share_a_cached(machine: Machine) -> None:
+def test_kept_and_run_servers_share_the_cache(machine: Machine) -> None:
     machine.run()
     assert machine.run(kept=True).startswith("restored")
 
 
 @pytest.mark.parametrize(
-    ("kind", "changes"),
-    [(replace(KIND, server=FAKE.server), {}), (KIND, {"durable": True}), (KIND, {"shared": False})],
+    ("database_type", "changes"),
+    [
+        (replace(FAKE_TYPE, server=FAKE.server), {}),
+        (FAKE_TYPE, {"durable": True}),
+        (FAKE_TYPE, {"shared": False}),
+    ],
     ids=["undeclared", "durable", "private"],
 )
-def test_what_cannot_be_remembered_works_as_before(
-    machine: Machine, kind: DatabaseType, changes: dict[str, Any]
+def test_uncacheable_server_is_not_cached(
+    machine: Machine, database_type: DatabaseType, changes: dict[str, Any]
 ) -> None:
-    server = machine.server(kind, **changes)
+    server = machine.server(database_type, **changes)
     cache = machine.cache()
     cache.want(server)
     assert not cache.wanted
     assert cache.find(server.request) is None
 
 
-def test_an_image_that_does_not_say_where_its_data_is_is_not_remembered(machine: Machine) -> None:
+def test_image_without_data_paths_is_not_cached(machine: Machine) -> None:
     cache = machine.cache()
     image = replace(machine.image(), volumes=())
     cache.want(resolved(machine.request(), image, ME))
@@ -171,7 +185,7 @@ def test_an_image_that_does_not_say_where_its_data_is_is_not_remembered(machine:
     ("mode", "ci", "made"), [("auto", True, 0), ("always", True, 1), ("never", False, 0)]
 )
 @pytest.mark.parametrize("variable", CI)
-def test_none_is_made_on_ci_unless_that_was_asked_for(
+def test_cache_is_not_created_on_ci_by_default(
     machine: Machine,
     monkeypatch: pytest.MonkeyPatch,
     mode: str,
@@ -186,13 +200,13 @@ def test_none_is_made_on_ci_unless_that_was_asked_for(
     assert len(machine.images()) == made
 
 
-def test_on_ci_one_that_is_there_is_used(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_cache_is_used_on_ci(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.run()
     monkeypatch.setenv("CI", "true")
     assert machine.run().startswith("restored")
 
 
-def test_never_means_that_none_is_used(machine: Machine) -> None:
+def test_cache_never_disables_the_cache(machine: Machine) -> None:
     machine.run()
     machine.mode = "never"
     assert machine.run().startswith("created")
@@ -201,41 +215,41 @@ def test_never_means_that_none_is_used(machine: Machine) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        replace(KIND, environment={"OTHER": "1"}),
-        replace(KIND, image="fake:2"),
-        replace(KIND, command=("sh", "-c", f"true; {INITIALISE}")),
+        replace(FAKE_TYPE, environment={"OTHER": "1"}),
+        replace(FAKE_TYPE, image="fake:2"),
+        replace(FAKE_TYPE, command=("sh", "-c", f"true; {INITIALISE}")),
     ],
     ids=["environment", "image", "command"],
 )
-def test_another_request_needs_another_one(machine: Machine, other: DatabaseType) -> None:
+def test_changed_request_is_a_cache_miss(machine: Machine, other: DatabaseType) -> None:
     machine.run()
     assert machine.run(other).startswith("created")
     assert machine.run(other).startswith("restored")
     assert len(machine.images()) == 2
 
 
-def test_an_init_script_that_changed_is_run(machine: Machine, tmp_path: Path) -> None:
+def test_changed_init_script_is_a_cache_miss(machine: Machine, tmp_path: Path) -> None:
     script = tmp_path / "fill.sql"
-    kind = replace(KIND, init_scripts=(script,))
+    database_type = replace(FAKE_TYPE, init_scripts=(script,))
     script.write_text("one")
-    machine.run(kind)
+    machine.run(database_type)
     script.write_text("two")
-    assert machine.run(kind).startswith("created")
+    assert machine.run(database_type).startswith("created")
 
 
-def test_an_init_script_that_changes_meanwhile_makes_no_cached(
+def test_init_script_changed_before_the_build_prevents_caching(
     machine: Machine, tmp_path: Path
 ) -> None:
     script = tmp_path / "fill.sql"
     script.write_text("one")
     cache = machine.cache()
-    machine.obtain(cache, replace(KIND, init_scripts=(script,)))
+    machine.obtain(cache, replace(FAKE_TYPE, init_scripts=(script,)))
     script.write_text("two")
     machine.remembering(cache).build()
     assert machine.images() == set()
 
 
-def test_another_user_has_others(machine: Machine) -> None:
+def test_cache_is_per_user(machine: Machine) -> None:
     machine.run()
     theirs = replace(
         machine, identity=UserIdentity(bytes(31) + b"1"), directory=machine.directory / "theirs"
@@ -245,7 +259,7 @@ def test_another_user_has_others(machine: Machine) -> None:
     assert machine.run().startswith("restored"), "they removed ours"
 
 
-def test_an_image_that_nobody_wrote_down_is_not_used_and_goes(machine: Machine) -> None:
+def test_unrecorded_image_is_not_used_and_removed(machine: Machine) -> None:
     machine.run()
     machine.files()[0].unlink()
     (before,) = machine.images()
@@ -254,14 +268,14 @@ def test_an_image_that_nobody_wrote_down_is_not_used_and_goes(machine: Machine) 
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"key": "x"}', '{"image": 1, "other": 2}'])
-def test_a_file_that_cannot_be_read_is_no_cached(machine: Machine, text: str) -> None:
+def test_unreadable_record_is_ignored(machine: Machine, text: str) -> None:
     machine.run()
     machine.files()[0].write_text(text)
     assert machine.run().startswith("created")
     assert machine.run().startswith("restored")
 
 
-def test_an_image_that_is_gone_is_made_again(machine: Machine) -> None:
+def test_missing_image_is_rebuilt(machine: Machine) -> None:
     machine.run()
     (image,) = machine.images()
     machine.fake.remove_image(image)
@@ -269,8 +283,10 @@ def test_an_image_that_is_gone_is_made_again(machine: Machine) -> None:
     assert machine.run().startswith("restored")
 
 
-def test_one_that_is_damaged_is_not_used_again(machine: Machine) -> None:
-    fragile = replace(KIND, command=("sh", "-c", f"[ ! -e data/damage ] || exit 3; {INITIALISE}"))
+def test_damaged_cache_is_not_used_again(machine: Machine) -> None:
+    fragile = replace(
+        FAKE_TYPE, command=("sh", "-c", f"[ ! -e data/damage ] || exit 3; {INITIALISE}")
+    )
     machine.run(fragile)
     (image,) = machine.images()
     (machine.fake._image_path(image) / "root/data/damage").touch()
@@ -279,13 +295,15 @@ def test_one_that_is_damaged_is_not_used_again(machine: Machine) -> None:
     assert machine.run(fragile).startswith("restored")
 
 
-def test_a_failure_that_has_another_reason_is_told(machine: Machine) -> None:
+def test_unrelated_failure_is_raised(machine: Machine) -> None:
     broken = machine.directory / "broken"
-    kind = replace(KIND, command=("sh", "-c", f"[ ! -e {broken} ] || exit 3; {INITIALISE}"))
-    machine.run(kind)
+    database_type = replace(
+        FAKE_TYPE, command=("sh", "-c", f"[ ! -e {broken} ] || exit 3; {INITIALISE}")
+    )
+    machine.run(database_type)
     broken.touch()
     with pytest.raises(InstanceDied):
-        machine.run(kind)
+        machine.run(database_type)
 
 
 @pytest.mark.parametrize(
@@ -296,40 +314,38 @@ def test_a_failure_that_has_another_reason_is_told(machine: Machine) -> None:
     ],
     ids=["does not stop cleanly", "does not start again"],
 )
-def test_a_server_that_cannot_be_remembered_is_not_tried_every_time(
-    machine: Machine, script: str
-) -> None:
-    kind = replace(KIND, command=("sh", "-c", script))
+def test_failed_build_is_not_retried_every_run(machine: Machine, script: str) -> None:
+    database_type = replace(FAKE_TYPE, command=("sh", "-c", script))
     cache = machine.cache()
-    machine.obtain(cache, kind)
+    machine.obtain(cache, database_type)
     machine.remembering(cache).build()
     assert machine.images() == set()
     (told,) = [cached for cached, _ in cache.known()]
     assert told.failure
     again = machine.cache()
-    machine.obtain(again, kind)
+    machine.obtain(again, database_type)
     assert not again.wanted
     age(machine.files()[0], DAY_S + 60)
     machine.remembering(machine.cache()).build()
-    machine.obtain(again, kind)
+    machine.obtain(again, database_type)
     assert again.wanted
 
 
-def test_one_is_wanted_before_the_server_is_ready_and_not_if_it_fails(
+def test_cache_is_requested_during_start_and_dropped_on_failure(
     machine: Machine, tmp_path: Path
 ) -> None:
     gate, cache = tmp_path / "gate", machine.cache()
     script = f"until [ -e {gate} ]; do sleep 0.05; done; exit 3"
-    kind = replace(KIND, command=("sh", "-c", script))
+    database_type = replace(FAKE_TYPE, command=("sh", "-c", script))
     with ThreadPoolExecutor(1) as pool:
-        work = pool.submit(machine.obtain, cache, kind)
+        work = pool.submit(machine.obtain, cache, database_type)
         wait_until(lambda: bool(cache.wanted), 10.0, "none is wanted")
         gate.touch()
     assert isinstance(work.exception(), InstanceDied)
     assert cache.wanted == []
 
 
-def test_what_nobody_used_for_long_is_removed(machine: Machine) -> None:
+def test_unused_cache_is_removed(machine: Machine) -> None:
     machine.run()
     age(machine.files()[0], UNUSED_S - 60)
     machine.remembering(machine.cache()).build()
@@ -340,7 +356,7 @@ def test_what_nobody_used_for_long_is_removed(machine: Machine) -> None:
     assert machine.files() == []
 
 
-def test_being_used_counts(machine: Machine) -> None:
+def test_recently_used_cache_is_kept(machine: Machine) -> None:
     machine.run()
     age(machine.files()[0], UNUSED_S + 60)
     assert machine.run().startswith("restored")
@@ -348,23 +364,27 @@ def test_being_used_counts(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("change", [Path.unlink, lambda path: path.write_text("newer")])
-def test_it_goes_with_its_base(machine: Machine, change: Callable[[Path], Any]) -> None:
+def test_cache_is_removed_with_its_base_image(
+    machine: Machine, change: Callable[[Path], Any]
+) -> None:
     machine.run()
-    change(machine.fake._image_path(KIND.image))
+    change(machine.fake._image_path(FAKE_TYPE.image))
     machine.remembering(machine.cache()).build()
     assert machine.images() == set()
 
 
-def test_there_are_never_many_of_a_type(machine: Machine) -> None:
+def test_number_of_cached_images_per_type_is_limited(machine: Machine) -> None:
     for number in range(MOST_OF_A_TYPE + 2):
-        machine.run(replace(KIND, environment={"NUMBER": str(number)}))
+        machine.run(replace(FAKE_TYPE, environment={"NUMBER": str(number)}))
         for file in machine.files():
             age(file, time.time() - file.stat().st_mtime + 60)
     assert len(machine.images()) == MOST_OF_A_TYPE
-    assert machine.run(replace(KIND, environment={"NUMBER": str(number)})).startswith("restored")
+    assert machine.run(replace(FAKE_TYPE, environment={"NUMBER": str(number)})).startswith(
+        "restored"
+    )
 
 
-def test_old_ones_are_looked_for_once_a_day(machine: Machine) -> None:
+def test_cleanup_runs_once_a_day(machine: Machine) -> None:
     cache = machine.cache()
     assert not cache.need_work(), "there have never been any"
     machine.run()
@@ -374,7 +394,7 @@ def test_old_ones_are_looked_for_once_a_day(machine: Machine) -> None:
     assert cache.need_work()
 
 
-def test_another_process_carries_it_out(machine: Machine) -> None:
+def test_cache_is_built_in_another_process(machine: Machine) -> None:
     cache = machine.cache()
     machine.obtain(cache)
     begin(machine.remembering(cache).to_bytes())
@@ -382,7 +402,7 @@ def test_another_process_carries_it_out(machine: Machine) -> None:
     assert machine.run().startswith("restored")
 
 
-def test_an_order_that_cannot_be_sent_is_none(machine: Machine) -> None:
+def test_unserialisable_build_is_empty(machine: Machine) -> None:
     class Local(FakeEngine):
         """Not to be found by another process."""
 
@@ -392,8 +412,8 @@ def test_an_order_that_cannot_be_sent_is_none(machine: Machine) -> None:
     assert machine.remembering(cache).to_bytes() == b""
 
 
-def test_whoever_makes_it_may_be_killed(machine: Machine) -> None:
-    slow = replace(KIND, command=("sh", "-c", "sleep 20"))
+def test_cache_builder_can_be_killed(machine: Machine) -> None:
+    slow = replace(FAKE_TYPE, command=("sh", "-c", "sleep 20"))
     cache = machine.cache()
     cache.want(machine.server(slow))
     order = machine.remembering(cache).to_bytes()
@@ -413,7 +433,7 @@ def test_whoever_makes_it_may_be_killed(machine: Machine) -> None:
     assert machine.known() == set()
 
 
-def test_what_is_known_can_be_sent(machine: Machine) -> None:
+def test_server_cache_can_be_pickled(machine: Machine) -> None:
     cache = machine.cache()
     machine.obtain(cache)
     again = pickle.loads(pickle.dumps(cache))

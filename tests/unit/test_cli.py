@@ -23,12 +23,12 @@ GB = 10**9
     ("seconds", "said"),
     [(-5, "0 s"), (0, "0 s"), (59, "59 s"), (60, "1 min"), (7199, "1 h"), (200000, "2 d")],
 )
-def test_an_age_is_told_in_the_largest_unit_that_fits(seconds: int, said: str) -> None:
+def test_age_uses_the_largest_fitting_unit(seconds: int, said: str) -> None:
     assert age(datetime.now(timezone.utc) - timedelta(seconds=seconds)) == said
 
 
 @pytest.mark.parametrize(("count", "said"), [(None, "-"), (999, "999 bytes"), (4096, "4 kB")])
-def test_a_size_is_told_for_people(count: int | None, said: str) -> None:
+def test_size_is_human_readable(count: int | None, said: str) -> None:
     assert size(count) == said
 
 
@@ -40,7 +40,7 @@ def told(*, url: str = "unix:///var/run/docker.sock", components: Any = None, **
     return about(Endpoint(url), {**DOCKER, "Components": components}, {**INFO, **info})
 
 
-def test_an_engine_tells_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_engine_description(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
         monkeypatch.delenv(name, raising=False)
     engine = told(components=[{"Name": "Engine"}])
@@ -67,18 +67,18 @@ def findings(told: About, bind: Any = None) -> dict[str, Any]:
     return {finding.topic: finding for finding in found}
 
 
-def test_the_doctor_likes_an_engine_with_enough() -> None:
+def test_doctor_accepts_an_adequate_engine() -> None:
     assert {one.level for one in findings(told()).values()} == {"ok"}
     assert findings(told())["ports"].fact == "are published on 127.0.0.1"
 
 
-def test_the_doctor_notes_little_memory() -> None:
+def test_doctor_warns_about_little_memory() -> None:
     memory = findings(told(MemTotal=GB))["memory"]
     assert (memory.level, memory.fact) == ("note", "2 processors, 1.0 GB of memory")
     assert "--ldb-durable" in memory.remedy
 
 
-def test_the_doctor_notes_an_engine_elsewhere() -> None:
+def test_doctor_notes_a_remote_engine() -> None:
     def bind(_: Any) -> str:
         raise InvalidRequest("the engine", "it is far away", remedy="Say where.")
 
@@ -87,7 +87,7 @@ def test_the_doctor_notes_an_engine_elsewhere() -> None:
     assert (found["ports"].level, found["ports"].remedy) == ("note", "Say where.")
 
 
-def test_the_plugin_never_imports_what_only_the_command_needs() -> None:
+def test_plugin_does_not_import_cli_dependencies() -> None:
     modules = "pytest_ldb.plugin.session, pytest_ldb.plugin.hooks, pytest_ldb.engines.docker.engine"
     code = f"import sys, {modules}; print({{'click', 'rich', 'psutil'}} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"

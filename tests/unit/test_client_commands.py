@@ -73,7 +73,7 @@ def things(home: Path) -> set[str]:
     ],
     ids=["create", "clone", "disconnect", "inspection", "inspect", "repair"],
 )
-def test_a_client_that_lost_its_connection_is_replaced(
+def test_client_with_a_lost_connection_is_replaced(
     commands: DatabaseCommands, work: Callable[[DatabaseCommands], object]
 ) -> None:
     commands.run(FOLDERS.operations.create, "one")
@@ -82,7 +82,7 @@ def test_a_client_that_lost_its_connection_is_replaced(
     work(commands)
 
 
-def test_a_database_that_was_made_in_part_is_dropped_first(
+def test_partially_created_database_is_dropped_first(
     commands: DatabaseCommands, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
@@ -93,19 +93,19 @@ def test_a_database_that_was_made_in_part_is_dropped_first(
     assert things(home) == {"one"}
 
 
-def test_a_client_that_loses_its_connection_again_is_an_error(commands: DatabaseCommands) -> None:
+def test_second_lost_connection_is_an_error(commands: DatabaseCommands) -> None:
     with pytest.raises(CommandFailed, match="`sh` ended with status 69"):
         commands.inspect("one", "exit")
 
 
-def test_what_a_client_writes_is_an_error(commands: DatabaseCommands) -> None:
+def test_client_output_is_an_error(commands: DatabaseCommands) -> None:
     commands.run(FOLDERS.operations.create, "one")
     with pytest.raises(CommandFailed, match="`sh` reports an error") as caught:
         commands.run(FOLDERS.operations.create, "one")
     assert "File exists" in caught.value.evidence
 
 
-def test_what_a_client_writes_of_connections_is_done(commands: DatabaseCommands) -> None:
+def test_client_output_about_connections_is_executed(commands: DatabaseCommands) -> None:
     commands.run(FOLDERS.operations.create, "one")
     commands.run(FOLDERS.operations.seal, "one")
     commands.disconnect("one")
@@ -117,7 +117,7 @@ def test_what_a_client_writes_of_connections_is_done(commands: DatabaseCommands)
     [FOLDERS.operations.drop, ("sh", "-c", 'rm -r "$LDB_HOME/$1"', "sh", "{database}")],
     ids=["statement", "command"],
 )
-def test_what_is_deferred_is_run_at_the_end_unless_it_is_cancelled(
+def test_deferred_statement_runs_at_the_end_unless_cancelled(
     commands: DatabaseCommands, tmp_path: Path, drop: str | tuple[str, ...]
 ) -> None:
     for name in ("one", "other"):
@@ -129,13 +129,13 @@ def test_what_is_deferred_is_run_at_the_end_unless_it_is_cancelled(
     wait_until(lambda: things(home) == {"one"}, 5.0, "it is still there")
 
 
-def test_an_empty_command_does_nothing(commands: DatabaseCommands) -> None:
+def test_empty_command_does_nothing(commands: DatabaseCommands) -> None:
     commands.run((), "one")
     commands.defer((), "one")
     commands.cancel((), "one")
 
 
-def test_a_program_needs_no_undo(commands: DatabaseCommands) -> None:
+def test_program_has_no_undo(commands: DatabaseCommands) -> None:
     operations = [
         commands._operation(command, "one", template="other")
         for command in (

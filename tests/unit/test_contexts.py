@@ -36,13 +36,13 @@ def write_context(folder: Path, name: str, host: str) -> None:
 
 
 @pytest.mark.parametrize("config", [None, {}, {"currentContext": "default"}, []])
-def test_without_a_context_it_is_the_default_socket(folder: Path, config: object) -> None:
+def test_default_socket_without_a_context(folder: Path, config: object) -> None:
     if config is not None:
         write(folder / "config.json", config)
     assert engine_address() == DEFAULT == "unix:///var/run/docker.sock"
 
 
-def test_without_unix_sockets_the_default_is_a_named_pipe() -> None:
+def test_default_named_pipe_without_unix_sockets() -> None:
     """As on Windows."""
     program = """
 import socket
@@ -56,7 +56,7 @@ print(engine_address())
 
 @pytest.mark.parametrize("by_variable", [True, False])
 @pytest.mark.parametrize("host", ["unix:///run/user/1000/docker.sock", "tcp://192.0.2.1:2376"])
-def test_a_context_names_the_engine(
+def test_context_selects_the_engine(
     folder: Path, monkeypatch: pytest.MonkeyPatch, host: str, by_variable: bool
 ) -> None:
     write_context(folder, "mine", host)
@@ -68,13 +68,13 @@ def test_a_context_names_the_engine(
 
 
 @pytest.mark.usefixtures("folder")
-def test_the_variable_beats_the_context(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_docker_host_overrides_the_context(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_CONTEXT", "mine")
     monkeypatch.setenv("DOCKER_HOST", "ssh://build.example.com")
     assert engine_address() == "ssh://build.example.com"
 
 
-def test_an_unknown_context_is_an_error(folder: Path) -> None:
+def test_unknown_context_is_an_error(folder: Path) -> None:
     write(folder / "config.json", {"currentContext": "absent"})
     assert engine_address() is None
     with pytest.raises(EngineUnavailable, match="docker context ls"):

@@ -110,7 +110,7 @@ def test_unusable_directory_is_an_error(tmp_path: Path) -> None:
     ("variable", "directory"),
     [("/state", "/state/pytest-ldb"), ("", "/home/me/.local/state/pytest-ldb")],
 )
-def test_state_is_where_the_user_keeps_it(
+def test_state_directory_follows_the_environment(
     monkeypatch: pytest.MonkeyPatch, variable: str, directory: str
 ) -> None:
     monkeypatch.setenv("HOME", "/home/me")

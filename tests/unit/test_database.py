@@ -18,52 +18,62 @@ from pytest_ldb.model.instance import Address, Credentials
 
 from .conftest import instance
 
-all_types = pytest.mark.parametrize("kind", BUILTIN, ids=lambda kind: kind.name)
+all_types = pytest.mark.parametrize(
+    "database_type", BUILTIN, ids=lambda database_type: database_type.name
+)
 
 
 def database(
-    kind: DatabaseType, *, password: str = "s3cr't", host: str = "127.0.0.1", name: str = "shop"
+    database_type: DatabaseType,
+    *,
+    password: str = "s3cr't",
+    host: str = "127.0.0.1",
+    name: str = "shop",
 ) -> Database:
-    credentials = Credentials(kind.server.user, password)
-    return Database(instance(credentials=credentials, address=Address(host, 4711)), name, kind)
+    credentials = Credentials(database_type.server.user, password)
+    return Database(
+        instance(credentials=credentials, address=Address(host, 4711)), name, database_type
+    )
 
 
-def with_addresses(kind: DatabaseType, **changes: Any) -> DatabaseType:
-    return replace(kind, addresses=replace(kind.addresses, **changes))
+def with_addresses(database_type: DatabaseType, **changes: Any) -> DatabaseType:
+    return replace(database_type, addresses=replace(database_type.addresses, **changes))
 
 
 @all_types
 @given(password=st.text(min_size=1), name=st.text(min_size=1))
-def test_any_password_survives_the_url(kind: DatabaseType, password: str, name: str) -> None:
-    for url in _urls(database(kind, password=password, name=name)):
+def test_password_round_trips_through_the_url(
+    database_type: DatabaseType, password: str, name: str
+) -> None:
+    for url in _urls(database(database_type, password=password, name=name)):
         parts = urlsplit(url)
         assert unquote(parts.password or "") == password
         assert unquote(parts.path.removeprefix("/")) == name
         assert (parts.hostname, parts.port) == ("127.0.0.1", 4711)
-        assert unquote(parts.username or "") == kind.server.user
+        assert unquote(parts.username or "") == database_type.server.user
 
 
 @all_types
 @given(password=st.text(min_size=9, alphabet="abcdefghijklm"))
-def test_reprs_hide_the_password(kind: DatabaseType, password: str) -> None:
-    one = database(kind, password=password, name="7")
+def test_reprs_hide_the_password(database_type: DatabaseType, password: str) -> None:
+    one = database(database_type, password=password, name="7")
     assert password not in repr([one, one.instance, one.instance.credentials])
     assert password in one.url
 
 
 @all_types
-def test_drivers_receive_plain_strings(kind: DatabaseType) -> None:
-    one = database(kind, name="7")
+def test_drivers_receive_plain_strings(database_type: DatabaseType) -> None:
+    one = database(database_type, name="7")
     values = [one.url, one.password, one.name, *one.env.values()]
-    for driver in kind.addresses.drivers:
+    for driver in database_type.addresses.drivers:
         values += one.connect_args(driver).values()
-    if kind.addresses.dialect:
+    if database_type.addresses.dialect:
         values.append(one.sqlalchemy_url("driver"))
     assert {type(value) for value in values} <= {str, int}
 
 
-def test_urls_are_written_as_drivers_expect() -> None:
-    assert [str(database(kind, password="p@/:w").url) for kind in BUILTIN] == [
+def test_urls_have_the_format_of_drivers() -> None:
+    assert [str(database(database_type, password="p@/:w").url) for database_type in BUILTIN] == [
         "postgresql://postgres:p%40%2F%3Aw@127.0.0.1:4711/shop",
         "mysql://root:p%40%2F%3Aw@127.0.0.1:4711/shop",
         "mongodb://root:p%40%2F%3Aw@127.0.0.1:4711/shop?authSource=admin",
@@ -81,7 +91,7 @@ def test_ipv6_has_brackets_in_urls_only() -> None:
     assert one.connect_args("asyncpg")["host"] == one.env["PGHOST"] == "::1"
 
 
-def test_sqlalchemy_names_dialect_and_driver() -> None:
+def test_sqlalchemy_url_has_dialect_and_driver() -> None:
     assert str(database(POSTGRES).sqlalchemy_url("asyncpg")) == (
         "postgresql+asyncpg://postgres:s3cr%27t@127.0.0.1:4711/shop"
     )
@@ -110,7 +120,7 @@ def test_connect_args_of_mysql(driver: str) -> None:
     assert database(MYSQL).connect_args(driver) == arguments
 
 
-def test_aiomysql_calls_the_database_db() -> None:
+def test_aiomysql_database_argument_is_db() -> None:
     assert database(MYSQL).connect_args("aiomysql") == {**LOGIN, "user": "root", "db": "shop"}
 
 
@@ -119,21 +129,21 @@ def test_pymongo_receives_the_database_with_the_url() -> None:
     assert one.connect_args("pymongo") == {"host": one.url}
 
 
-def test_arguments_follow_a_url_that_differs_from_the_declared_one() -> None:
-    kind = with_addresses(MONGODB, url="mongodb+srv://{host}/{database}?tls=true")
-    assert database(kind).connect_args("pymongo") == {
+def test_connect_args_follow_a_custom_url() -> None:
+    database_type = with_addresses(MONGODB, url="mongodb+srv://{host}/{database}?tls=true")
+    assert database(database_type).connect_args("pymongo") == {
         "host": "mongodb+srv://127.0.0.1/shop?tls=true"
     }
 
 
 @pytest.mark.parametrize("driver", ["redis", "valkey"])
-def test_the_number_of_a_database_is_an_integer(driver: str) -> None:
+def test_database_number_is_an_integer(driver: str) -> None:
     arguments = {**LOGIN, "username": "default", "db": 7}
     assert database(REDIS, name="7").connect_args(driver) == arguments
 
 
 @pytest.mark.parametrize(
-    ("kind", "names"),
+    ("database_type", "names"),
     [
         (POSTGRES, ["psycopg", "Psycopg", "psycopg3", "psycopg-binary", "psycopg_binary"]),
         (POSTGRES, ["psycopg2", "psycopg2-binary"]),
@@ -145,19 +155,19 @@ def test_the_number_of_a_database_is_an_integer(driver: str) -> None:
         (REDIS, ["valkey", "valkey-py"]),
     ],
 )
-def test_a_driver_may_be_spelled_in_several_ways(kind: DatabaseType, names: list[str]) -> None:
-    one = database(kind, name="7")
+def test_driver_spellings_are_normalised(database_type: DatabaseType, names: list[str]) -> None:
+    one = database(database_type, name="7")
     assert all(one.connect_args(name) == one.connect_args(names[0]) for name in names)
 
 
-def test_a_type_declares_drivers_in_any_spelling() -> None:
-    kind = with_addresses(
+def test_declared_driver_spellings_are_normalised() -> None:
+    database_type = with_addresses(
         MYSQL, drivers={"Fancy.Driver": {"db": "{database}", "tcp_port": "{port}"}}
     )
-    assert database(kind).connect_args("fancy-driver") == {"db": "shop", "tcp_port": 4711}
+    assert database(database_type).connect_args("fancy-driver") == {"db": "shop", "tcp_port": 4711}
 
 
-def test_an_unknown_driver_is_an_error_that_lists_the_known() -> None:
+def test_unknown_driver_error_lists_known_drivers() -> None:
     with pytest.raises(InvalidRequest) as caught:
         database(POSTGRES).connect_args("pymysql")
     assert str(caught.value) == (
@@ -168,11 +178,11 @@ def test_an_unknown_driver_is_an_error_that_lists_the_known() -> None:
         database(with_addresses(REDIS, drivers={})).connect_args("redis")
 
 
-def test_the_name_is_the_database() -> None:
+def test_name_is_the_database() -> None:
     assert database(POSTGRES).name == database(POSTGRES).database == "shop"
 
 
-def test_env_holds_the_variables_of_the_clients() -> None:
+def test_env_holds_client_variables() -> None:
     assert database(POSTGRES).env == {
         "PGHOST": "127.0.0.1",
         "PGPORT": "4711",
@@ -190,7 +200,7 @@ def test_sqlalchemy_supports_only_types_with_a_dialect() -> None:
         database(REDIS).sqlalchemy_url("redis")
 
 
-def test_a_server_that_does_not_run_has_no_address() -> None:
+def test_stopped_server_has_no_address() -> None:
     stopped = replace(database(POSTGRES), instance=instance(name="shop-1", address=None))
     assert repr(stopped) == "<Database 'shop' on 'shop-1', which is not running>"
     with pytest.raises(NotRunning, match=r"it is not running, .*\n?Start it"):

@@ -40,40 +40,40 @@ VALUES = {
 }
 
 
-def changed(kind: DatabaseType, group: str, **changes: Any) -> DatabaseType:
-    groups: dict[str, Any] = {group: replace(getattr(kind, group), **changes)}
-    return replace(kind, **groups)
+def changed(database_type: DatabaseType, group: str, **changes: Any) -> DatabaseType:
+    groups: dict[str, Any] = {group: replace(getattr(database_type, group), **changes)}
+    return replace(database_type, **groups)
 
 
-def test_the_plugin_knows_the_names_and_aliases_of_the_types() -> None:
-    assert {kind.name: kind.aliases for kind in BUILTIN} == NAMES
+def test_builtin_types_have_names_and_aliases() -> None:
+    assert {database_type.name: database_type.aliases for database_type in BUILTIN} == NAMES
 
 
 @pytest.mark.parametrize("name", ["", "My DB", "my-db", "Postgres", "1st", "_x", "käse"])
-def test_a_name_must_make_a_fixture_and_a_variable(name: str) -> None:
+def test_type_name_must_be_valid_in_a_fixture_and_a_variable(name: str) -> None:
     with pytest.raises(InvalidRequest, match="its name must be lower-case letters"):
         replace(POSTGRES, name=name)
 
 
 @pytest.mark.parametrize("name", ["redis_db", "redis_setup"])
-def test_a_name_must_not_make_the_fixture_of_another_type(name: str) -> None:
+def test_type_name_must_not_collide_with_another_fixture(name: str) -> None:
     with pytest.raises(InvalidRequest, match=f"ldb_{name} is a fixture of a database type that"):
         replace(REDIS, name=name)
 
 
-def test_every_fixture_of_a_type_is_guarded() -> None:
+def test_type_name_is_checked_against_every_fixture() -> None:
     fixtures = {name for name in vars(fixture_module(["x"], pytest.fail)) if "ldb_x" in name}
     assert fixtures == {"ldb_x", *(f"ldb_x{ending}" for ending in FIXTURE_ENDINGS)}
 
 
 @pytest.mark.parametrize("alias", ["PG", "two words", ""])
-def test_an_alias_is_in_lower_case(alias: str) -> None:
+def test_alias_is_lower_case(alias: str) -> None:
     with pytest.raises(InvalidRequest, match=f"its alias '{alias}' must be lower-case"):
         replace(POSTGRES, aliases=(alias,))
 
 
 @pytest.mark.parametrize("aliases", [("postgres",), ("pg", "pg")])
-def test_an_alias_is_given_once(aliases: tuple[str, ...]) -> None:
+def test_alias_is_unique_in_a_type(aliases: tuple[str, ...]) -> None:
     with pytest.raises(InvalidRequest, match="is given twice, or is its name"):
         replace(POSTGRES, aliases=aliases)
 
@@ -86,24 +86,24 @@ def test_an_alias_is_given_once(aliases: tuple[str, ...]) -> None:
         ({"aliases": ("my", "mongo")}, "mongo"),
     ],
 )
-def test_a_name_means_one_type(changes: dict[str, Any], name: str) -> None:
+def test_name_refers_to_one_type(changes: dict[str, Any], name: str) -> None:
     other = replace(REDIS, **{"name": "other", **changes})
     with pytest.raises(InvalidRequest, match=f"'{name}' is already a name of the database type"):
         all_types([other])
 
 
-def test_a_type_made_by_replace_leaves_the_aliases_to_the_first() -> None:
+def test_derived_type_leaves_aliases_to_the_original() -> None:
     other = replace(POSTGRES, name="postgres17", image="postgres:17")
     types = all_types([other])
     assert next(known for known in types if known.answers_to("pg")) == POSTGRES
 
 
-def test_a_type_takes_the_place_of_another_one_with_its_aliases() -> None:
+def test_replacing_type_takes_over_the_aliases() -> None:
     assert all_types([replace(POSTGRES, image="postgres:17")])[0].image == "postgres:17"
 
 
 @pytest.mark.parametrize("field", ["command", "aliases", "init_scripts"])
-def test_a_text_is_not_a_list_of_texts(field: str) -> None:
+def test_string_instead_of_a_sequence_is_an_error(field: str) -> None:
     changes: dict[str, Any] = {field: "fill.sql"}
     with pytest.raises(InvalidRequest, match=f"{field} must be a tuple, with a comma"):
         replace(POSTGRES, **changes)
@@ -116,12 +116,12 @@ def test_a_text_is_not_a_list_of_texts(field: str) -> None:
         *(("client", "argv"), ("client", "terminal")),
     ],
 )
-def test_a_text_is_not_a_list_of_texts_in_a_group(group: str, field: str) -> None:
+def test_string_instead_of_a_sequence_in_a_group_is_an_error(group: str, field: str) -> None:
     with pytest.raises(InvalidRequest, match=rf"{group}\.{field} must be a tuple, with a comma"):
         changed(POSTGRES, group, **{field: "fill.sql"})
 
 
-def test_arguments_are_strings() -> None:
+def test_arguments_must_be_strings() -> None:
     with pytest.raises(InvalidRequest, match=r"server\.arguments contains 16, which is not a str"):
         changed(REDIS, "server", arguments=("--databases", 16))
 
@@ -143,36 +143,36 @@ def test_arguments_are_strings() -> None:
         ("addresses", "drivers", {"psycopg": {"a": "x{url}"}}, "url"),
     ],
 )
-def test_a_placeholder_means_something(group: str, field: str, value: object, word: str) -> None:
+def test_unknown_placeholder_is_an_error(group: str, field: str, value: object, word: str) -> None:
     fact = rf"'postgres': {group}\.{field} contains {{{word}}}, which is not a placeholder there"
     with pytest.raises(InvalidRequest, match=fact) as caught:
         changed(POSTGRES, group, **{field: value})
     assert "{host}" in caught.value.remedy
 
 
-def test_a_placeholder_in_the_command_means_something() -> None:
+def test_unknown_placeholder_in_the_command_is_an_error() -> None:
     with pytest.raises(
         InvalidRequest, match=r"command contains {file}, which is not a placeholder there"
     ):
         replace(POSTGRES, command=("--x={file}",))
 
 
-def test_other_braces_belong_to_the_client() -> None:
+def test_other_braces_are_left_to_the_client() -> None:
     changed(POSTGRES, "operations", create="CREATE {something} { x: 1 };")
 
 
 @pytest.mark.parametrize("field", ["entry", "noise"])
-def test_a_pattern_of_the_log_compiles(field: str) -> None:
+def test_invalid_log_pattern_is_an_error(field: str) -> None:
     with pytest.raises(InvalidRequest, match=rf"log\.{field} is not a regular expression: missing"):
         changed(POSTGRES, "log", **{field: "(oops"})
 
 
-def test_the_pattern_of_an_exchange_compiles() -> None:
+def test_invalid_exchange_pattern_is_an_error() -> None:
     with pytest.raises(InvalidRequest, match=r"ready\.ready is not a regular expression"):
         replace(POSTGRES, ready=Exchange(send=b"", ready=b"*"))
 
 
-def test_one_of_the_easy_types_takes_15_lines() -> None:
+def test_simple_type_takes_15_lines() -> None:
     example = ROOT / "docs/examples/memcached.py"
     (added,) = runpy.run_path(str(example))["pytest_ldb_database_types"]()
     assert all_types([added])[-1] is added
@@ -180,7 +180,7 @@ def test_one_of_the_easy_types_takes_15_lines() -> None:
     assert len((begin + declaration.partition("\n)\n")[0]).splitlines()) < 15
 
 
-def test_init_scripts_may_be_named_by_text() -> None:
+def test_init_scripts_can_be_given_as_strings() -> None:
     scripts: Any = ("a/fill.sql", Path("b.sql"))
     assert replace(POSTGRES, init_scripts=scripts).init_scripts == (
         Path("a/fill.sql"),
@@ -188,12 +188,12 @@ def test_init_scripts_may_be_named_by_text() -> None:
     )
 
 
-def test_init_scripts_of_one_name_would_hide_each_other() -> None:
+def test_init_scripts_of_the_same_name_are_an_error() -> None:
     with pytest.raises(InvalidRequest, match=r"two init scripts are called fill\.sql"):
         replace(POSTGRES, init_scripts=(Path("a/fill.sql"), Path("b/fill.sql")))
 
 
-def test_init_scripts_need_an_image_that_runs_them() -> None:
+def test_init_scripts_require_image_support() -> None:
     with pytest.raises(InvalidRequest, match=r"'redis': its image runs no init scripts"):
         replace(REDIS, init_scripts=(Path("x"),))
 
@@ -206,26 +206,26 @@ def test_render_fills_placeholders_and_leaves_other_braces() -> None:
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(VALUES, st.text())))
-def test_what_is_filled_in_is_never_a_template_itself(values: dict[str, str]) -> None:
+def test_rendered_values_are_not_rendered_again(values: dict[str, str]) -> None:
     template = "|".join(f"{{{name}}}" for name in VALUES)
     assert render(template, values) == "|".join(values[name] for name in VALUES)
 
 
-@pytest.mark.parametrize("kind", BUILTIN, ids=lambda kind: kind.name)
-def test_every_template_of_every_type_can_be_filled(kind: DatabaseType) -> None:
-    for text in _texts(kind):
+@pytest.mark.parametrize("database_type", BUILTIN, ids=lambda database_type: database_type.name)
+def test_every_template_of_every_type_renders(database_type: DatabaseType) -> None:
+    for text in _texts(database_type):
         rendered = render(text, VALUES)
         assert not any(f"{{{name}}}" in rendered for name in VALUES)
 
 
-@pytest.mark.parametrize("kind", BUILTIN, ids=lambda kind: kind.name)
-def test_no_command_shows_the_password_to_other_processes(kind: DatabaseType) -> None:
-    operations = [getattr(kind.operations, field.name) for field in fields(Operations)]
-    for command in (*operations, kind.client.argv, kind.client.terminal):
+@pytest.mark.parametrize("database_type", BUILTIN, ids=lambda database_type: database_type.name)
+def test_commands_do_not_contain_the_password(database_type: DatabaseType) -> None:
+    operations = [getattr(database_type.operations, field.name) for field in fields(Operations)]
+    for command in (*operations, database_type.client.argv, database_type.client.terminal):
         assert not any("{password}" in argument for argument in command)
 
 
-def test_statements_need_a_client() -> None:
+def test_statements_require_a_client() -> None:
     with pytest.raises(
         InvalidRequest, match=r"operations\.create is a string, which needs a client"
     ):
@@ -234,7 +234,7 @@ def test_statements_need_a_client() -> None:
         replace(REDIS, client=ClientProgram(), operations=Operations(), reset=Reset(inspect="x"))
 
 
-def test_a_client_can_be_marked() -> None:
+def test_client_accepts_an_end_marker() -> None:
     with pytest.raises(InvalidRequest, match=r"client\.mark must contain {mark}"):
         changed(REDIS, "client", mark="PING")
 
@@ -245,7 +245,7 @@ def _mongodb_answer(ok: float) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("kind", "answer"),
+    ("database_type", "answer"),
     [
         (POSTGRES, b"R\0\0\0\x17\0\0\0\nSCRAM-SHA-256\0\0"),
         (POSTGRES, b"R\0\0\0\x08\0\0\0\0S\0\0\0"),
@@ -256,15 +256,15 @@ def _mongodb_answer(ok: float) -> bytes:
         (REDIS, b"-NOAUTH Authentication required.\r\n"),
     ],
 )
-def test_a_server_that_is_ready_proves_it(kind: DatabaseType, answer: bytes) -> None:
-    assert kind.ready.proves(answer)
-    assert kind.ready.proves(answer + b"more")
+def test_ready_answer_is_accepted(database_type: DatabaseType, answer: bytes) -> None:
+    assert database_type.ready.proves(answer)
+    assert database_type.ready.proves(answer + b"more")
 
 
 @pytest.mark.parametrize(
-    ("kind", "answer"),
+    ("database_type", "answer"),
     [
-        *((kind, b"") for kind in BUILTIN),
+        *((database_type, b"") for database_type in BUILTIN),
         (POSTGRES, b"E\0\0\0\x60SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0"),
         (POSTGRES, b"xR"),
         (MYSQL, b"\x10\0\0\0\xff\x10\x04Too many connections"),
@@ -274,8 +274,8 @@ def test_a_server_that_is_ready_proves_it(kind: DatabaseType, answer: bytes) -> 
         (REDIS, b"-DENIED Redis is running in protected mode\r\n"),
     ],
 )
-def test_a_server_that_is_not_ready_proves_nothing(kind: DatabaseType, answer: bytes) -> None:
-    assert not kind.ready.proves(answer)
+def test_other_answer_is_rejected(database_type: DatabaseType, answer: bytes) -> None:
+    assert not database_type.ready.proves(answer)
 
 
 def _texts(value: object) -> list[str]:

@@ -58,12 +58,12 @@ def things(lease: Lease, database: str = ".") -> set[str]:
     return set(lease.shell.run(["ls", database]).split())
 
 
-def test_a_type_says_whether_databases_have_names_or_numbers(servers: Servers) -> None:
+def test_type_declares_named_or_numbered_databases(servers: Servers) -> None:
     assert isinstance(databases_on(servers.obtain(FOLDERS)), NamedDatabases)
     assert isinstance(databases_on(servers.obtain(NUMBERED)), NumberedDatabases)
 
 
-def test_a_snapshot_is_dropped_with_its_database(servers: Servers) -> None:
+def test_snapshot_is_dropped_with_its_database(servers: Servers) -> None:
     lease = servers.obtain(FOLDERS)
     databases = databases_on(lease)
     database = databases.create("shop")
@@ -78,9 +78,7 @@ def test_a_snapshot_is_dropped_with_its_database(servers: Servers) -> None:
 
 
 @pytest.mark.parametrize("database_type", [FOLDERS, NUMBERED], ids=["named", "numbered"])
-def test_a_database_that_is_kept_stays_when_its_process_ends(
-    servers: Servers, database_type: Any
-) -> None:
+def test_kept_database_outlives_its_process(servers: Servers, database_type: Any) -> None:
     staying, leaving = (
         servers.obtain(database_type),
         replace(servers.obtain(database_type), outlives_run=True),
@@ -101,7 +99,7 @@ def test_a_database_that_is_kept_stays_when_its_process_ends(
     assert things(staying, kept.database) == {"thing"}
 
 
-def test_a_number_is_kept_on_a_server_of_this_run_too(servers: Servers) -> None:
+def test_number_is_kept_on_a_server_of_the_run(servers: Servers) -> None:
     leaving, staying = servers.obtain(NUMBERED), servers.obtain(NUMBERED)
     databases = databases_on(leaving)
     database = databases.create("any")
@@ -112,7 +110,7 @@ def test_a_number_is_kept_on_a_server_of_this_run_too(servers: Servers) -> None:
     assert things(staying, database.database) == {"thing"}
 
 
-def test_databases_of_other_programs_are_dropped_with_their_process(servers: Servers) -> None:
+def test_additional_databases_are_dropped_with_their_process(servers: Servers) -> None:
     staying = servers.obtain(FOLDERS)
     leaving = replace(servers.obtain(FOLDERS), outlives_run=True)
     assert databases_on(leaving).also_drop(["test_shop"]) == ["test_shop"]
@@ -122,7 +120,7 @@ def test_databases_of_other_programs_are_dropped_with_their_process(servers: Ser
     assert databases_on(servers.obtain(NUMBERED)).also_drop(["test_1"]) == ()
 
 
-def test_a_copy_that_cannot_be_inspected_is_dropped(
+def test_copy_that_cannot_be_inspected_is_dropped(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def remember(_: DatabaseResetter, database: Database) -> None:
@@ -152,7 +150,7 @@ class Full:
         return self.taken.pop(0)
 
 
-def test_space_is_looked_at_rarely_while_little_is_taken() -> None:
+def test_disk_usage_is_checked_rarely_while_low() -> None:
     full: Any = Full(0.1, 0.3, 0.6, 0.4)
     factory = DatabaseFactory(full, "any", None)
     assert [factory.is_short() for _ in range(LOOK_AFTER)] == [False] * LOOK_AFTER
@@ -193,19 +191,17 @@ def lease_with(shell: Any, **more: Any) -> Lease:
         (None, 0.0),
     ],
 )
-def test_the_space_that_is_taken_is_what_df_says_if_it_says_it(
-    said: str | None, taken: float
-) -> None:
+def test_used_space_comes_from_df(said: str | None, taken: float) -> None:
     assert lease_with(Disk(said)).space_taken() == taken
 
 
-def test_the_memory_of_a_server_limits_its_space() -> None:
+def test_container_memory_limits_the_space() -> None:
     limited = replace(FAKE, memory_mib=1)
     disk = Disk("tmpfs 8192 512 7680 7% /data")
     assert lease_with(disk, database_type=limited).space_taken() == 0.5
 
 
-def test_closing_a_lease_closes_its_shell_and_its_watch() -> None:
+def test_closing_a_lease_closes_shell_and_watch() -> None:
     shell, watch = Disk(""), Disk("")
     lease_with(shell, watch=watch).close()
     lease_with(shell).close()

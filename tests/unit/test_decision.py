@@ -102,7 +102,7 @@ def test_server_that_does_not_answer_is_replaced() -> None:
         ("removing", {"kept": True}, ""),
     ],
 )
-def test_only_replaced_kept_servers_are_worth_a_line(
+def test_only_replaced_kept_servers_are_reported(
     state: str, changes: dict[str, Any], reason: str
 ) -> None:
     wanted = request(**changes)

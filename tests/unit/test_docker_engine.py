@@ -80,14 +80,14 @@ def test_another_process_gets_the_same_engine(engine: DockerEngine) -> None:
     assert pickle.loads(pickle.dumps(engine)).url == engine.url
 
 
-def test_an_absent_container_is_none(engine: DockerEngine, answers: EngineSocket) -> None:
+def test_missing_container_is_none(engine: DockerEngine, answers: EngineSocket) -> None:
     assert engine.find("absent") is None
     answers.rules.append(("GET", 500, {"message": "no container with name x: no such container"}))
     assert engine.find("absent") is None
     assert answers.requests == ["GET /containers/absent/json"] * 2
 
 
-def test_a_creation_without_an_answer_is_not_repeated(
+def test_create_without_response_is_not_retried(
     engine: DockerEngine, answers: EngineSocket
 ) -> None:
     """The first request may have created the container: a second one would find its name taken."""
@@ -97,9 +97,7 @@ def test_a_creation_without_an_answer_is_not_repeated(
     assert answers.requests == ["POST /containers/create?name=ldb-x"]
 
 
-def test_a_start_without_an_answer_is_not_repeated(
-    engine: DockerEngine, answers: EngineSocket
-) -> None:
+def test_start_without_response_is_not_retried(engine: DockerEngine, answers: EngineSocket) -> None:
     answers.rules = [("POST /containers/ldb-x/attach", 200, None), b""]
     with pytest.raises(EngineUnavailable):
         engine.start("ldb-x")
@@ -108,7 +106,7 @@ def test_a_start_without_an_answer_is_not_repeated(
 
 
 @pytest.mark.parametrize("status", [409, 500])
-def test_a_taken_name_is_known_whatever_the_status(
+def test_name_conflict_is_recognised_at_any_status(
     engine: DockerEngine, answers: EngineSocket, status: int
 ) -> None:
     message = 'the container name "ldb-x" is already in use by 1234'
@@ -117,7 +115,7 @@ def test_a_taken_name_is_known_whatever_the_status(
         engine.create(SPEC)
 
 
-def test_an_image_that_is_gone_is_not_created_from(
+def test_create_from_a_removed_image_is_an_error(
     engine: DockerEngine, answers: EngineSocket
 ) -> None:
     answers.rules = [
@@ -128,9 +126,7 @@ def test_an_image_that_is_gone_is_not_created_from(
         engine.create(SPEC)
 
 
-def test_the_id_of_an_image_names_its_algorithm(
-    engine: DockerEngine, answers: EngineSocket
-) -> None:
+def test_image_id_has_an_algorithm_prefix(engine: DockerEngine, answers: EngineSocket) -> None:
     """Podman leaves it out in places, and does not take such an id for one."""
     image: dict[str, Any] = {"Id": BARE, "Config": {}, "Labels": None, "Size": 1}
     answers.rules = [
@@ -148,7 +144,7 @@ def test_the_id_of_an_image_names_its_algorithm(
     assert answers.requests[-1] == f"DELETE /images/sha256%3A{BARE}"
 
 
-def test_a_container_is_reached_at_its_published_port(
+def test_container_address_is_the_published_port(
     engine: DockerEngine, answers: EngineSocket
 ) -> None:
     answers.rules.append(("GET /containers/ldb-x/json", 200, container()))
@@ -165,7 +161,7 @@ def test_a_container_is_reached_at_its_published_port(
         (None, Address("127.0.0.1", 49153), None),
     ],
 )
-def test_a_process_in_a_container_reaches_its_neighbours(
+def test_container_address_inside_a_container_is_the_network_address(
     engine: DockerEngine,
     answers: EngineSocket,
     monkeypatch: pytest.MonkeyPatch,
@@ -198,7 +194,7 @@ def test_a_process_in_a_container_reaches_its_neighbours(
         (None, ShellLost),  # The engine closed the connection.
     ],
 )
-def test_a_refused_shell_says_why(
+def test_refused_shell_reports_the_cause(
     engine: DockerEngine,
     answers: EngineSocket,
     answer: tuple[int, str] | None,
@@ -210,7 +206,7 @@ def test_a_refused_shell_says_why(
     assert type(caught.value) is error
 
 
-def test_without_an_engine_there_is_no_shell(tmp_path: Path) -> None:
+def test_shell_without_an_engine_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailable):
         DockerEngine(f"unix://{tmp_path}/absent").shell("x", environment={}, ephemeral=False)
 
@@ -222,7 +218,7 @@ def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "config.json"
 
 
-def test_a_pull_sends_the_credentials_and_counts(
+def test_pull_sends_credentials_and_reports_progress(
     engine: DockerEngine, answers: EngineSocket, configured: Path
 ) -> None:
     configured.write_text(json.dumps({"auths": {"registry.test": {"auth": "bWU6c2VjcmV0"}}}))
@@ -245,13 +241,15 @@ def test_a_pull_sends_the_credentials_and_counts(
     ],
 )
 @pytest.mark.usefixtures("configured")
-def test_a_failed_pull_says_why(engine: DockerEngine, answers: EngineSocket, answer: bytes) -> None:
+def test_failed_pull_reports_the_cause(
+    engine: DockerEngine, answers: EngineSocket, answer: bytes
+) -> None:
     answers.rules = [("GET /images/json", 200, []), answer]
     with pytest.raises(ImageUnavailable, match="manifest unknown"):
         engine.pull("redis:0", lambda *_: None)
 
 
-def test_a_missing_credential_helper_is_about_the_image(
+def test_missing_credential_helper_is_an_image_error(
     engine: DockerEngine, answers: EngineSocket, configured: Path
 ) -> None:
     configured.write_text('{"credsStore": "absent-helper"}')

@@ -23,7 +23,7 @@ PODMAN_IN_USE = 'creating container storage: the container name "ldb-x" is alrea
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "said"),
+    ("error", "expected", "said"),
     [
         (Refused(409, IN_USE), errors.NameTaken, ["already in use"]),
         (Refused(500, PODMAN_IN_USE), errors.NameTaken, ["already in use"]),
@@ -38,29 +38,29 @@ PODMAN_IN_USE = 'creating container storage: the container name "ldb-x" is alrea
         (PermissionError("docker.sock"), errors.EngineForbidden, ["group that owns the socket"]),
     ],
 )
-def test_every_error_becomes_one_of_ours(
-    error: Refused | OSError, kind: type[Exception], said: list[str]
+def test_every_engine_error_is_translated(
+    error: Refused | OSError, expected: type[Exception], said: list[str]
 ) -> None:
     with pytest.raises(errors.LdbError) as caught, answering("redis:8", "unix:///x"):
         raise error
-    assert type(caught.value) is kind
+    assert type(caught.value) is expected
     about = "redis:8" if isinstance(error, Refused) else "the container engine at unix:///x"
     assert str(caught.value).startswith(f"{about}: ")
     assert all(words in str(caught.value) for words in said)
 
 
 @pytest.mark.parametrize(
-    ("words", "kind"),
+    ("words", "expected"),
     [
         ('exec: "sh": executable file not found in $PATH', errors.EngineFailed),
         ("container 1234 is not running", errors.ShellLost),
         ("Container 1234 is paused, unpause the container before exec", errors.ShellLost),
     ],
 )
-def test_an_image_without_a_shell_is_not_a_container_that_ends(
-    words: str, kind: type[Exception]
+def test_image_without_sh_is_not_reported_as_exited_container(
+    words: str, expected: type[Exception]
 ) -> None:
-    assert type(shell_refused("ldb-x", Refused(400, words))) is kind
+    assert type(shell_refused("ldb-x", Refused(400, words))) is expected
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,14 @@ def test_an_image_without_a_shell_is_not_a_container_that_ends(
         ("port is already allocated", 0),
     ],
 )
-def test_a_taken_port_is_known_by_the_words_of_engines(words: str, port: int) -> None:
+def test_port_conflict_is_recognised_by_engine_messages(words: str, port: int) -> None:
     error = refusal("mine", words)
     assert isinstance(error, errors.PortTaken)
     assert (error.subject, error.port, error.evidence) == ("mine", port, words)
     assert (f"port {port}" in error.fact) == bool(port)
 
 
-def test_another_refusal_is_not_about_ports() -> None:
+def test_other_refusals_are_not_port_conflicts() -> None:
     assert type(refusal("mine", "no such exec: 80")) is errors.EngineFailed
 
 
@@ -108,11 +108,11 @@ def refusing(status: int, message: str) -> Transport:
         (500, "volume x: no such volume"),
     ],
 )
-def test_what_is_absent_is_none_whatever_the_status(status: int, message: str) -> None:
+def test_missing_object_is_none_at_any_status(status: int, message: str) -> None:
     assert if_there(refusing(status, message), "GET", "/x") is None
 
 
-def test_another_refusal_is_raised() -> None:
+def test_other_refusals_are_raised() -> None:
     with pytest.raises(Refused, match="is in use"):
         if_there(refusing(409, "volume x is in use"), "DELETE", "/x")
 
@@ -127,13 +127,13 @@ def test_another_refusal_is_raised() -> None:
         (409, "x is in use", False),
     ],
 )
-def test_an_absent_image_is_told_from_other_refusals(
+def test_missing_image_is_distinguished_from_other_refusals(
     status: int, message: str, is_image: bool
 ) -> None:
     assert is_without_image(Refused(status, message)) == is_image
 
 
-def test_the_sdk_is_not_needed_to_translate() -> None:
+def test_error_translation_needs_no_sdk() -> None:
     program = """
 import sys
 sys.modules["docker"] = sys.modules["requests"] = None

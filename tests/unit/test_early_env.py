@@ -43,7 +43,7 @@ def nothing_given(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_an_expression_becomes_a_value(expression: str, value: str) -> None:
+def test_expression_is_evaluated(expression: str, value: str) -> None:
     assert types_in({"X": expression}, BUILTIN)
     assert valued(expression, BY_TYPE, BUILTIN) == value
 
@@ -67,26 +67,26 @@ def test_an_expression_becomes_a_value(expression: str, value: str) -> None:
         ("postgres.url(psycopg)", r"there is no attribute 'url\(psycopg\)'"),
     ],
 )
-def test_what_is_wrong_is_said_with_what_there_is(expression: str, said: str) -> None:
+def test_invalid_expression_error_lists_alternatives(expression: str, said: str) -> None:
     with pytest.raises(pytest.UsageError, match=said) as caught:
         types_in({"DATABASE_URL": expression}, BUILTIN)
     assert f"--ldb-env: DATABASE_URL={expression}" in str(caught.value)
 
 
-def test_each_type_is_wanted_once() -> None:
+def test_types_in_expressions_are_unique() -> None:
     expressions = {"A": "pg.url", "B": "postgres.port", "C": "{redis.host}{pg.host}"}
     assert list(types_in(expressions, BUILTIN)) == [POSTGRES, REDIS]
     assert types_in({"A": "a {} text".replace("{}", "{redis.url}")}, BUILTIN) == [REDIS]
 
 
-def test_the_address_of_no_server_is_like_that_of_one() -> None:
+def test_placeholder_address_has_the_same_form() -> None:
     server = replace(POSTGRES.server, initial_database="first")
-    kind = replace(POSTGRES, name="other", server=server)
-    database: Database = absent(kind)
+    database_type = replace(POSTGRES, name="other", server=server)
+    database: Database = absent(database_type)
     assert (database.database, database.user) == ("first", "postgres")
 
 
-def test_what_django_calls_its_databases() -> None:
+def test_django_test_database_names() -> None:
     assert beside("shop", ("", "")) == ["test_shop"]
     assert beside("shop", ("", "gw0")) == ["test_shop", "test_shop_gw0"]
     names = ["test_shop", "test_shop_py312", "test_shop_gw0", "test_shop_py312_gw0"]
@@ -100,7 +100,7 @@ def test_what_django_calls_its_databases() -> None:
         "ldb_env = A=postgres.url, B = redis.url",
     ],
 )
-def test_variables_are_read_from_the_file(pytester: pytest.Pytester, text: str) -> None:
+def test_variables_are_read_from_the_ini_file(pytester: pytest.Pytester, text: str) -> None:
     pytester.makeini(f"[pytest]\n{text}")
     given = read_environment(pytester.parseconfig("--collect-only"))
     assert given == {"A": "postgres.url", "B": "redis.url"}
@@ -117,7 +117,7 @@ def config(**command_line: Any) -> Any:
     return Config()
 
 
-def test_for_each_variable_the_first_place_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_definition_of_a_variable_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LDB_ENV", "B=postgres.host,C=mysql://x,y/{mysql.user}")
     given = read_environment(config(ldb_env=["C=mongodb.url"]))
     assert given == {"A": "redis.url", "B": "postgres.host", "C": "mongodb.url"}
@@ -126,13 +126,13 @@ def test_for_each_variable_the_first_place_counts(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("text", ["A", "=postgres.url", "A=", "A B=postgres.url"])
-def test_a_variable_needs_a_name_and_an_expression(text: str) -> None:
+def test_variable_requires_name_and_expression(text: str) -> None:
     with pytest.raises(pytest.UsageError, match="it takes NAME=EXPRESSION"):
         read_environment(config(ldb_env=[text]))
 
 
 @pytest.mark.parametrize(("is_child", "worker"), [(True, "gw1"), (False, "")])
-def test_a_worker_knows_its_run_before_xdist_says_so(
+def test_worker_run_id_is_known_before_xdist_configures(
     monkeypatch: pytest.MonkeyPatch, is_child: bool, worker: str
 ) -> None:
     class Config:

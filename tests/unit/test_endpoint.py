@@ -31,7 +31,7 @@ HERE = "127.0.0.1"
         ("ssh://me@build.example.com", "build.example.com"),
     ],
 )
-def test_ports_are_seen_on_the_engines_host(url: str, host: str) -> None:
+def test_ports_are_reached_on_the_engine_host(url: str, host: str) -> None:
     assert Endpoint(url).host == host
     assert Endpoint(url).is_local is (host == HERE)
 
@@ -48,23 +48,21 @@ def test_ports_are_seen_on_the_engines_host(url: str, host: str) -> None:
         ("ssh://me@build.example.com", "10.0.0.7", "build.example.com"),
     ],
 )
-def test_what_is_published_here_is_reached_where_it_is_published(
-    url: str, published: str, host: str
-) -> None:
+def test_local_ports_are_reached_at_their_bind_address(url: str, published: str, host: str) -> None:
     assert Endpoint(url).reached_at(published) == host
 
 
 @pytest.mark.parametrize("chosen", ["0.0.0.0", "192.0.2.7", "::1"])
 @pytest.mark.parametrize("url", ["unix:///var/run/docker.sock", "tcp://192.0.2.7:2376"])
-def test_whoever_chooses_an_address_gets_it(url: str, chosen: str) -> None:
+def test_chosen_bind_address_is_used(url: str, chosen: str) -> None:
     assert Endpoint(url).bind(chosen) == chosen
 
 
-def test_an_engine_here_publishes_on_its_loopback() -> None:
+def test_local_engine_publishes_on_loopback() -> None:
     assert Endpoint("unix:///var/run/docker.sock").bind(None) == HERE
 
 
-def test_an_engine_elsewhere_must_be_told_where_to_publish() -> None:
+def test_remote_engine_requires_a_bind_address() -> None:
     with pytest.raises(InvalidRequest) as caught:
         Endpoint("ssh://me@build.example.com").bind(None)
     assert caught.value.subject == "the engine at ssh://me@build.example.com"
@@ -75,7 +73,7 @@ def test_an_engine_elsewhere_must_be_told_where_to_publish() -> None:
     ("marks", "variable", "name"),
     [([], "abc", None), (["docker"], "abc", "abc"), (["podman"], "", "the-host")],
 )
-def test_a_process_in_a_container_knows_its_name(
+def test_process_in_a_container_knows_the_container_id(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     marks: list[str],

@@ -117,7 +117,7 @@ else:
 """
 
 
-def test_npm_that_fails_is_told_with_its_settings_and_without_secrets(machine: Machine) -> None:
+def test_npm_failure_shows_settings_without_secrets(machine: Machine) -> None:
     (machine.root / "context").mkdir()
     machine.has("npm", NPM_THAT_FAILS)
     output = machine.run(FETCH_MONGOSH, HTTPS_PROXY="http://me:hidden@proxy.invalid", LDB_NAME="x")
@@ -136,9 +136,7 @@ Variables that are set: HTTPS_PROXY
 
 
 @pytest.mark.parametrize("place", ["file", "variable"])
-def test_pip_that_fails_is_told_with_its_settings_wherever_they_are(
-    machine: Machine, place: str
-) -> None:
+def test_pip_failure_shows_settings_from_all_sources(machine: Machine, place: str) -> None:
     address = "http://user:secret@127.0.0.1:1/simple"
     environment = {"PIP_RETRIES": "0", "PIP_EXTRA_INDEX_URL": "", "PIP_FIND_LINKS": ""}
     if place == "file":
@@ -226,9 +224,7 @@ KEYRINGS = "/own.gpg,/usr/share/keyrings/debian-archive-keyring.gpg"
         ("inside.sources", MIRROR),
     ],
 )
-def test_packages_come_from_the_mirror_of_the_machine(
-    machine: Machine, name: str, source: str
-) -> None:
+def test_packages_use_the_mirror_of_the_machine(machine: Machine, name: str, source: str) -> None:
     apt(machine)
     (machine.root / name).write_text(SOURCES[name])
     machine.run(WRITE_DEBIAN, ENTRY=f"{machine.root / name}:2")
@@ -240,7 +236,7 @@ def test_packages_come_from_the_mirror_of_the_machine(
     assert '--customize-hook=rm "$1/etc/apt/apt.conf.d/99pytest-ldb"' in arguments
 
 
-def test_packages_come_the_way_that_the_machine_goes(machine: Machine) -> None:
+def test_packages_use_the_proxy_and_certificates_of_the_machine(machine: Machine) -> None:
     apt(machine)
     (machine.root / "x.list").write_text("deb http://x y main\n")
     entry = f"{machine.root / 'x.list'}:1"
@@ -261,7 +257,7 @@ def test_packages_come_the_way_that_the_machine_goes(machine: Machine) -> None:
     assert "secret" not in told
 
 
-def test_a_machine_that_names_no_mirror_gets_none(machine: Machine) -> None:
+def test_machine_without_mirror_gets_none(machine: Machine) -> None:
     apt(machine)
     output = machine.run(WRITE_DEBIAN)
     assert machine.calls("apt-get", "update")
@@ -269,7 +265,7 @@ def test_a_machine_that_names_no_mirror_gets_none(machine: Machine) -> None:
     assert "none of the sources that apt has on this machine is Debian's" in output
 
 
-def test_after_a_pull_that_failed_no_other_is_tried(machine: Machine) -> None:
+def test_failed_pull_stops_further_pulls(machine: Machine) -> None:
     machine.has("docker", "sys.exit('no such host' if sys.argv[1] == 'pull' else 0)")
     output = machine.run(
         "import builder, recipes\nfor recipe in recipes.MAIN: assert builder._pull(recipe) == {}"
@@ -279,7 +275,7 @@ def test_after_a_pull_that_failed_no_other_is_tried(machine: Machine) -> None:
     assert "The settings of docker" in output
 
 
-def test_a_build_downloads_nothing(machine: Machine) -> None:
+def test_build_downloads_nothing(machine: Machine) -> None:
     """A container has none of the settings of the machine."""
     commands = json.loads(
         machine.run(
@@ -303,7 +299,7 @@ NAMES = """
 """
 
 
-def test_the_variables_that_clients_read_are_passed_on(machine: Machine) -> None:
+def test_client_variables_are_in_pass_env(machine: Machine) -> None:
     """The script reads the patterns from tox.ini, so what it finds is what tox passes on."""
     environment = dict.fromkeys(NAMES.split(), "x")
     output = machine.run("import settings; print(*settings.variables_set())", **environment, A="x")

@@ -14,7 +14,7 @@ from pytest_ldb.model.errors import LdbError
 CLASSES = inspect.getmembers(
     errors, lambda it: inspect.isclass(it) and it.__module__ == errors.__name__
 )
-ALL = [kind for _, kind in CLASSES]
+ALL = [error_class for _, error_class in CLASSES]
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ ALL = [kind for _, kind in CLASSES]
         ("one\ntwo", "Start it.", "postgres: it ended.\n    one\n    two\nStart it."),
     ],
 )
-def test_the_evidence_is_indented_and_the_remedy_comes_last(
+def test_message_indents_evidence_and_ends_with_the_remedy(
     evidence: str, remedy: str, text: str
 ) -> None:
     error = LdbError("postgres", "it ended", evidence=evidence, remedy=remedy)
@@ -35,26 +35,26 @@ def test_the_evidence_is_indented_and_the_remedy_comes_last(
     assert (error.evidence, error.remedy) == (evidence, remedy)
 
 
-def test_all_errors_are_in_the_drawing() -> None:
+def test_all_errors_are_in_the_class_diagram() -> None:
     drawing = re.findall(r"^[ │├└─]*(\w+)", errors.__doc__ or "", re.MULTILINE)
-    assert {kind.__name__ for kind in ALL} <= set(drawing)
+    assert {error_class.__name__ for error_class in ALL} <= set(drawing)
 
 
-@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
-def test_all_errors_have_one_base_and_say_when_they_are_raised(kind: type[LdbError]) -> None:
-    assert issubclass(kind, LdbError)
-    assert kind.__doc__
-    assert kind is LdbError or kind.__doc__.startswith("Raised when")
+@pytest.mark.parametrize("error_class", ALL, ids=lambda error_class: error_class.__name__)
+def test_all_errors_share_a_base_and_are_documented(error_class: type[LdbError]) -> None:
+    assert issubclass(error_class, LdbError)
+    assert error_class.__doc__
+    assert error_class is LdbError or error_class.__doc__.startswith("Raised when")
 
 
-@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
-def test_an_error_survives_the_way_from_a_worker(kind: type[LdbError]) -> None:
-    error = kind("postgres", "it ended", evidence="log", remedy="Start it.")
+@pytest.mark.parametrize("error_class", ALL, ids=lambda error_class: error_class.__name__)
+def test_errors_can_be_pickled(error_class: type[LdbError]) -> None:
+    error = error_class("postgres", "it ended", evidence="log", remedy="Start it.")
     again = pickle.loads(pickle.dumps(error))
-    assert (type(again), str(again), vars(again)) == (kind, str(error), vars(error))
+    assert (type(again), str(again), vars(again)) == (error_class, str(error), vars(error))
 
 
-def test_frames_of_ours_are_hidden_unless_they_hold_a_bug() -> None:
+def test_internal_frames_are_hidden_except_for_bugs() -> None:
     with pytest.raises(LdbError) as expected:
         raise LdbError("postgres", "it ended")
     with pytest.raises(ValueError, match="the user's own") as theirs:

@@ -53,13 +53,13 @@ class Clients:
         self.closed = True
 
 
-def lease_on(kind: DatabaseType, url: str) -> tuple[Lease, Clients]:
+def lease_on(database_type: DatabaseType, url: str) -> tuple[Lease, Clients]:
     clients = Clients()
-    return external_lease(kind, url, clients), clients
+    return external_lease(database_type, url, clients), clients
 
 
 @pytest.mark.parametrize(
-    ("kind", "url", "user", "password", "address"),
+    ("database_type", "url", "user", "password", "address"),
     [
         (POSTGRES, "postgresql://me:pw@db:5433/x", "me", "pw", Address("db", 5433)),
         (POSTGRES, "postgresql://me:p%40%2F@db", "me", "p@/", Address("db", 5432)),
@@ -70,20 +70,22 @@ def lease_on(kind: DatabaseType, url: str) -> tuple[Lease, Clients]:
         (REDIS, "rediss://db", "default", "", Address("db", 6379)),
     ],
 )
-def test_an_address_says_where_and_who(
-    kind: DatabaseType, url: str, user: str, password: str, address: Address
+def test_url_is_parsed_into_address_and_credentials(
+    database_type: DatabaseType, url: str, user: str, password: str, address: Address
 ) -> None:
-    lease, clients = lease_on(kind, url)
+    lease, clients = lease_on(database_type, url)
     instance = lease.instance
     assert (instance.credentials.user, instance.credentials.password) == (user, password)
     assert instance.address == address
     assert instance.status is InstanceStatus.RUNNING
-    assert clients.subject == instance.name == f"{kind.name} at {address.host}:{address.port}"
+    assert (
+        clients.subject == instance.name == f"{database_type.name} at {address.host}:{address.port}"
+    )
     assert (lease.origin, lease.outlives_run) == ("external", True)
 
 
 @pytest.mark.parametrize(
-    ("kind", "url", "expected"),
+    ("database_type", "url", "expected"),
     [
         (POSTGRES, "postgresql://me:pw@db:5433/x", "postgresql://me:pw@db:5433/n"),
         (POSTGRES, "postgres://me:p%40@db/x", "postgres://me:p%40@db:5432/n"),
@@ -98,20 +100,20 @@ def test_an_address_says_where_and_who(
         (REDIS, "rediss://:pw@[::1]", "rediss://default:pw@[::1]:6379/n"),
     ],
 )
-def test_databases_there_have_addresses_of_the_same_form(
-    kind: DatabaseType, url: str, expected: str
+def test_database_urls_keep_the_form_of_the_server_url(
+    database_type: DatabaseType, url: str, expected: str
 ) -> None:
-    lease, _ = lease_on(kind, url)
+    lease, _ = lease_on(database_type, url)
     assert Database(lease.instance, "n", lease.database_type).url == expected
 
 
-def test_the_same_server_is_the_same_instance() -> None:
+def test_equal_urls_give_the_same_instance() -> None:
     one, other = (lease_on(REDIS, f"redis://db/{number}")[0] for number in (1, 2))
     assert one.instance.id == other.instance.id
     assert one.instance.id != lease_on(REDIS, "redis://db:7000")[0].instance.id
 
 
-def test_databases_are_dropped_even_if_creating_them_is_interrupted() -> None:
+def test_interrupted_create_drops_the_database() -> None:
     lease, clients = lease_on(POSTGRES, "postgresql://me:pw@db")
     assert isinstance(POSTGRES.operations.drop, str)
     databases_on(lease).create("shop")
@@ -122,7 +124,7 @@ def test_databases_are_dropped_even_if_creating_them_is_interrupted() -> None:
     ]
 
 
-def test_init_scripts_are_for_servers_of_ours(tmp_path: Any) -> None:
+def test_init_scripts_are_refused_on_external_servers(tmp_path: Any) -> None:
     lease, clients = lease_on(
         replace(POSTGRES, init_scripts=(tmp_path / "fill.sql",)), "postgresql://db"
     )
@@ -130,10 +132,10 @@ def test_init_scripts_are_for_servers_of_ours(tmp_path: Any) -> None:
     assert clients.commands[-1] == ("psql", 'CREATE DATABASE "shop";')
 
 
-def test_clients_get_the_password_in_their_environment_only() -> None:
-    for kind in BUILTIN:
-        scheme = kind.addresses.url.partition(":")[0]
-        lease, clients = lease_on(kind, f"{scheme}://me:hunter2@db:1234")
+def test_password_is_passed_in_the_environment_only() -> None:
+    for database_type in BUILTIN:
+        scheme = database_type.addresses.url.partition(":")[0]
+        lease, clients = lease_on(database_type, f"{scheme}://me:hunter2@db:1234")
         assert "hunter2" in " ".join(clients.environment.values())
         assert "hunter2" not in repr(clients.commands)
         assert "hunter2" not in repr(lease)
@@ -155,7 +157,7 @@ def test_clients_get_the_password_in_their_environment_only() -> None:
         "//me:hunter2@db",
     ],
 )
-def test_what_is_no_address_is_an_error_that_shows_the_form_and_no_password(url: str) -> None:
+def test_invalid_url_error_shows_the_format_without_the_password(url: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         lease_on(POSTGRES, url)
     assert caught.value.subject == "LDB_POSTGRES_URL"
@@ -163,14 +165,14 @@ def test_what_is_no_address_is_an_error_that_shows_the_form_and_no_password(url:
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_type_that_drops_nothing_needs_no_client() -> None:
+def test_type_without_drop_needs_no_client() -> None:
     clients = Clients(missing=True)
     lease = external_lease(replace(MONGODB, operations=Operations()), "mongodb://db", clients)
     assert databases_on(lease).create("shop").database == "shop"
     assert clients.commands == []
 
 
-def test_a_missing_client_is_said_before_anything_is_created() -> None:
+def test_missing_client_is_an_error_before_creation() -> None:
     clients = Clients(missing=True)
     with pytest.raises(InvalidRequest) as caught:
         external_lease(POSTGRES, "postgresql://db", clients)

@@ -56,7 +56,7 @@ STARTED = "2026-11-23T14:54:09.349369Z 0 [System] [MY-010931] [Server] mysqld: r
 
 
 @pytest.mark.parametrize(
-    ("kind", "kept", "left_out"),
+    ("database_type", "kept", "left_out"),
     [
         (POSTGRES, OURS, OTHERS),
         (POSTGRES, SERVER, OTHERS + NOISE),
@@ -66,15 +66,15 @@ STARTED = "2026-11-23T14:54:09.349369Z 0 [System] [MY-010931] [Server] mysqld: r
         (REDIS, ["1:M 23 Nov 2026 14:54:04.691 # Error"], []),
     ],
 )
-def test_what_is_about_another_database_is_left_out(
-    kind: DatabaseType, kept: list[str], left_out: list[str]
+def test_lines_of_other_databases_are_left_out(
+    database_type: DatabaseType, kept: list[str], left_out: list[str]
 ) -> None:
-    assert relevant(left_out + kept, kind, {"ours"}) == kept
+    assert relevant(left_out + kept, database_type, {"ours"}) == kept
     if not left_out or not left_out[0].startswith("\t"):
-        assert relevant(kept + left_out, kind, {"ours"}) == kept
+        assert relevant(kept + left_out, database_type, {"ours"}) == kept
 
 
-def test_what_is_older_is_left_out_even_if_the_engine_heard_of_it_later() -> None:
+def test_older_lines_are_left_out_by_the_server_timestamp() -> None:
     moment = datetime(2026, 11, 23, 14, 59, 22, 380_999, timezone.utc).timestamp()
     assert relevant(OURS, POSTGRES, {"ours"}, moment) == OURS
     assert relevant(OURS, POSTGRES, {"ours"}, moment + 0.001) == []
@@ -84,32 +84,32 @@ def test_what_is_older_is_left_out_even_if_the_engine_heard_of_it_later() -> Non
     assert relevant([STARTED], MYSQL, None, moment) == []
 
 
-def test_a_line_that_another_program_has_begun_is_shown() -> None:
+def test_lines_mixed_with_other_output_are_shown() -> None:
     mixed = [f"ok .{line}" for line in SERVER] + [f".{line}" for line in SERVER]
     assert relevant([*OTHERS, *mixed], POSTGRES, {"ours"}, 1.0) == mixed[1:]
 
 
-def test_a_log_of_another_form_is_shown_as_it_is() -> None:
+def test_log_of_unknown_format_is_shown_unfiltered() -> None:
     lines = ["one", "two"]
     assert relevant(lines, POSTGRES, {"ours"}) == lines
     assert relevant(lines, None, {"ours"}) == lines
     default = [f"{NOW} [79] ERROR:  somebody replaced the arguments", "\tall of them"]
-    kind = replace(POSTGRES, server=replace(POSTGRES.server, arguments=()))
-    assert relevant(default, kind, {"ours"}) == default
+    database_type = replace(POSTGRES, server=replace(POSTGRES.server, arguments=()))
+    assert relevant(default, database_type, {"ours"}) == default
 
 
-def test_a_server_of_ones_own_shows_all_databases() -> None:
+def test_standalone_server_log_covers_all_databases() -> None:
     assert relevant(OTHERS + NOISE + OURS, POSTGRES, None) == OTHERS + OURS
 
 
-def test_a_long_log_is_shortened_to_its_end() -> None:
+def test_long_log_is_truncated_to_its_end() -> None:
     lines = [str(n) for n in range(MOST_LINES + 2)]
     assert shortened(lines) == ["(2 lines before)", *lines[2:]]
     assert shortened(lines[2:]) == lines[2:]
     assert shortened([]) == []
 
 
-def test_a_pattern_that_is_wrong_costs_the_log_and_not_the_run() -> None:
+def test_failing_pattern_loses_the_log_but_not_the_run() -> None:
     class Session:
         """Has one log."""
 

@@ -38,9 +38,7 @@ def spec(containers: Containers, **changes: object) -> ContainerSpec:
     return containers.spec(name="ldb-one", **changes)
 
 
-def test_any_number_of_processes_may_share_a_directory(
-    containers: Containers, tmp_path: Path
-) -> None:
+def test_processes_can_share_a_directory(containers: Containers, tmp_path: Path) -> None:
     def use(engine: FakeEngine) -> int:
         created = 0
         for _ in range(8):
@@ -64,7 +62,7 @@ def test_any_number_of_processes_may_share_a_directory(
     wait_until(lambda: not processes(tmp_path), 2.0, "processes are left")
 
 
-def test_nothing_is_left_of_a_container(containers: Containers, tmp_path: Path) -> None:
+def test_removed_container_leaves_nothing(containers: Containers, tmp_path: Path) -> None:
     identity = containers.create()
     assert [path.name for path in (tmp_path / "fake" / "containers").iterdir()]
     containers.engine.start(identity).close()
@@ -77,9 +75,7 @@ def test_nothing_is_left_of_a_container(containers: Containers, tmp_path: Path) 
     wait_until(lambda: not processes(tmp_path), 2.0, "processes are left")
 
 
-def test_a_container_outlives_the_process_that_started_it(
-    containers: Containers, tmp_path: Path
-) -> None:
+def test_container_outlives_the_starting_process(containers: Containers, tmp_path: Path) -> None:
     identity = containers.create()
     program = (
         "import sys; from pytest_ldb.testing.fake.engine import FakeEngine\n"
@@ -89,17 +85,13 @@ def test_a_container_outlives_the_process_that_started_it(
     assert containers.existing(identity).state == "running"
 
 
-def test_whoever_creates_is_killed_and_the_name_is_free(
-    containers: Containers, tmp_path: Path
-) -> None:
+def test_killed_creator_frees_the_name(containers: Containers, tmp_path: Path) -> None:
     (tmp_path / "fake" / "removed" / "half-made" / "root").mkdir(parents=True)
     assert containers.engine.find("ldb-one") is None
     assert containers.engine.create(spec(containers))
 
 
-def test_a_container_whose_keeper_was_killed_is_dead(
-    containers: Containers, tmp_path: Path
-) -> None:
+def test_container_with_killed_supervisor_is_dead(containers: Containers, tmp_path: Path) -> None:
     identity, watch = containers.run("echo $$ >pid; exec sleep 60")
     pid = tmp_path / "fake" / "containers" / containers.existing(identity).name / "root" / "pid"
     wait_until(lambda: pid.exists() and pid.read_text() != "", 5.0, "it did not begin")
@@ -111,7 +103,7 @@ def test_a_container_whose_keeper_was_killed_is_dead(
     watch.close()
 
 
-def test_the_client_knows_keys(containers: Containers) -> None:
+def test_fake_client_supports_keys(containers: Containers) -> None:
     shell = containers.engine.shell(containers.serve().id, environment={}, ephemeral=False)
     ask = partial(_ask, shell.run)
     assert ask("DBSIZE") == "0"
@@ -128,14 +120,14 @@ def _ask(run: object, command: str) -> str:
     return str(output).strip()
 
 
-def test_pulling_says_so_once(fake: FakeEngine) -> None:
+def test_pull_is_reported_once(fake: FakeEngine) -> None:
     said: list[str] = []
     for pull in ("missing", "missing", "never", "always"):
         fake.image("fake:9", pull=pull, say=said.append)
     assert said == ["pulling fake:9", "pulling fake:9"]
 
 
-def test_a_moved_tag_is_another_image(fake: FakeEngine, tmp_path: Path) -> None:
+def test_moved_tag_is_another_image(fake: FakeEngine, tmp_path: Path) -> None:
     before = fake.image("fake:9", pull="missing", say=print)
     (tmp_path / "fake" / "images" / "fake%3A9").write_text("moved")
     after = fake.image("fake:9", pull="missing", say=print)

@@ -29,7 +29,7 @@ def transport(engine: EngineSocket) -> Transport:
     return unix_transport(engine.url)
 
 
-def test_the_answer_is_parsed(engine: EngineSocket, transport: Transport) -> None:
+def test_json_response_is_parsed(engine: EngineSocket, transport: Transport) -> None:
     engine.rules.append(b'HTTP/1.0 201 Created\r\nContent-Type: x\r\n\r\n{"Id": "1"}\n')
     assert transport.request("POST", "/x?y=1", {"a": "ä"}) == {"Id": "1"}
     head, body = engine.heard[0].split(b"\r\n\r\n")
@@ -39,14 +39,14 @@ def test_the_answer_is_parsed(engine: EngineSocket, transport: Transport) -> Non
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.0 304 X\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\nno JSON"])
-def test_an_answer_without_json_is_none(
+def test_response_without_json_is_none(
     engine: EngineSocket, transport: Transport, answer: bytes
 ) -> None:
     engine.rules.append(answer)
     assert transport.request("POST", "/x") is None
 
 
-def test_an_archive_is_sent_as_it_is(engine: EngineSocket, transport: Transport) -> None:
+def test_archive_is_sent_unchanged(engine: EngineSocket, transport: Transport) -> None:
     engine.rules.append(("PUT /x", 200, None))
     archive = io.BytesIO(b"tar" * 100_000)
     archive.seek(7)
@@ -56,7 +56,7 @@ def test_an_archive_is_sent_as_it_is(engine: EngineSocket, transport: Transport)
     assert body == archive.getvalue()
 
 
-def test_headers_go_with_every_request(engine: EngineSocket) -> None:
+def test_headers_are_sent_with_every_request(engine: EngineSocket) -> None:
     engine.rules.append(("GET /x", 200, None))
     transport = Transport(unix_transport(engine.url)._dial, {"X-Proxy": "key"})
     transport.stream("GET", "/x", headers={"X-Registry-Auth": "secret"}).close()
@@ -71,7 +71,7 @@ def test_headers_go_with_every_request(engine: EngineSocket) -> None:
         (b'HTTP/1.0 409 X\r\n\r\n{"message": "in use"}', 409, "in use"),
     ],
 )
-def test_a_status_of_an_error_is_a_refusal(
+def test_error_status_raises_refused(
     engine: EngineSocket, transport: Transport, answer: bytes, status: int, message: str
 ) -> None:
     engine.rules.append(answer)
@@ -84,7 +84,7 @@ def test_a_status_of_an_error_is_a_refusal(
         transport.hijack("/x", {})
 
 
-def test_a_refusal_is_read_from_a_connection_that_stays_open() -> None:
+def test_refusal_is_read_from_a_keepalive_connection() -> None:
     ours, theirs = socket.socketpair()
     with theirs:
         theirs.sendall(b'HTTP/1.1 409 X\r\ncontent-length: 21\r\n\r\n{"message": "in use"}')
@@ -92,13 +92,13 @@ def test_a_refusal_is_read_from_a_connection_that_stays_open() -> None:
             Transport(lambda: SocketConnection(ours)).hijack("/x")
 
 
-def test_a_silent_engine_is_a_timeout() -> None:
+def test_silent_engine_is_a_timeout() -> None:
     ours, theirs = socket.socketpair()
     with theirs, pytest.raises(TimeoutError):
         Transport(lambda: SocketConnection(ours)).request("GET", "/x", timeout_s=0.01)
 
 
-def test_a_refusal_is_read_although_the_archive_was_not() -> None:
+def test_refusal_is_read_although_the_upload_was_not() -> None:
     ours, theirs = socket.socketpair()
     theirs.sendall(b'HTTP/1.0 404 X\r\n\r\n{"message": "No such container"}')
     theirs.shutdown(socket.SHUT_RDWR)
@@ -107,7 +107,7 @@ def test_a_refusal_is_read_although_the_archive_was_not() -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"\r\n\r\n", b"SSH-2.0-x\r\n", b"HTTP/1.0 x\r\n\r\n"])
-def test_an_answer_that_is_not_http_is_an_error(
+def test_non_http_response_is_an_error(
     engine: EngineSocket, transport: Transport, text: bytes
 ) -> None:
     engine.rules.append(text)
@@ -117,21 +117,19 @@ def test_an_answer_that_is_not_http_is_an_error(
         transport.hijack("/", {})
 
 
-def test_an_absent_socket_is_an_error(tmp_path: Path) -> None:
+def test_missing_socket_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         unix_transport(f"unix://{tmp_path}/absent").request("GET", "/")
 
 
 @pytest.mark.parametrize("scheme", ["unix:", "unix:/", "http+unix:/"])
-def test_an_address_of_a_socket_has_any_number_of_slashes(
-    engine: EngineSocket, scheme: str
-) -> None:
+def test_socket_url_accepts_any_number_of_slashes(engine: EngineSocket, scheme: str) -> None:
     engine.rules.append(("GET /x", 200, 1))
     path = engine.url.removeprefix("unix://")
     assert unix_transport(f"{scheme}/{path}").request("GET", "/x") == 1
 
 
-def test_a_hijacked_connection_starts_behind_the_head(
+def test_hijacked_connection_starts_after_the_headers(
     engine: EngineSocket, transport: Transport
 ) -> None:
     engine.rules.append(b"HTTP/1.1 101 UPGRADED\r\nA: b\r\n\r\nfirst")
@@ -142,6 +140,6 @@ def test_a_hijacked_connection_starts_behind_the_head(
     assert b"Upgrade: tcp\r\n" in engine.heard[0]
 
 
-def test_a_stream_yields_the_body_until_its_end(engine: EngineSocket, transport: Transport) -> None:
+def test_stream_yields_the_whole_body(engine: EngineSocket, transport: Transport) -> None:
     engine.rules.append(b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 200_000)
     assert b"".join(transport.stream("GET", "/x")) == b"x" * 200_000

@@ -21,7 +21,7 @@ from pytest_ldb.model.instance import (
 
 from .conftest import instance
 
-NAMES = [kind.name for kind in BUILTIN]
+NAMES = [database_type.name for database_type in BUILTIN]
 
 
 def test_credentials_hide_the_password() -> None:
@@ -30,7 +30,7 @@ def test_credentials_hide_the_password() -> None:
     assert type(credentials.password) is str
 
 
-def test_an_instance_hides_the_password() -> None:
+def test_instance_hides_the_password() -> None:
     shown = repr(instance(credentials=Credentials("me", "hunter2")))
     assert "hunter2" not in shown
     assert "shop-12345678-postgres-deadbeef" in shown
@@ -77,7 +77,7 @@ def test_stopped_is_the_default_status() -> None:
     address=st.none() | st.builds(Address, st.text(), st.integers(1, 65535)),
     created_at=st.datetimes(timezones=st.just(timezone.utc)),
 )
-def test_an_instance_survives_json(
+def test_instance_round_trips_through_json(
     password: str, status: InstanceStatus, address: Address | None, created_at: object
 ) -> None:
     one = instance(
@@ -90,7 +90,7 @@ def test_an_instance_survives_json(
     assert again == one
 
 
-def test_json_is_made_of_the_promised_names() -> None:
+def test_json_has_the_documented_names() -> None:
     assert json.loads(instance().to_json()) == {
         "id": "6a7e1f6e-7f0b-4f6c-8c0e-0d4cb62e5b0a",
         "name": "shop-12345678-postgres-deadbeef",
@@ -104,7 +104,7 @@ def test_json_is_made_of_the_promised_names() -> None:
 
 
 @pytest.mark.parametrize("alias", ["postgres", "postgresql", "PG", "PostgreSQL"])
-def test_json_may_name_the_type_by_an_alias(alias: str) -> None:
+def test_json_type_can_be_an_alias(alias: str) -> None:
     data = json.loads(instance().to_json()) | {"database_type": alias, "status": "RUNNING"}
     assert Instance.from_json(json.dumps(data), BUILTIN) == instance()
 
@@ -138,7 +138,7 @@ def test_json_may_name_the_type_by_an_alias(alias: str) -> None:
         ),
     ],
 )
-def test_wrong_json_is_refused(text: str) -> None:
+def test_invalid_json_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         Instance.from_json(text, BUILTIN)
     assert caught.value.fact
@@ -146,7 +146,7 @@ def test_wrong_json_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("missing", ["id", "name", "image", "credentials", "created_at"])
-def test_json_without_a_value_says_which(missing: str) -> None:
+def test_missing_json_value_is_named(missing: str) -> None:
     data = json.loads(instance().to_json())
     del data[missing]
     with pytest.raises(InvalidRequest, match=f"KeyError: '{missing}'"):
@@ -154,11 +154,11 @@ def test_json_without_a_value_says_which(missing: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*NAMES, "pg", "mongo", "MySQL"])
-def test_types_have_aliases_in_any_case(name: str) -> None:
+def test_aliases_are_case_insensitive(name: str) -> None:
     assert type_named(name, BUILTIN).answers_to(name)
 
 
-def test_an_unknown_type_is_an_error_that_lists_the_known() -> None:
+def test_unknown_type_error_lists_known_types() -> None:
     with pytest.raises(InvalidRequest) as caught:
         type_named("oracle", BUILTIN)
     assert str(caught.value) == (
@@ -166,6 +166,8 @@ def test_an_unknown_type_is_an_error_that_lists_the_known() -> None:
     )
 
 
-def test_no_two_types_share_a_name_or_alias() -> None:
-    names = [name for kind in BUILTIN for name in (kind.name, *kind.aliases)]
+def test_names_and_aliases_are_unique() -> None:
+    names = [
+        name for database_type in BUILTIN for name in (database_type.name, *database_type.aliases)
+    ]
     assert len(names) == len(set(names))

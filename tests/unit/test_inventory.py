@@ -41,7 +41,7 @@ from .conftest import FAKE
 pytestmark = pytest.mark.process
 
 ME, OTHER = UserIdentity(bytes(32)), UserIdentity(bytes(31) + b"x")
-OTHER_KIND = replace(FAKE, name="other")
+OTHER_TYPE = replace(FAKE, name="other")
 
 
 @dataclass
@@ -60,11 +60,11 @@ class Desk:
     def cache(self) -> ServerCache:
         return ServerCache(self.directory / "cache", self.identity.mark, self.fake.url)
 
-    def create(self, kind: Any = FAKE, **wanted: Any) -> str:
+    def create(self, database_type: Any = FAKE, **wanted: Any) -> str:
         scope = Scope.standalone(self.identity.mark)
         planner = Planner(self.fake, Settings(), scope, self.identity, print)
         owned = OwnedServers(self.fake, 10.0)
-        return StandaloneServers(planner, owned).create(kind, **wanted).name
+        return StandaloneServers(planner, owned).create(database_type, **wanted).name
 
     def serve(self, run: str = "1", *, age_s: float = 0.0, stopped: bool = False, **so: Any) -> str:
         """Have a server of a run, made so long ago, and return the name of its container."""
@@ -101,7 +101,7 @@ def desk(fake: FakeEngine, tmp_path: Path) -> Desk:
     return Desk(fake, tmp_path / "state")
 
 
-def test_a_name_may_be_shortened_to_what_is_unambiguous(desk: Desk) -> None:
+def test_unambiguous_prefix_of_a_name_is_accepted(desk: Desk) -> None:
     one, other = desk.create(name="shop-blue"), desk.create(name="shop-red")
     inventory = desk.inventory
     for text in (one, "ldb-shop-blue", "shop-b", "blue", "blu"):
@@ -116,13 +116,13 @@ def test_a_name_may_be_shortened_to_what_is_unambiguous(desk: Desk) -> None:
             inventory.find(text)
 
 
-def test_an_exact_name_is_that_server_even_if_others_begin_so(desk: Desk) -> None:
+def test_exact_name_wins_over_longer_names(desk: Desk) -> None:
     for name in ("fake", "fake-2", "fakes"):
         desk.create(name=name)
     assert desk.inventory.find("fake").instance.name == "fake"
 
 
-def test_servers_of_others_are_not_there(desk: Desk) -> None:
+def test_servers_of_other_users_are_hidden(desk: Desk) -> None:
     name = replace(desk, identity=OTHER).create()
     with pytest.raises(InstanceNotFound, match="belongs to another user"):
         desk.inventory.find(name)
@@ -130,7 +130,7 @@ def test_servers_of_others_are_not_there(desk: Desk) -> None:
     assert desk.create() == "fake-2"
 
 
-def test_containers_that_are_not_ours_are_named_as_such(desk: Desk, fake: FakeEngine) -> None:
+def test_foreign_containers_are_reported_as_foreign(desk: Desk, fake: FakeEngine) -> None:
     desk.create(name="mine")
     mine = fake.find("ldb-mine")
     assert mine is not None
@@ -142,8 +142,8 @@ def test_containers_that_are_not_ours_are_named_as_such(desk: Desk, fake: FakeEn
         desk.create(name="foreign")
 
 
-def test_names_are_chosen_where_nobody_chose_one(desk: Desk, fake: FakeEngine) -> None:
-    assert [desk.create(), desk.create(), desk.create(OTHER_KIND)] == ["fake", "fake-2", "other"]
+def test_default_names_are_generated(desk: Desk, fake: FakeEngine) -> None:
+    assert [desk.create(), desk.create(), desk.create(OTHER_TYPE)] == ["fake", "fake-2", "other"]
     fake.remove("ldb-fake")
     assert desk.create() == "fake-3", "the volume of the first holds data"
     assert desk.create(name="fake") == "fake"
@@ -151,36 +151,36 @@ def test_names_are_chosen_where_nobody_chose_one(desk: Desk, fake: FakeEngine) -
 
 
 @pytest.mark.parametrize("name", ["a b", "-a", "a/b", "ä", "a\n", "ldb-", "n" * 101])
-def test_some_names_cannot_be_given(desk: Desk, name: str) -> None:
+def test_invalid_names_are_refused(desk: Desk, name: str) -> None:
     with pytest.raises(InvalidRequest, match="cannot be the name of a server"):
         desk.create(name=name)
 
 
-def test_a_name_or_a_volume_is_had_by_one_server(desk: Desk) -> None:
+def test_name_and_volume_belong_to_one_server(desk: Desk) -> None:
     desk.create(name="mine")
     with pytest.raises(NameTaken, match="pytest-ldb start mine"):
         desk.create(name="mine")
     with pytest.raises(VolumeUnusable, match="mine has its data there"):
         desk.create(name="more", volume="ldb-mine")
     with pytest.raises(VolumeUnusable, match="holds data of fake, which other cannot read"):
-        desk.create(OTHER_KIND, name="more", volume="ldb-mine")
+        desk.create(OTHER_TYPE, name="more", volume="ldb-mine")
     with pytest.raises(VolumeUnusable, match="was not made by pytest-ldb for this user"):
         replace(desk, identity=OTHER).create(name="more", volume="ldb-mine")
     assert desk.names() == ["mine"]
 
 
-def test_one_that_dies_leaves_the_volume_that_was_there(desk: Desk, fake: FakeEngine) -> None:
+def test_failed_creation_keeps_a_preexisting_volume(desk: Desk, fake: FakeEngine) -> None:
     desk.create(name="mine")
     fake.remove("ldb-mine")
-    kind = replace(FAKE, command=("sh", "-c", "exit 3"))
+    database_type = replace(FAKE, command=("sh", "-c", "exit 3"))
     for name in ("mine", "new"):
         with pytest.raises(InstanceDied):
-            desk.create(kind, name=name)
+            desk.create(database_type, name=name)
     assert desk.names() == []
     assert [volume.name for volume in fake.volumes({})] == ["ldb-mine"]
 
 
-def test_who_holds_a_server_is_counted_and_heard(desk: Desk, fake: FakeEngine) -> None:
+def test_processes_using_a_server_are_counted(desk: Desk, fake: FakeEngine) -> None:
     name = desk.create()
     server = desk.inventory.find(name)
     assert server.processes == 0
@@ -197,7 +197,7 @@ def test_who_holds_a_server_is_counted_and_heard(desk: Desk, fake: FakeEngine) -
     assert desk.inventory.find(name).processes is None
 
 
-def test_a_command_beside_a_server_that_says_nothing_is_given_up(
+def test_silent_exec_times_out(
     desk: Desk, fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pytest_ldb.cli.inventory.LOOK_TIMEOUT_S", 0.1)
@@ -206,7 +206,7 @@ def test_a_command_beside_a_server_that_says_nothing_is_given_up(
         run_beside(fake, container, ["sleep", "60"])
 
 
-def test_the_purpose_of_a_server_is_told(desk: Desk) -> None:
+def test_server_purpose_is_described(desk: Desk) -> None:
     desk.create(name="own")
     desk.serve(kept=True)
     desk.serve(run="2")
@@ -215,7 +215,7 @@ def test_the_purpose_of_a_server_is_told(desk: Desk) -> None:
     assert sorted(purposes) == ["free-standing", "kept", "run", "test"]
 
 
-def test_only_what_is_dead_is_left_over(desk: Desk, fake: FakeEngine) -> None:
+def test_only_dead_resources_are_stale(desk: Desk, fake: FakeEngine) -> None:
     over = desk.serve(age_s=120)
     test_over = desk.serve(run="2", age_s=2 * 3600, stopped=True, shared=False)
     used = desk.serve(run="3", age_s=120)
@@ -237,7 +237,7 @@ def test_only_what_is_dead_is_left_over(desk: Desk, fake: FakeEngine) -> None:
     shell.close()
 
 
-def test_old_cache_and_images_without_one_are_left_over(desk: Desk, fake: FakeEngine) -> None:
+def test_old_cache_records_and_unrecorded_images_are_stale(desk: Desk, fake: FakeEngine) -> None:
     image = fake.image(FAKE.image, pull="missing", say=print)
     spec = _plain(fake)
     container = fake.create(replace(spec, labels={}, files={"/data/x": b""}))
@@ -257,7 +257,7 @@ def test_old_cache_and_images_without_one_are_left_over(desk: Desk, fake: FakeEn
     assert len(fake.images({f"{LABEL}user": ""})) == 1
 
 
-def test_volumes_are_named_after_paths_where_there_are_several() -> None:
+def test_multiple_volumes_are_named_after_paths() -> None:
     assert volumes_for("", ["/a", "/b"]) == {}
     assert volumes_for("v", []) == {}
     assert volumes_for("v", ["/data/db"]) == {"/data/db": "v"}

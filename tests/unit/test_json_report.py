@@ -19,7 +19,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_file_has_a_value_for_every_server(tmp_path: Path) -> None:
+def test_report_has_every_server(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     kept = use(pull_s=12.3456789, waits={0.2: 2, 0.4: 1}, templates_s=[0.1, 0.2], kept_failed=True)
     assert write_report(path, [kept, EXISTING]) == ""
@@ -56,7 +56,7 @@ def test_the_file_has_a_value_for_every_server(tmp_path: Path) -> None:
     ]
 
 
-def test_a_report_replaces_the_one_before_and_leaves_nothing_else(tmp_path: Path) -> None:
+def test_report_replaces_the_previous_one(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     write_report(path, [EXISTING])
     assert write_report(path, []) == ""
@@ -64,7 +64,7 @@ def test_a_report_replaces_the_one_before_and_leaves_nothing_else(tmp_path: Path
     assert names(tmp_path) == ["report.json"]
 
 
-def test_a_link_stays_one(tmp_path: Path) -> None:
+def test_symlink_is_preserved(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "file")
     assert write_report(tmp_path / "link", []) == ""
     assert (tmp_path / "link").is_symlink()
@@ -81,7 +81,9 @@ def test_a_link_stays_one(tmp_path: Path) -> None:
         ("loop", ""),
     ],
 )
-def test_what_cannot_be_written_is_a_sentence(tmp_path: Path, name: str, reason: str) -> None:
+def test_unwritable_file_is_reported_in_one_sentence(
+    tmp_path: Path, name: str, reason: str
+) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
@@ -93,7 +95,7 @@ def test_what_cannot_be_written_is_a_sentence(tmp_path: Path, name: str, reason:
     assert names(tmp_path) == there
 
 
-def test_a_disk_that_is_full_leaves_the_report_before(
+def test_full_disk_keeps_the_previous_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "report.json"

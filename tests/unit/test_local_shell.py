@@ -13,7 +13,7 @@ from pytest_ldb.shell.local import ProcessStream
 from pytest_ldb.testing.processes import wait_until
 
 
-def test_a_process_reads_and_answers() -> None:
+def test_process_reads_and_writes() -> None:
     stream = ProcessStream("read -r word; echo $word $NAME; echo error >&2", {"NAME": "b"})
     stream.send(b"a\n")
     text = b""
@@ -24,14 +24,14 @@ def test_a_process_reads_and_answers() -> None:
     stream.close()
 
 
-def test_a_process_that_says_nothing_is_a_timeout() -> None:
+def test_silent_process_is_a_timeout() -> None:
     stream = ProcessStream("read -r never", {})
     with pytest.raises(TimeoutError):
         stream.receive(0.01)
     stream.close()
 
 
-def test_a_closed_process_takes_nothing() -> None:
+def test_closed_process_rejects_input() -> None:
     stream = ProcessStream("cat", {})
     stream.close()
     stream.close()
@@ -41,7 +41,7 @@ def test_a_closed_process_takes_nothing() -> None:
         stream.receive(0.0)
 
 
-def test_a_process_that_has_ended_can_be_closed() -> None:
+def test_exited_process_can_be_closed() -> None:
     stream = ProcessStream("exit", {})
     stream._process.wait(5.0)
     assert stream.receive(5.0) == b""
@@ -50,13 +50,13 @@ def test_a_process_that_has_ended_can_be_closed() -> None:
     stream.close()
 
 
-def test_a_process_ends_when_its_input_ends(tmp_path: Path) -> None:
+def test_process_ends_with_its_input(tmp_path: Path) -> None:
     stream = ProcessStream(f"cat; mkdir {tmp_path}/ended", {})
     stream.close()
     wait_until((tmp_path / "ended").exists, 5.0, "it did not notice")
 
 
-def test_it_works_with_many_open_files() -> None:
+def test_works_with_many_open_files() -> None:
     """``select`` fails on descriptors from 1024 on."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(2048, hard), hard))

@@ -27,23 +27,23 @@ def masked(longrepr: Any, *passwords: str) -> Any:
     return report.longrepr
 
 
-def test_a_derived_password_is_masked_wherever_it_stands() -> None:
+def test_derived_password_is_masked_everywhere() -> None:
     text = f"'password': '{DERIVED}', url postgresql://u:{DERIVED}@h and x{DERIVED}x"
     assert DERIVED not in masked(text, DERIVED)
     assert masked(text, DERIVED).count(MASK) == 3
 
 
 @pytest.mark.parametrize("password", ["postgres", "p", "a+b", "::"])
-def test_the_password_of_an_existing_server_is_masked_in_urls_only(password: str) -> None:
+def test_external_password_is_masked_in_urls_only(password: str) -> None:
     text = f"tests/test_postgres.py a+b:: {{}} p {password}"
     url = "postgresql://postgres:{}@localhost:5432/postgres"
     assert masked(text + url.format(password), password) == text + url.format(MASK)
 
 
-def test_a_quoted_password_is_masked_in_urls() -> None:
+def test_quoted_password_is_masked_in_urls() -> None:
     urls = "redis://:p%40%2Fw@h redis://:p@/w@h"
     assert masked(urls, "p@/w") == f"redis://:{MASK}@h redis://:{MASK}@h"
 
 
-def test_a_server_without_a_password_changes_nothing() -> None:
+def test_server_without_password_masks_nothing() -> None:
     assert masked("redis://:@h", "") == "redis://:@h"

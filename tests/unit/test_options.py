@@ -28,7 +28,7 @@ def decided(pytester: pytest.Pytester, *arguments: str, ini: str = "") -> Settin
     return settings
 
 
-def test_without_options_the_defaults_count(pytester: pytest.Pytester) -> None:
+def test_defaults_apply_without_options(pytester: pytest.Pytester) -> None:
     assert decided(pytester) == Settings()
 
 
@@ -46,7 +46,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize(("name", "field", "weak", "_", "strong", "value"), VALUES)
-def test_the_environment_beats_ini(
+def test_environment_overrides_ini(
     pytester: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
@@ -61,14 +61,14 @@ def test_the_environment_beats_ini(
 
 
 @pytest.mark.parametrize(("name", "field", "weak", "value", "_", "__"), VALUES)
-def test_ini_alone_counts(
+def test_ini_overrides_the_default(
     pytester: pytest.Pytester, name: str, field: str, weak: str, value: Any, _: str, __: Any
 ) -> None:
     assert getattr(decided(pytester, ini=f"ldb_{name} = {weak}"), field) == value
 
 
 @pytest.mark.parametrize(("name", "field", "weak", "_", "strong", "value"), VALUES)
-def test_the_command_line_beats_the_environment(
+def test_command_line_overrides_the_environment(
     pytester: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
@@ -86,15 +86,13 @@ def test_the_command_line_beats_the_environment(
 
 
 @pytest.mark.parametrize("word", ["1", "true", "YES", "On"])
-def test_words_that_switch_on(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, word: str
-) -> None:
+def test_true_words(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
     monkeypatch.setenv("LDB_KEEP", word)
     assert decided(pytester).keep is True
 
 
 @pytest.mark.parametrize("word", ["0", "False", "no", "off", ""])
-def test_words_that_switch_off_count_as_given(
+def test_false_words_count_as_given(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, word: str
 ) -> None:
     monkeypatch.setenv("LDB_KEEP", word)
@@ -118,7 +116,7 @@ def test_images_are_merged_by_type(
     }
 
 
-def test_images_may_be_given_by_alias(
+def test_images_can_be_given_by_alias(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LDB_IMAGE", "PostgreSQL=env:1,mongo=env:3")
@@ -127,7 +125,7 @@ def test_images_may_be_given_by_alias(
     assert images == {"postgres": "line:1", "mongodb": "own:3"}
 
 
-def test_images_may_be_given_by_the_alias_of_a_type_of_the_project(
+def test_images_can_be_given_by_the_alias_of_a_project_type(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.makeconftest(
@@ -143,7 +141,7 @@ def test_images_may_be_given_by_the_alias_of_a_type_of_the_project(
     result.stdout.fnmatch_lines(["ldb: images valkey=valkey:9, *"])
 
 
-def test_the_variable_of_one_type_beats_that_of_all(
+def test_type_variable_overrides_the_common_variable(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LDB_IMAGE", "mysql=env:2")
@@ -152,14 +150,14 @@ def test_the_variable_of_one_type_beats_that_of_all(
 
 
 @pytest.mark.parametrize("text", ["mysql=a, redis=b", "mysql=a,redis=b,", " mysql=a\n\nredis=b "])
-def test_images_may_be_listed_in_many_ways(
+def test_image_list_formats(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setenv("LDB_IMAGE", text)
     assert decided(pytester).images == {"mysql": "a", "redis": "b"}
 
 
-def test_addresses_come_from_the_environment(
+def test_external_urls_come_from_the_environment(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LDB_POSTGRES_URL", "postgresql://db")
@@ -193,7 +191,7 @@ def test_addresses_come_from_the_environment(
         ),
     ],
 )
-def test_a_wrong_value_is_one_line_that_says_where_it_was_given(
+def test_invalid_value_error_names_its_source(
     pytester: pytest.Pytester, arguments: list[str], message: str
 ) -> None:
     result = pytester.runpytest_inprocess(*arguments)
@@ -210,7 +208,7 @@ def test_a_wrong_value_is_one_line_that_says_where_it_was_given(
         ("true", "ldb_keep = maybe", "ini ldb_keep: 'maybe' is wrong, it takes true or false."),
     ],
 )
-def test_a_wrong_value_is_found_wherever_it_is(
+def test_invalid_value_is_an_error_from_every_source(
     pytester: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,
     variable: str | None,
@@ -226,9 +224,7 @@ def test_a_wrong_value_is_found_wherever_it_is(
 
 
 @pytest.mark.parametrize("arguments", [["--ldb-bind="], ["--ldb-bind", "localhost"]])
-def test_databases_are_never_published_everywhere_by_accident(
-    pytester: pytest.Pytester, arguments: list[str]
-) -> None:
+def test_empty_bind_address_is_refused(pytester: pytest.Pytester, arguments: list[str]) -> None:
     """An engine takes an empty address for all of them."""
     result = pytester.runpytest_inprocess(*arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -236,7 +232,7 @@ def test_databases_are_never_published_everywhere_by_accident(
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
-def test_help_names_all_three_ways(pytester: pytest.Pytester, option: Any) -> None:
+def test_help_names_option_variable_and_ini(pytester: pytest.Pytester, option: Any) -> None:
     text = " ".join(pytester.runpytest_inprocess("--help").stdout.str().split())
     assert option.flag in text
     assert f"Environment: {option.variable}, ini: {option.ini}." in text

@@ -45,7 +45,7 @@ class Failing(FakeEngine):
 @pytest.mark.parametrize(
     ("error", "released"), [(EngineFailed("mine", "no"), True), (KeyboardInterrupt(), False)]
 )
-def test_only_the_guard_waits_for_what_was_interrupted(
+def test_guard_stays_armed_only_after_an_interrupted_creation(
     tmp_path: Path, error: BaseException, released: bool
 ) -> None:
     """The engine may go on creating it when nobody listens to its answer any more."""
@@ -61,7 +61,7 @@ def test_only_the_guard_waits_for_what_was_interrupted(
     assert [guard.released for guard in engine.guards] == [released]
 
 
-def test_a_server_that_has_gone_is_told_by_its_whole_name(tmp_path: Path) -> None:
+def test_removed_server_is_named_in_full(tmp_path: Path) -> None:
     owned = OwnedServers(FakeEngine(tmp_path), 1.0)
     with pytest.raises(
         InstanceNotFound, match=r"^ldb-shop-redis-1234: pytest-ldb has no server of"

@@ -117,17 +117,17 @@ def pools() -> Iterator[Pools]:
     ],
     ids=repr,
 )
-def test_the_next_step(state: PoolState, step: Step) -> None:
+def test_next_step(state: PoolState, step: Step) -> None:
     assert next_step(state) is step
 
 
-def test_nothing_is_made_before_a_test_asks(pools: Pools) -> None:
+def test_nothing_is_created_before_the_first_request(pools: Pools) -> None:
     pool = pools(Numbers())
     pool.expect_no_more()
     assert pool._thread is None
 
 
-def test_waits_are_counted_to_two_digits(pools: Pools) -> None:
+def test_waits_are_rounded_to_two_digits(pools: Pools) -> None:
     maker = Numbers(may=threading.Semaphore(0))
     pool = pools(maker)
     threading.Timer(0.2, maker.may.release, [1000]).start()
@@ -138,14 +138,14 @@ def test_waits_are_counted_to_two_digits(pools: Pools) -> None:
     assert all(wait == float(f"{wait:.1e}") for wait in pool.waits)
 
 
-def test_a_wait_that_was_in_vain_does_not_count(pools: Pools) -> None:
+def test_failed_wait_is_not_counted(pools: Pools) -> None:
     pool = pools(Numbers(failure=LdbError("it", "is broken")))
     with pytest.raises(LdbError):
         pool.take()
     assert not pool.waits
 
 
-def test_no_test_gets_what_another_has_had(pools: Pools) -> None:
+def test_databases_are_never_reused_without_reset(pools: Pools) -> None:
     pool = pools(Numbers())
     taken = []
     for _ in range(50):
@@ -154,13 +154,13 @@ def test_no_test_gets_what_another_has_had(pools: Pools) -> None:
     assert len(set(taken)) == 50
 
 
-def test_one_more_is_made_while_a_test_runs(pools: Pools) -> None:
+def test_next_database_is_created_while_a_test_runs(pools: Pools) -> None:
     maker = Numbers()
     pools(maker).take()
     wait_until(lambda: maker.made > 1, 5.0, "nothing is made ahead")
 
 
-def test_tests_that_wait_make_the_queue_longer_up_to_a_limit(pools: Pools) -> None:
+def test_waiting_tests_grow_the_queue_up_to_a_limit(pools: Pools) -> None:
     maker = Numbers(may=threading.Semaphore(0))
     pool = pools(maker)
     for _ in range(20):
@@ -171,7 +171,7 @@ def test_tests_that_wait_make_the_queue_longer_up_to_a_limit(pools: Pools) -> No
 
 
 @pytest.mark.parametrize("expected", range(1, 6))
-def test_no_more_is_made_than_tests_are_left(pools: Pools, expected: int) -> None:
+def test_creations_are_limited_to_remaining_tests(pools: Pools, expected: int) -> None:
     maker = Numbers()
     pool = pools(maker, expected)
     for _ in range(expected):
@@ -180,12 +180,12 @@ def test_no_more_is_made_than_tests_are_left(pools: Pools, expected: int) -> Non
     assert maker.made == expected
 
 
-def test_more_may_ask_than_were_expected(pools: Pools) -> None:
+def test_more_requests_than_expected_are_served(pools: Pools) -> None:
     pool = pools(Numbers(), 0)
     assert [pool.take(), pool.take()] == [1, 2]
 
 
-def test_nothing_is_made_ahead_of_the_last_test(pools: Pools) -> None:
+def test_nothing_is_created_ahead_of_the_last_test(pools: Pools) -> None:
     maker = Numbers(may=threading.Semaphore(1))
     pool = pools(maker)
     pool.take()
@@ -197,7 +197,7 @@ def test_nothing_is_made_ahead_of_the_last_test(pools: Pools) -> None:
     assert maker.made <= ahead + 1  # One may have been under way.
 
 
-def test_used_ones_are_dropped_when_there_are_many_though_tests_wait(pools: Pools) -> None:
+def test_many_used_databases_are_dropped_before_waiting_tests(pools: Pools) -> None:
     maker = Numbers()
     pool = pools(maker)
     for _ in range(200):
@@ -205,7 +205,7 @@ def test_used_ones_are_dropped_when_there_are_many_though_tests_wait(pools: Pool
     assert maker.made - len(maker.dropped) <= MOST_USED + MOST_READY + 1
 
 
-def test_an_error_reaches_the_test_that_asks_and_the_next_one_tries_again(pools: Pools) -> None:
+def test_error_is_raised_in_the_test_and_the_next_retries(pools: Pools) -> None:
     maker = Numbers(failure=CommandFailed("postgres", "the disk is full"))
     pool = pools(maker)
     for _ in range(2):
@@ -215,13 +215,13 @@ def test_an_error_reaches_the_test_that_asks_and_the_next_one_tries_again(pools:
     assert pool.take() == 1
 
 
-def test_an_error_that_is_not_ours_reaches_the_test_too(pools: Pools) -> None:
+def test_unexpected_error_is_raised_in_the_test(pools: Pools) -> None:
     with pytest.raises(ZeroDivisionError):
         pools(Numbers(failure=ZeroDivisionError())).take()
 
 
 @pytest.mark.parametrize("method", ["put_back", "is_short"])
-def test_a_defect_beside_making_reaches_the_test_that_waits(
+def test_unexpected_error_in_the_thread_is_raised_in_the_waiting_test(
     pools: Pools, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     maker = Numbers(may=threading.Semaphore(1))
@@ -239,7 +239,7 @@ def test_a_defect_beside_making_reaches_the_test_that_waits(
     assert pool.take()
 
 
-def test_what_went_wrong_ahead_of_need_is_tried_again_for_the_test_that_needs_it(
+def test_background_failure_is_retried_for_the_next_test(
     pools: Pools,
 ) -> None:
     maker = Numbers(may=threading.Semaphore(1))
@@ -253,7 +253,7 @@ def test_what_went_wrong_ahead_of_need_is_tried_again_for_the_test_that_needs_it
     assert pool.take() == 2
 
 
-def test_what_cannot_be_dropped_is_said_and_forgotten(pools: Pools) -> None:
+def test_failed_drop_is_reported_and_not_retried(pools: Pools) -> None:
     maker = Numbers()
     pool = pools(maker, 1)
     number = pool.take()
@@ -265,7 +265,7 @@ def test_what_cannot_be_dropped_is_said_and_forgotten(pools: Pools) -> None:
     assert pools.said == ["a database could not be dropped. postgres: a transaction is prepared."]
 
 
-def test_used_ones_are_put_back_and_used_again(pools: Pools) -> None:
+def test_used_databases_are_reset_and_reused(pools: Pools) -> None:
     maker = Numbers(prefers_used=True)
     pool = pools(maker)
     for _ in range(100):
@@ -274,7 +274,7 @@ def test_used_ones_are_put_back_and_used_again(pools: Pools) -> None:
     assert not maker.dropped
 
 
-def test_one_that_cannot_be_put_back_is_never_seen_again(pools: Pools) -> None:
+def test_database_that_cannot_be_reset_is_not_reused(pools: Pools) -> None:
     maker = Numbers(prefers_used=True, worn={1, 2})
     pool = pools(maker)
     taken = []
@@ -285,7 +285,7 @@ def test_one_that_cannot_be_put_back_is_never_seen_again(pools: Pools) -> None:
     assert set(maker.dropped) == {1, 2}
 
 
-def test_those_of_failed_tests_stay(pools: Pools) -> None:
+def test_databases_of_failed_tests_are_kept(pools: Pools) -> None:
     maker = Numbers()
     pool = pools(maker)
     failed = pool.take()
@@ -295,7 +295,7 @@ def test_those_of_failed_tests_stay(pools: Pools) -> None:
     assert failed not in maker.dropped
 
 
-def test_when_space_is_short_there_are_as_few_as_possible(pools: Pools) -> None:
+def test_few_databases_exist_when_space_is_short(pools: Pools) -> None:
     maker = Numbers(short=True)
     pool = pools(maker)
     failed = pool.take()
@@ -309,7 +309,7 @@ def test_when_space_is_short_there_are_as_few_as_possible(pools: Pools) -> None:
     assert pools.said_by == {threading.get_ident()}
 
 
-def test_a_closed_pool_makes_no_test_wait(pools: Pools) -> None:
+def test_take_from_a_closed_pool_does_not_block(pools: Pools) -> None:
     pool = pools(Numbers(may=threading.Semaphore(0)))
     threading.Timer(0.05, pool.close).start()
     with pytest.raises(LdbError, match="it is closed, as the run is ending"):

@@ -33,25 +33,25 @@ class Told:
             progress.look()
 
 
-def test_it_is_told_after_a_second_and_then_more_and_more_rarely() -> None:
+def test_progress_is_reported_at_growing_intervals() -> None:
     told = Told()
     told.look(Progress(told, told.now), *range(200))
     assert told.moments == [(1, 1), (5, 5), (15, 15), (45, 45), (135, 135)]
 
 
-def test_what_is_fast_is_not_told() -> None:
+def test_fast_operation_is_not_reported() -> None:
     told = Told()
     told.look(Progress(told, told.now), 0.0, 0.5, 0.99)
     assert told.moments == []
 
 
-def test_moments_that_nobody_looked_at_are_over() -> None:
+def test_missed_report_times_are_skipped() -> None:
     told = Told()
     told.look(Progress(told, told.now), 7.5, 8, 14, 16, 17)
     assert told.moments == [(5, 7.5), (15, 16)]
 
 
-def test_what_could_not_be_told_is_told_as_soon_as_it_can() -> None:
+def test_delayed_report_is_made_as_soon_as_possible() -> None:
     told, progress = Told(awaited=False), None
     progress = Progress(told, told.now)
     told.look(progress, 1, 2, 3)
@@ -60,7 +60,7 @@ def test_what_could_not_be_told_is_told_as_soon_as_it_can() -> None:
     assert told.moments == [(1, 3.5), (5, 5)]
 
 
-def test_what_was_told_late_is_not_told_again_at_once() -> None:
+def test_delayed_report_replaces_the_next_one() -> None:
     told = Told(awaited=False)
     progress = Progress(told, told.now)
     told.look(progress, 1, 2, 3, 4)
@@ -69,7 +69,7 @@ def test_what_was_told_late_is_not_told_again_at_once() -> None:
     assert told.moments == [(1, 4.75), (15, 15)]
 
 
-def test_a_block_tells_while_it_runs_and_not_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported_only_inside_the_with_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "FIRST_S", 0.05)
     said: list[str] = []
     with telling("the setup runs", said.append):

@@ -23,7 +23,7 @@ def downloading(layer: str, total: int, **current: int) -> dict[str, Any]:
     return {"status": "Downloading", "id": layer, "progressDetail": detail}
 
 
-def test_the_layers_are_added_up() -> None:
+def test_pull_progress_sums_the_layers() -> None:
     said: list[str] = []
     pulling = Pulling(PullProgress("postgres:18", said.append, Clock()).heard)
     for event in (
@@ -49,7 +49,7 @@ def test_the_layers_are_added_up() -> None:
     assert pulling.error == ""
 
 
-def test_it_speaks_once_a_second() -> None:
+def test_pull_progress_is_reported_once_a_second() -> None:
     said: list[str] = []
     times = iter([0.0, 0.5, 0.6, 1.2, 1.7, 1.7])
     pulling = Pulling(PullProgress("redis:8", said.append, lambda: next(times)).heard)
@@ -62,7 +62,7 @@ def test_it_speaks_once_a_second() -> None:
     ]
 
 
-def test_it_remembers_why_a_pull_failed() -> None:
+def test_pull_error_is_recorded() -> None:
     pulling = Pulling(lambda _done, _total: None)
     pulling.take({"error": "toomanyrequests", "errorDetail": {"message": "toomanyrequests"}})
     pulling.take({"status": "Waiting", "id": "a"})

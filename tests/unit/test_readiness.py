@@ -107,21 +107,21 @@ def wait(address: Address | None, watch: Evidence, **changes: Any) -> None:
     "answer",
     [(b"+PONG\r\n",), (b"+", b"PO", b"NG\r\n"), (b"-NOAUTH Authentication required.\r\n",)],
 )
-def test_the_words_of_a_ready_server_end_the_wait(answer: tuple[bytes, ...]) -> None:
+def test_ready_answer_ends_the_wait(answer: tuple[bytes, ...]) -> None:
     with server(saying(*answer)) as address:
         watch = Evidence()
         wait(address, watch)
     assert watch.asked == 0
 
 
-def test_being_accepted_proves_nothing() -> None:
+def test_accepted_connection_is_not_ready() -> None:
     with server(hanging_up, hanging_up, saying(b"-LOADING\r\n"), saying(b"+PONG\r\n")) as address:
         watch = Evidence()
         wait(address, watch)
     assert watch.asked == 3
 
 
-def test_somebody_looks_each_time_that_it_has_not_answered() -> None:
+def test_look_is_called_after_each_failed_attempt() -> None:
     looks: list[float] = []
     clock = Clock()
     with server(hanging_up, hanging_up, saying(b"+PONG\r\n")) as address:
@@ -130,7 +130,7 @@ def test_somebody_looks_each_time_that_it_has_not_answered() -> None:
     assert 100 < looks[0] < looks[1]
 
 
-def test_a_server_may_speak_first() -> None:
+def test_server_can_speak_first() -> None:
     def greet(connection: socket.socket) -> None:
         connection.sendall(b"HELLO 42")
 
@@ -139,7 +139,7 @@ def test_a_server_may_speak_first() -> None:
         wait(address, Evidence(), exchange=SPEAKS_FIRST)
 
 
-def test_a_server_that_never_answers_is_given_up_soon() -> None:
+def test_unresponsive_server_times_out() -> None:
     enough = threading.Event()
 
     def keep_silent(_: socket.socket) -> None:
@@ -150,13 +150,13 @@ def test_a_server_that_never_answers_is_given_up_soon() -> None:
         enough.set()
 
 
-def test_nobody_listening_is_no_answer() -> None:
+def test_refused_connection_is_no_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     assert ask(Address("127.0.0.1", port), PING) == b""
 
 
-def test_the_pauses_grow_from_5_to_50_ms() -> None:
+def test_pauses_grow_from_5_to_50_ms() -> None:
     clock = Clock()
     watch = Evidence(clock=clock)
     with pytest.raises(NotReady):
@@ -168,7 +168,7 @@ def test_the_pauses_grow_from_5_to_50_ms() -> None:
 
 
 @pytest.mark.parametrize("address", [Address("127.0.0.1", 1), None])
-def test_a_dead_server_ends_the_wait_at_once(address: Address | None) -> None:
+def test_exited_server_ends_the_wait_immediately(address: Address | None) -> None:
     watch = Evidence("bad option", ended=Exit(code=1, out_of_memory=False))
     with pytest.raises(InstanceDied) as caught:
         wait(address, watch)
@@ -180,7 +180,7 @@ def test_a_dead_server_ends_the_wait_at_once(address: Address | None) -> None:
     )
 
 
-def test_time_that_is_up_says_what_was_heard() -> None:
+def test_timeout_error_shows_the_last_answer() -> None:
     clock = Clock()
     with server(saying(b"-LOADING Redis is loading\r\n")) as address:
         watch = Evidence("loading\nstill loading", clock=clock)
@@ -195,7 +195,7 @@ def test_time_that_is_up_says_what_was_heard() -> None:
     )
 
 
-def test_time_that_is_up_says_that_nothing_was_heard() -> None:
+def test_timeout_error_reports_no_answer() -> None:
     clock = Clock()
     with server(hanging_up) as address, pytest.raises(NotReady) as caught:
         wait(address, Evidence(clock=clock), timeout_s=6, now=clock)
@@ -203,13 +203,13 @@ def test_time_that_is_up_says_that_nothing_was_heard() -> None:
     assert caught.value.evidence == "(it wrote nothing to its log)"
 
 
-def test_a_server_without_a_port_never_becomes_ready() -> None:
+def test_server_without_port_never_becomes_ready() -> None:
     clock = Clock()
     with pytest.raises(NotReady, match="on a port that it never opened it answered nothing"):
         wait(None, Evidence(clock=clock), now=clock)
 
 
-def test_only_the_last_lines_of_the_log_are_shown() -> None:
+def test_error_shows_the_last_lines_of_the_log() -> None:
     log = "\n".join(f"line {number}" for number in range(100))
     watch = Evidence(log, ended=Exit(code=1, out_of_memory=False))
     with pytest.raises(InstanceDied) as caught:
@@ -227,7 +227,7 @@ def test_secrets_are_masked_in_the_log(end: Exit | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "out_of_memory", "log", "kind", "fact"),
+    ("code", "out_of_memory", "log", "error_class", "fact"),
     [
         (1, False, "", InstanceDied, "the server ended with exit code 1"),
         (0, False, "bye", InstanceDied, "the server ended with exit code 0"),
@@ -259,10 +259,10 @@ def test_secrets_are_masked_in_the_log(end: Exit | None) -> None:
         ),
     ],
 )
-def test_the_error_is_named_after_the_cause(
-    code: int, out_of_memory: bool, log: str, kind: type[InstanceDied], fact: str
+def test_error_class_follows_from_the_cause(
+    code: int, out_of_memory: bool, log: str, error_class: type[InstanceDied], fact: str
 ) -> None:
     error = died("redis", Exit(code=code, out_of_memory=out_of_memory), log)
-    assert (type(error), error.fact) == (kind, fact)
+    assert (type(error), error.fact) == (error_class, fact)
     assert error.evidence == (log or "(it wrote nothing to its log)")
     assert error.remedy

@@ -21,24 +21,28 @@ USER = "0123456789abcdef"
 SCOPE = Scope(project="shop-12345678", run="cafe0123")
 
 
-def request(kind: DatabaseType = POSTGRES, **changes: Any) -> CreateInstanceRequest:
-    values: dict[str, Any] = {"image": kind.image, "image_id": "sha256:one", "scope": SCOPE}
-    return CreateInstanceRequest(database_type=kind, **{**values, **changes})
+def request(database_type: DatabaseType = POSTGRES, **changes: Any) -> CreateInstanceRequest:
+    values: dict[str, Any] = {
+        "image": database_type.image,
+        "image_id": "sha256:one",
+        "scope": SCOPE,
+    }
+    return CreateInstanceRequest(database_type=database_type, **{**values, **changes})
 
 
-def test_the_names_of_a_run_are_those_of_its_project_and_its_id() -> None:
+def test_run_server_names_contain_project_and_run_id() -> None:
     one = request()
     assert (one.family, one.name) == ("shop-12345678-postgres", "shop-12345678-postgres-cafe0123")
     assert one.container == "ldb-shop-12345678-postgres-cafe0123"
 
 
-def test_a_kept_server_is_named_after_what_was_asked_for() -> None:
+def test_kept_server_name_contains_the_fingerprint() -> None:
     one = request(kept=True)
     assert one.name == f"shop-12345678-postgres-{one.fingerprint[:8]}"
     assert one.name == request(kept=True, scope=replace(SCOPE, run="another")).name
 
 
-def test_a_suffix_tells_servers_of_one_run_apart() -> None:
+def test_suffix_distinguishes_servers_of_a_run() -> None:
     assert request(suffix="abc").name == "shop-12345678-postgres-cafe0123-abc"
 
 
@@ -55,23 +59,23 @@ def test_a_suffix_tells_servers_of_one_run_apart() -> None:
         ("/", "project"),
     ],
 )
-def test_a_project_is_called_after_its_directory(directory: str, slug: str) -> None:
+def test_project_is_named_after_its_directory(directory: str, slug: str) -> None:
     scope = Scope.of(Path(directory), "cafe0123", USER)
     assert re.fullmatch(re.escape(slug) + "-[0-9a-f]{8}", scope.project)
     assert scope.run == "cafe0123"
 
 
-def test_two_checkouts_are_two_projects() -> None:
+def test_checkouts_are_separate_projects() -> None:
     one, other = (Scope.of(Path(root), "", USER) for root in ("/a/shop", "/b/shop"))
     assert one.project != other.project
 
 
-def test_two_users_never_share_a_project() -> None:
+def test_users_have_separate_projects() -> None:
     one, other = (Scope.of(Path("/a/shop"), "", user) for user in (USER, "f" * 16))
     assert one.project != other.project
 
 
-def test_a_checkout_is_the_same_through_a_link(tmp_path: Path) -> None:
+def test_symlinked_checkout_is_the_same_project(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "link").mkdir()
     (tmp_path / "link" / "shop").symlink_to(tmp_path / "shop")
@@ -80,7 +84,7 @@ def test_a_checkout_is_the_same_through_a_link(tmp_path: Path) -> None:
 
 
 @given(st.text())
-def test_any_directory_makes_a_name_that_engines_take(name: str) -> None:
+def test_directory_name_is_made_valid_for_engines(name: str) -> None:
     scope = Scope.of(Path("/src") / name.replace("\0", ""), "cafe0123", USER)
     assert re.fullmatch(r"ldb-[a-z0-9][a-z0-9-]{0,80}", request(scope=scope).container)
 
@@ -96,7 +100,7 @@ def test_any_directory_makes_a_name_that_engines_take(name: str) -> None:
     ],
     ids=str,
 )
-def test_every_decision_about_the_server_changes_the_fingerprint(change: dict[str, Any]) -> None:
+def test_every_request_option_changes_the_fingerprint(change: dict[str, Any]) -> None:
     assert request(**change).fingerprint != request().fingerprint
 
 
@@ -120,13 +124,13 @@ def test_every_decision_about_the_server_changes_the_fingerprint(change: dict[st
         {"server": replace(POSTGRES.server, init_directory="/elsewhere")},
     ],
 )
-def test_every_field_that_the_server_sees_changes_the_fingerprint(
-    change: dict[str, Any], tmp_path: Path
-) -> None:
+def test_every_server_field_changes_the_fingerprint(change: dict[str, Any], tmp_path: Path) -> None:
     script = tmp_path / "fill.sql"
     script.write_text("CREATE TABLE t ()")
-    kind = replace(POSTGRES, init_scripts=(script,))
-    assert request(replace(kind, **change)).fingerprint != request(kind).fingerprint
+    database_type = replace(POSTGRES, init_scripts=(script,))
+    assert (
+        request(replace(database_type, **change)).fingerprint != request(database_type).fingerprint
+    )
 
 
 @pytest.mark.parametrize(
@@ -141,19 +145,19 @@ def test_every_field_that_the_server_sees_changes_the_fingerprint(
     ],
     ids=["scope", "kept", "suffix", "aliases", "addresses", "operations"],
 )
-def test_nothing_else_does(change: dict[str, Any]) -> None:
+def test_other_fields_do_not_change_the_fingerprint(change: dict[str, Any]) -> None:
     values = {"database_type": POSTGRES, "image": POSTGRES.image, "image_id": "sha256:one"}
     changed = CreateInstanceRequest(**{**values, "scope": SCOPE, **change})
     assert changed.fingerprint == request().fingerprint
 
 
-def test_the_fingerprint_sees_what_is_in_an_init_script(tmp_path: Path) -> None:
+def test_init_script_content_changes_the_fingerprint(tmp_path: Path) -> None:
     script = tmp_path / "fill.sql"
-    kind = replace(POSTGRES, init_scripts=(script,))
+    database_type = replace(POSTGRES, init_scripts=(script,))
     script.write_text("CREATE TABLE a ()")
-    before = request(kind).fingerprint
+    before = request(database_type).fingerprint
     script.write_text("CREATE TABLE b ()")
-    assert request(kind).fingerprint != before
+    assert request(database_type).fingerprint != before
 
 
 decisions = st.fixed_dictionaries(
@@ -165,7 +169,7 @@ decisions = st.fixed_dictionaries(
         "bind": st.sampled_from(["127.0.0.1", ""]),
     }
 )
-kinds = st.builds(
+database_types = st.builds(
     replace,
     st.sampled_from(BUILTIN),
     command=st.sampled_from([(), ("--a",), ("--a", "--b")]),
@@ -173,8 +177,8 @@ kinds = st.builds(
 )
 
 
-@given(kinds, kinds, decisions, decisions)
-def test_equal_facts_are_equal_fingerprints(
+@given(database_types, database_types, decisions, decisions)
+def test_equal_facts_have_equal_fingerprints(
     one: DatabaseType, other: DatabaseType, decided: dict[str, Any], differently: dict[str, Any]
 ) -> None:
     first, second = request(one, **decided), request(other, **differently)
@@ -182,12 +186,12 @@ def test_equal_facts_are_equal_fingerprints(
     assert bool(first.difference(second.facts)) == (first.facts != second.facts)
 
 
-def test_facts_survive_a_label() -> None:
+def test_facts_round_trip_through_a_label() -> None:
     one = request(REDIS)
     assert json.loads(json.dumps(one.facts)) == one.facts
 
 
-def test_a_difference_says_what_was_and_what_is() -> None:
+def test_difference_shows_old_and_new_value() -> None:
     before = request(image="postgres:17", image_id="sha256:" + "a" * 64).facts
     assert request(image_id="sha256:" + "b" * 64).difference(before) == (
         "image was postgres:17, is postgres:18; image id was aaaaaaaaaaaa, is bbbbbbbbbbbb"
@@ -195,7 +199,7 @@ def test_a_difference_says_what_was_and_what_is() -> None:
     assert request().difference(request().facts) == ""
 
 
-def test_facts_that_an_older_version_did_not_know_are_a_difference() -> None:
+def test_facts_unknown_to_an_older_version_are_a_difference() -> None:
     facts = request().facts
     del facts["bind"]
     assert request().difference(facts) == "bind was None, is 127.0.0.1"
@@ -211,33 +215,31 @@ def test_facts_that_an_older_version_did_not_know_are_a_difference() -> None:
         (("custom-mongod",), True, ("custom-mongod", "--always")),
     ],
 )
-def test_arguments_follow_the_program_and_the_users_come_last(
+def test_arguments_follow_the_program_with_user_arguments_last(
     command: tuple[str, ...], durable: bool, arguments: tuple[str, ...]
 ) -> None:
     server = replace(MONGODB.server, tuning=("--fast",), arguments=("--always",))
-    kind = replace(MONGODB, command=command, server=server)
-    assert request(kind, durable=durable).arguments == arguments
+    database_type = replace(MONGODB, command=command, server=server)
+    assert request(database_type, durable=durable).arguments == arguments
 
 
 @pytest.mark.parametrize("command", [(), ("--mine",), ("mysqld", "--mine")])
-def test_a_type_without_arguments_of_ours_runs_the_command_as_it_is(
+def test_command_without_extra_arguments_is_unchanged(
     command: tuple[str, ...],
 ) -> None:
-    kind = replace(MYSQL, command=command, server=replace(MYSQL.server, tuning=()))
-    assert request(kind).arguments == command
+    database_type = replace(MYSQL, command=command, server=replace(MYSQL.server, tuning=()))
+    assert request(database_type).arguments == command
 
 
 @pytest.mark.parametrize(
     ("shared", "durable", "in_memory"),
     [(True, False, True), (True, True, False), (False, False, False), (False, True, False)],
 )
-def test_data_is_in_memory_unless_it_must_survive(
-    shared: bool, durable: bool, in_memory: bool
-) -> None:
+def test_data_is_in_memory_unless_durable(shared: bool, durable: bool, in_memory: bool) -> None:
     assert request(shared=shared, durable=durable).in_memory is in_memory
 
 
-def test_an_init_script_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+def test_unreadable_init_script_is_an_error(tmp_path: Path) -> None:
     missing = tmp_path / "missing.sql"
     with pytest.raises(InvalidRequest, match="this init script cannot be read") as caught:
         _ = request(replace(POSTGRES, init_scripts=(missing,))).fingerprint

@@ -29,7 +29,7 @@ from pytest_ldb import REDIS
 from pytest_ldb.testing.fake.engine import FakeEngine
 
 HERE = Path(__file__).parent
-KIND = replace(
+FAKE_TYPE = replace(
     REDIS,
     name="fake",
     image="fake:1",
@@ -45,7 +45,7 @@ KIND = replace(
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_ldb_database_types():
-    return [KIND]
+    return [FAKE_TYPE]
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_ldb_engine():
@@ -108,7 +108,7 @@ def wait_for(path: Path) -> None:
     wait_until(path.exists, 20.0, f"no {path.name}")
 
 
-def test_a_test_names_a_fixture_and_gets_a_database(
+def test_fixture_gives_a_database(
     project: pytest.Pytester, servers: Callable[[], list[str]]
 ) -> None:
     project.makepyfile(
@@ -132,7 +132,7 @@ def test_a_test_names_a_fixture_and_gets_a_database(
     wait_until(lambda: not servers(), GONE_WITHIN_S, "the server is still there")
 
 
-def test_workers_share_one_server_and_have_a_database_each(
+def test_workers_share_a_server_with_separate_databases(
     project: pytest.Pytester, servers: Callable[[], list[str]]
 ) -> None:
     project.makepyfile("\n".join(f"def test_{n}(record): pass" for n in range(8)))
@@ -167,7 +167,7 @@ def things(ldb_fake_db):
 
 
 @pytest.mark.parametrize("arguments", [[], ["-n", "2"]], ids=["alone", "workers"])
-def test_each_test_gets_a_database_that_was_filled_once(
+def test_each_test_gets_a_copy_of_the_template(
     project: pytest.Pytester, servers: Callable[[], list[str]], arguments: list[str]
 ) -> None:
     project.makeconftest(CONFTEST + SETUP)
@@ -188,9 +188,7 @@ def test_each_test_gets_a_database_that_was_filled_once(
 
 
 @pytest.mark.parametrize("arguments", [[], ["-n", "2"]], ids=["alone", "workers"])
-def test_all_that_a_run_used_is_in_its_report(
-    project: pytest.Pytester, arguments: list[str]
-) -> None:
+def test_report_has_everything_the_run_used(project: pytest.Pytester, arguments: list[str]) -> None:
     project.makeconftest(CONFTEST + SETUP)
     project.makepyfile(
         """
@@ -211,7 +209,7 @@ def test_all_that_a_run_used_is_in_its_report(
 
 
 @pytest.mark.parametrize("worker", ["gw0", "gw1"])
-def test_a_server_that_comes_when_its_worker_is_done_is_told_too(
+def test_server_ready_after_its_worker_finished_is_reported(
     project: pytest.Pytester, worker: str
 ) -> None:
     skips = f"""
@@ -234,22 +232,25 @@ def others_only(worker_id):
     ("added", "said"),
     [
         (
-            "replace(KIND, name='x', aliases=('pg',))",
+            "replace(FAKE_TYPE, name='x', aliases=('pg',))",
             "*'x': 'pg' is already a name of the database*",
         ),
-        ("replace(KIND, name='x_db')", "*'x_db': its name must not end in _db: ldb_x_db is a*"),
+        (
+            "replace(FAKE_TYPE, name='x_db')",
+            "*'x_db': its name must not end in _db: ldb_x_db is a*",
+        ),
     ],
 )
-def test_a_declaration_that_cannot_work_is_an_error_of_usage(
+def test_invalid_declaration_is_a_usage_error(
     project: pytest.Pytester, added: str, said: str
 ) -> None:
-    project.makeconftest(CONFTEST.replace("return [KIND]", f"return [KIND, {added}]"))
+    project.makeconftest(CONFTEST.replace("return [FAKE_TYPE]", f"return [FAKE_TYPE, {added}]"))
     result = run(project)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([said])
 
 
-def test_the_summary_has_what_tests_waited_for(project: pytest.Pytester) -> None:
+def test_summary_shows_waiting_times(project: pytest.Pytester) -> None:
     project.makeconftest(CONFTEST + SETUP)
     project.makepyfile(
         """
@@ -265,7 +266,7 @@ def test_the_summary_has_what_tests_waited_for(project: pytest.Pytester) -> None
 
 
 @pytest.mark.parametrize("arguments", [[], ["-n", "2"]], ids=["alone", "workers"])
-def test_a_report_is_written_although_nothing_was_used(
+def test_report_is_written_without_servers(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     project.makepyfile("import os\ndef test_it(tmp_path): os.chdir(tmp_path)")
@@ -280,9 +281,7 @@ SLOW = "command=('sh', '-c', 'sleep {}; exec redis-server')"
 
 
 @pytest.mark.parametrize("arguments", [["-q"], ["-n", "3"]], ids=["alone", "workers"])
-def test_a_start_that_takes_long_is_told_once(
-    project: pytest.Pytester, arguments: list[str]
-) -> None:
+def test_slow_start_is_reported_once(project: pytest.Pytester, arguments: list[str]) -> None:
     project.makeconftest(CONFTEST.replace("command=()", SLOW.format(3)))
     project.makepyfile(test_a="def test_it(ldb_fake): pass", test_b="def test_it(ldb_fake): pass")
     result = run(project, *arguments)
@@ -291,7 +290,7 @@ def test_a_start_that_takes_long_is_told_once(
     assert line in {"ldb: fake: starting, 1 s", "ldb: fake: starting, 2 s"}
 
 
-def test_a_start_that_nobody_waits_for_is_not_told(project: pytest.Pytester) -> None:
+def test_start_without_waiting_test_is_not_reported(project: pytest.Pytester) -> None:
     project.makeconftest(CONFTEST.replace("command=()", SLOW.format(1.2)))
     project.makepyfile(
         """
@@ -306,7 +305,7 @@ def test_a_start_that_nobody_waits_for_is_not_told(project: pytest.Pytester) -> 
 
 
 @pytest.mark.parametrize("arguments", [["-q"], ["-n", "2"]], ids=["alone", "workers"])
-def test_a_report_that_cannot_be_written_is_told_once_and_fails_nothing(
+def test_unwritable_report_is_reported_once_without_failure(
     project: pytest.Pytester, arguments: list[str]
 ) -> None:
     project.makepyfile("def test_it(ldb_fake): pass")
@@ -358,7 +357,7 @@ def test_servers_start_while_other_tests_run(
         (["--setup-plan", "-n", "1"], "def test_it(ldb_fake): pass", {}),
     ],
 )
-def test_nothing_starts_for_tests_that_do_not_run(
+def test_deselected_tests_start_no_server(
     project: pytest.Pytester, arguments: list[str], test: str, outcomes: dict[str, int]
 ) -> None:
     project.makepyfile(test)
@@ -368,21 +367,21 @@ def test_nothing_starts_for_tests_that_do_not_run(
     assert not (project.path / "fake").exists()
 
 
-def test_nothing_starts_when_collection_failed(project: pytest.Pytester) -> None:
+def test_collection_error_starts_no_server(project: pytest.Pytester) -> None:
     project.makepyfile(test_it="def test_it(ldb_fake): pass", test_broken="absent")
     run(project).assert_outcomes(errors=1)
     assert not (project.path / "fake").exists()
     run(project, "--continue-on-collection-errors").assert_outcomes(passed=1, errors=1)
 
 
-def test_a_server_that_cannot_start_fails_the_tests_that_need_it_and_no_other(
+def test_failed_start_fails_only_tests_that_need_the_server(
     project: pytest.Pytester, servers: Callable[[], list[str]]
 ) -> None:
     project.makeconftest(
         CONFTEST
         + """
 def pytest_ldb_database_types():
-    return [KIND, replace(KIND, name="broken", command=("false",))]
+    return [FAKE_TYPE, replace(FAKE_TYPE, name="broken", command=("false",))]
 """
     )
     project.makepyfile(
@@ -401,7 +400,7 @@ def pytest_ldb_database_types():
 
 
 @pytest.mark.parametrize("arguments", [[], ["-n", "2"]], ids=["alone", "workers"])
-def test_a_killed_run_leaves_nothing(
+def test_killed_run_leaves_nothing(
     project: pytest.Pytester, servers: Callable[[], list[str]], arguments: list[str]
 ) -> None:
     project.makepyfile("import time\ndef test_it(record): time.sleep(60)")
@@ -413,7 +412,7 @@ def test_a_killed_run_leaves_nothing(
     wait_until(lambda: not servers(), GONE_WITHIN_S, "the server is still there")
 
 
-def test_a_killed_worker_takes_nothing_from_the_others(
+def test_killed_worker_does_not_affect_others(
     project: pytest.Pytester, servers: Callable[[], list[str]]
 ) -> None:
     project.makepyfile(
@@ -431,7 +430,7 @@ def test_a_killed_worker_takes_nothing_from_the_others(
     wait_until(lambda: not servers(), GONE_WITHIN_S, "the server is still there")
 
 
-def test_an_interrupted_run_leaves_nothing(
+def test_interrupted_run_leaves_nothing(
     project: pytest.Pytester, servers: Callable[[], list[str]]
 ) -> None:
     project.makepyfile("import time\ndef test_it(record): time.sleep(60)")
@@ -442,7 +441,7 @@ def test_an_interrupted_run_leaves_nothing(
     wait_until(lambda: not servers(), GONE_WITHIN_S, "the server is still there")
 
 
-def test_a_kept_server_is_there_for_the_next_run(
+def test_kept_server_is_used_by_the_next_run(
     project: pytest.Pytester, servers: Callable[[], list[str]]
 ) -> None:
     project.makepyfile("def test_it(record): pass")
@@ -480,7 +479,7 @@ def pytest_unconfigure():
         (["--ldb-keep", "--no-header"], "", None),
     ],
 )
-def test_the_header_has_a_line_if_something_was_asked_for(
+def test_header_shows_non_default_options(
     project: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,
     arguments: list[str],
@@ -498,7 +497,7 @@ def test_the_header_has_a_line_if_something_was_asked_for(
     result.stdout.fnmatch_lines(["imported [[]]"])
 
 
-def test_a_server_that_dies_fails_its_tests_in_a_sentence(project: pytest.Pytester) -> None:
+def test_server_crash_fails_tests_with_one_sentence(project: pytest.Pytester) -> None:
     project.makeconftest(
         CONFTEST.replace("command=()", "command=('sh', '-c', 'echo bad luck; exit 3')")
     )
@@ -522,7 +521,7 @@ def test_a_server_that_dies_fails_its_tests_in_a_sentence(project: pytest.Pytest
     [([], {"errors": 1}), (["--ldb-no-engine=skip"], {"skipped": 1})],
     ids=["error", "skip"],
 )
-def test_without_an_engine_tests_fail_or_are_skipped(
+def test_tests_fail_or_skip_without_an_engine(
     project: pytest.Pytester, arguments: list[str], outcomes: dict[str, int]
 ) -> None:
     project.makeconftest(
@@ -539,7 +538,7 @@ def test_without_an_engine_tests_fail_or_are_skipped(
     result.stdout.fnmatch_lines(["*the engine: nobody is there.*"])
 
 
-def test_a_server_of_ones_own_comes_from_a_fixture(
+def test_standalone_server_fixture(
     project: pytest.Pytester, servers: Callable[[], list[str]]
 ) -> None:
     project.makepyfile(
@@ -555,7 +554,7 @@ def test_a_server_of_ones_own_comes_from_a_fixture(
     assert servers() == []
 
 
-def test_fixtures_have_manuals(project: pytest.Pytester) -> None:
+def test_fixtures_have_docstrings(project: pytest.Pytester) -> None:
     result = run(project, "--fixtures")
     result.stdout.fnmatch_lines(
         [
@@ -567,7 +566,7 @@ def test_fixtures_have_manuals(project: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["ldb [[]session scope[]] -- *"])
 
 
-def test_a_run_that_uses_no_database_makes_nothing(project: pytest.Pytester) -> None:
+def test_run_without_databases_creates_nothing(project: pytest.Pytester) -> None:
     project.makepyfile("def test_it(): pass")
     run(project).assert_outcomes(passed=1)
     assert not (project.path / "fake").exists()
@@ -575,9 +574,7 @@ def test_a_run_that_uses_no_database_makes_nothing(project: pytest.Pytester) -> 
 
 
 @pytest.mark.parametrize("condition", ["False, reason='never'", "'sys.version_info < (3,)'"])
-def test_a_condition_of_skipif_that_is_false_does_not_delay_the_start(
-    project: pytest.Pytester, condition: str
-) -> None:
+def test_false_skipif_does_not_delay_the_start(project: pytest.Pytester, condition: str) -> None:
     project.makepyfile(
         f"""
         import pytest, time
@@ -594,7 +591,7 @@ def test_a_condition_of_skipif_that_is_false_does_not_delay_the_start(
     run(project).assert_outcomes(passed=2)
 
 
-def test_a_condition_of_skipif_that_raises_fails_its_test_only(project: pytest.Pytester) -> None:
+def test_raising_skipif_fails_only_its_test(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
         import pytest
@@ -619,12 +616,12 @@ def pytest_ldb_engine():
     return Counting(HERE / "fake")
 
 def pytest_ldb_database_types():
-    return [replace(KIND, command=("sh", "-c", "echo bad luck; exit 3"))]
+    return [replace(FAKE_TYPE, command=("sh", "-c", "echo bad luck; exit 3"))]
 """
 
 
 @pytest.mark.parametrize("fixture", ["ldb_fake_db", "request.getfixturevalue('ldb_fake_db')"])
-def test_a_start_that_fails_is_tried_once_and_told_in_full_once(
+def test_failed_start_is_tried_once_and_reported_in_full_once(
     project: pytest.Pytester, fixture: str
 ) -> None:
     project.makeconftest(CONFTEST + BROKEN)
@@ -642,7 +639,7 @@ def test_a_start_that_fails_is_tried_once_and_told_in_full_once(
 
 
 @pytest.mark.parametrize("arguments", [[], ["-n", "1"]], ids=["alone", "worker"])
-def test_what_the_hook_raises_fails_every_test_that_wants_the_server(
+def test_hook_error_fails_every_test_of_the_server(
     project: pytest.Pytester, arguments: list[str]
 ) -> None:
     hook = """
@@ -660,7 +657,7 @@ def pytest_ldb_instance_ready(instance):
     result.stdout.fnmatch_lines(["fake: pytest_ldb_instance_ready has raised ValueError before.*"])
 
 
-def test_messages_from_threads_cost_a_test_nothing_that_it_captures(
+def test_thread_messages_do_not_disturb_output_capture(
     project: pytest.Pytester,
 ) -> None:
     """The databases of the pool cannot be dropped, which its thread reports at any time."""
@@ -702,7 +699,7 @@ def pytest_sessionfinish(session):
 
 
 @pytest.mark.parametrize("arguments", [[], ["--ldb-keep"]], ids=["ephemeral", "kept"])
-def test_a_state_directory_that_cannot_be_used_fails_tests_in_a_sentence(
+def test_unusable_state_directory_fails_tests_with_one_sentence(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     (project.path / "file").touch()

@@ -83,7 +83,7 @@ def server_context(certificates: Path) -> ssl.SSLContext:
 
 
 @pytest.mark.usefixtures("engine")
-def test_over_tls_both_sides_show_certificates(
+def test_tls_uses_client_and_server_certificates(
     tls_url: str, certificates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_CERT_PATH", str(certificates))
@@ -93,7 +93,7 @@ def test_over_tls_both_sides_show_certificates(
 
 
 @pytest.mark.usefixtures("engine", "tls_url")
-def test_an_engine_with_another_certificate_is_not_asked(
+def test_engine_with_wrong_certificate_is_refused(
     certificates: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in ("cert.pem", "key.pem"):
@@ -130,7 +130,7 @@ def pair(certificates: Path) -> Iterator[tuple[Connection, Connection]]:
         side.close()
 
 
-def test_with_tls_one_direction_ends_and_the_other_goes_on(
+def test_tls_connection_can_be_half_closed(
     pair: tuple[Connection, Connection],
 ) -> None:
     client, server = pair
@@ -144,7 +144,7 @@ def test_with_tls_one_direction_ends_and_the_other_goes_on(
     assert client.receive(5.0) == b""
 
 
-def test_with_tls_what_came_before_the_end_of_input_is_not_lost(
+def test_tls_data_before_end_of_input_is_not_lost(
     pair: tuple[Connection, Connection],
 ) -> None:
     client, server = pair
@@ -157,12 +157,12 @@ def test_with_tls_what_came_before_the_end_of_input_is_not_lost(
     assert server.receive(5.0) == b""
 
 
-def test_with_tls_nothing_in_time_is_a_timeout(pair: tuple[Connection, Connection]) -> None:
+def test_tls_receive_times_out(pair: tuple[Connection, Connection]) -> None:
     with pytest.raises(TimeoutError):
         pair[0].receive(0.01)
 
 
-def test_with_tls_both_send_much_at_the_same_time(pair: tuple[Connection, Connection]) -> None:
+def test_tls_sides_can_send_large_data_concurrently(pair: tuple[Connection, Connection]) -> None:
     much = bytes(10**6)
     senders = [threading.Thread(target=side.send, args=[much, 20.0]) for side in pair]
     for sender in senders:
@@ -184,7 +184,7 @@ def test_with_tls_both_send_much_at_the_same_time(pair: tuple[Connection, Connec
     assert [sum(came) for came in counts] == [len(much)] * 2
 
 
-def test_without_tls_a_port_is_asked(engine: EngineSocket, tmp_path: Path) -> None:
+def test_tcp_without_tls(engine: EngineSocket, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"HttpHeaders": {"X-Proxy": "key"}}')
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -203,14 +203,14 @@ def test_without_tls_a_port_is_asked(engine: EngineSocket, tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("engine")
-def test_a_closed_port_is_no_engine() -> None:
+def test_closed_port_is_engine_unavailable() -> None:
     with pytest.raises(EngineUnavailable):
         DockerEngine("tcp://127.0.0.1:1").find("x")
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1:1", "tcp://", "fd://"])
 @pytest.mark.usefixtures("engine")
-def test_an_address_of_no_engine_is_an_error(url: str) -> None:
+def test_invalid_engine_url_is_an_error(url: str) -> None:
     with pytest.raises(EngineUnavailable, match="not the address of an engine"):
         DockerEngine(url).find("x")
 
@@ -242,14 +242,14 @@ def ssh(tmp_path: Path, engine: EngineSocket, monkeypatch: pytest.MonkeyPatch) -
     return (tmp_path / "heard").read_text
 
 
-def test_over_ssh_the_engine_is_asked_by_a_process(ssh: Callable[[], str]) -> None:
+def test_ssh_requests_use_a_process(ssh: Callable[[], str]) -> None:
     assert sdk_transport("ssh://me@build.example.com:2222").request("GET", "/x") == "answer"
     host = "-l me -p 2222 -- build.example.com"
     assert ssh() == f"-T -o ConnectTimeout=30 {host} docker system dial-stdio"
 
 
 @pytest.mark.usefixtures("ssh")
-def test_a_taken_over_connection_over_ssh_has_lost_nothing(engine: EngineSocket) -> None:
+def test_hijacked_ssh_connection_loses_no_data(engine: EngineSocket) -> None:
     engine.rules = [b"HTTP/1.1 101 UPGRADED\r\n\r\nfirst"]
     connection = sdk_transport("ssh://build.example.com").hijack("/x", {})
     assert connection.receive(5.0) == b"first"
@@ -257,7 +257,7 @@ def test_a_taken_over_connection_over_ssh_has_lost_nothing(engine: EngineSocket)
     connection.close()
 
 
-def test_a_process_is_a_connection() -> None:
+def test_process_connection_sends_and_receives() -> None:
     connection = ProcessConnection(["cat"])
     with pytest.raises(TimeoutError):
         connection.receive(0.01)
@@ -269,7 +269,7 @@ def test_a_process_is_a_connection() -> None:
     assert connection._process.returncode is not None
 
 
-def test_a_forked_child_leaves_the_process_of_its_parent_alone() -> None:
+def test_forked_child_does_not_end_the_parents_process() -> None:
     connection = ProcessConnection(["cat"])
     child = os.fork()
     if not child:
@@ -281,7 +281,7 @@ def test_a_forked_child_leaves_the_process_of_its_parent_alone() -> None:
     connection.close()
 
 
-def test_the_sdk_is_imported_without_a_warning_whatever_the_filters() -> None:
+def test_sdk_import_ignores_warning_filters() -> None:
     program = """
 import sys, warnings
 warnings.simplefilter("error")

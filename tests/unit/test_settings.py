@@ -22,12 +22,12 @@ from pytest_ldb.model.settings import Settings
         ({"postgres": "postgres@sha256:abc"}, "mirror", "mirror/postgres@sha256:abc"),
     ],
 )
-def test_overrides_come_first_and_the_prefix_is_for_what_names_no_registry(
+def test_image_override_wins_and_prefix_needs_no_registry(
     images: dict[str, str], prefix: str, reference: str
 ) -> None:
     settings = Settings(images=images, image_prefix=prefix)
     assert settings.image_for("postgres", "postgres:18") == reference
 
 
-def test_addresses_of_existing_servers_are_not_shown() -> None:
+def test_external_urls_are_not_shown() -> None:
     assert "hunter2" not in repr(Settings(urls={"redis": "redis://:hunter2@host"}))

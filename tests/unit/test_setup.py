@@ -28,7 +28,7 @@ def script(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_fixture_may_return_several_things(script: Path) -> None:
+def test_setup_fixture_can_return_a_list(script: Path) -> None:
     setup = Setup(run=fill, files=[script])
     assert Setup.of(None) is None
     assert Setup.of(setup) is setup
@@ -36,7 +36,7 @@ def test_a_fixture_may_return_several_things(script: Path) -> None:
     assert Setup.of([str(script)]) == Setup.of((script,)) == Setup(files=[script])
 
 
-def test_paths_may_be_strings_and_a_single_one_needs_no_list(script: Path) -> None:
+def test_setup_accepts_strings_and_a_single_path(script: Path) -> None:
     setup = Setup(files=[script], depends_on=[script.parent])
     assert Setup(files=[str(script)], depends_on=[str(script.parent)]) == setup
     assert Setup(files=str(script), depends_on=str(script.parent)) == setup
@@ -44,20 +44,20 @@ def test_paths_may_be_strings_and_a_single_one_needs_no_list(script: Path) -> No
 
 
 @pytest.mark.parametrize("given", ["fill.sql", b"fill.sql", 5, True], ids=repr)
-def test_anything_else_is_an_error(given: object) -> None:
+def test_other_setup_values_are_an_error(given: object) -> None:
     with pytest.raises(InvalidRequest, match="cannot fill a database") as caught:
         Setup.of(given)
     assert "a callable that takes a Database" in caught.value.remedy
 
 
 @pytest.mark.parametrize("field", ["files", "depends_on"])
-def test_a_file_that_is_not_there_is_an_error(tmp_path: Path, field: str) -> None:
+def test_missing_setup_file_is_an_error(tmp_path: Path, field: str) -> None:
     missing = tmp_path / "missing.sql"
     with pytest.raises(InvalidRequest, match=r"missing\.sql: this file cannot be read"):
         Setup.of(Setup(**{field: [missing]}))  # type: ignore[arg-type]
 
 
-def test_the_same_is_the_same(script: Path) -> None:
+def test_equal_setups_have_equal_keys(script: Path) -> None:
     one, other = (Setup(run=fill, files=[script], depends_on=[script.parent]) for _ in range(2))
     assert one.digest() == other.digest()
 
@@ -73,33 +73,33 @@ def _another_migration(script: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [_another_line, _another_migration])
-def test_files_that_change_make_it_another(script: Path, change: Callable[[Path], None]) -> None:
+def test_changed_files_change_the_key(script: Path, change: Callable[[Path], None]) -> None:
     setup = Setup(files=[script], depends_on=[script.parent])
     before = setup.digest()
     change(script)
     assert setup.digest() != before
 
 
-def test_compiled_files_change_nothing(script: Path) -> None:
+def test_compiled_files_do_not_change_the_key(script: Path) -> None:
     setup = Setup(depends_on=[script.parent])
     before = setup.digest()
     script.with_suffix(".pyc").touch()
     assert setup.digest() == before
 
 
-def test_another_function_makes_it_another(script: Path) -> None:
+def test_another_function_changes_the_key(script: Path) -> None:
     setups = [Setup(), Setup(run=fill), Setup(run=fill_differently), Setup(files=[script])]
     assert len({setup.digest() for setup in setups}) == len(setups)
 
 
-def test_the_order_of_files_counts(script: Path, tmp_path: Path) -> None:
+def test_file_order_changes_the_key(script: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.sql"
     other.write_text("INSERT")
     orders = [Setup(files=[script, other]), Setup(files=[other, script])]
     assert orders[0].digest() != orders[1].digest()
 
 
-def test_a_function_without_source_is_known_by_its_name() -> None:
+def test_function_without_source_is_identified_by_name() -> None:
     exec_made: dict[str, Callable[[Database], None]] = {}
     exec("def one(database): pass\ndef other(database): pass", exec_made)
     digests = {Setup(run=exec_made[name]).digest() for name in ("one", "other")}

@@ -66,20 +66,24 @@ class Run:
     said: list[str] = field(default_factory=list)
     leases: list[Lease] = field(default_factory=list)
 
-    def request(self, kind: DatabaseType = FAKE, **changes: Any) -> CreateInstanceRequest:
-        values: dict[str, Any] = {"image": kind.image, "image_id": f"id of {kind.image}", **changes}
+    def request(self, database_type: DatabaseType = FAKE, **changes: Any) -> CreateInstanceRequest:
+        values: dict[str, Any] = {
+            "image": database_type.image,
+            "image_id": f"id of {database_type.image}",
+            **changes,
+        }
         scope = Scope(project="shop-12345678", run=self.id)
-        return CreateInstanceRequest(database_type=kind, scope=scope, **values)
+        return CreateInstanceRequest(database_type=database_type, scope=scope, **values)
 
-    def obtain(self, kind: DatabaseType = FAKE, **changes: Any) -> Lease:
-        server = self.server(kind, **changes)
+    def obtain(self, database_type: DatabaseType = FAKE, **changes: Any) -> Lease:
+        server = self.server(database_type, **changes)
         self.said.clear()
         lease = self.sharing.obtain(server)
         self.leases.append(lease)
         return lease
 
-    def server(self, kind: DatabaseType = FAKE, **changes: Any) -> ResolvedServer:
-        request = self.request(kind, **changes)
+    def server(self, database_type: DatabaseType = FAKE, **changes: Any) -> ResolvedServer:
+        request = self.request(database_type, **changes)
         return resolved(request, self.image(request.image), IDENTITY)
 
     def image(self, reference: str) -> Image:
@@ -135,7 +139,7 @@ def only(fake: FakeEngine) -> Container:
     return container
 
 
-def test_the_first_creates_and_the_others_attach(run: Run) -> None:
+def test_first_process_creates_and_others_attach(run: Run) -> None:
     first, second = run.obtain(), run.obtain()
     assert (first.origin, second.origin) == ("created", "attached")
     assert first.instance == second.instance
@@ -148,7 +152,7 @@ def test_the_first_creates_and_the_others_attach(run: Run) -> None:
     assert only(run.fake).state == "running"
 
 
-def test_the_server_says_whose_and_what_it_is(run: Run) -> None:
+def test_server_labels_identify_owner_and_request(run: Run) -> None:
     instance = run.obtain().instance
     labels = only(run.fake).labels
     assert labels[f"{LABEL}id"] == str(instance.id)
@@ -159,12 +163,12 @@ def test_the_server_says_whose_and_what_it_is(run: Run) -> None:
     assert str(instance.credentials.password) not in str(labels)
 
 
-def test_two_runs_do_not_meet(make_run: Callable[..., Run]) -> None:
+def test_runs_are_isolated(make_run: Callable[..., Run]) -> None:
     one, other = make_run().obtain(), make_run().obtain()
     assert one.instance.id != other.instance.id
 
 
-def test_the_last_one_who_leaves_ends_the_server(run: Run) -> None:
+def test_last_process_stops_the_server(run: Run) -> None:
     first, second = run.obtain(), run.obtain()
     name = only(run.fake).name
     first.shell.close()
@@ -173,7 +177,7 @@ def test_the_last_one_who_leaves_ends_the_server(run: Run) -> None:
     wait_until(lambda: run.fake.find(name) is None, GONE_WITHIN_S, "it is still there")
 
 
-def test_a_kept_server_is_attached_to_by_the_next_run(make_run: Callable[..., Run]) -> None:
+def test_next_run_attaches_to_the_kept_server(make_run: Callable[..., Run]) -> None:
     before, after = make_run(), make_run()
     first = before.obtain(kept=True)
     assert first.outlives_run
@@ -188,7 +192,7 @@ def is_free(fake: FakeEngine, lease: Lease) -> bool:
     return run_beside(fake, lease.container, ["sh", "-c", 'ls "$LDB_HOME/leases"']) == ""
 
 
-def test_another_image_is_another_kept_server_and_a_line_says_so(
+def test_changed_image_replaces_the_kept_server_and_is_reported(
     make_run: Callable[..., Run],
 ) -> None:
     before, after = make_run(), make_run()
@@ -202,7 +206,7 @@ def test_another_image_is_another_kept_server_and_a_line_says_so(
     assert only(after.fake).name == f"ldb-{second.instance.name}"
 
 
-def test_a_kept_server_that_another_run_uses_is_not_replaced(
+def test_kept_server_in_use_is_not_replaced(
     make_run: Callable[..., Run],
 ) -> None:
     first = make_run().obtain(kept=True)
@@ -214,9 +218,7 @@ def test_a_kept_server_that_another_run_uses_is_not_replaced(
 
 
 @pytest.mark.parametrize("state", ["exited", "paused"])
-def test_a_predecessor_that_does_not_run_is_replaced(
-    make_run: Callable[..., Run], state: str
-) -> None:
+def test_stopped_predecessor_is_replaced(make_run: Callable[..., Run], state: str) -> None:
     before, after = make_run(), make_run()
     before.obtain(kept=True)
     before.end()
@@ -225,7 +227,7 @@ def test_a_predecessor_that_does_not_run_is_replaced(
     assert len(after.fake.containers({})) == 1
 
 
-def test_a_kept_server_of_another_schema_is_left_alone(make_run: Callable[..., Run]) -> None:
+def test_kept_server_of_another_schema_is_not_touched(make_run: Callable[..., Run]) -> None:
     before, after = make_run(), make_run()
     request = before.request(kept=True, image="fake:0")
     labels = {f"{LABEL}schema": "0", f"{LABEL}project": "shop-12345678"}
@@ -244,7 +246,7 @@ def test_recreate_replaces_the_servers_of_earlier_runs_only(make_run: Callable[.
     assert (second.origin, third.origin) == ("created", "attached")
 
 
-def test_recreate_says_so(make_run: Callable[..., Run]) -> None:
+def test_recreate_is_reported(make_run: Callable[..., Run]) -> None:
     before, after = make_run(), make_run(recreate=True)
     before.obtain(kept=True)
     before.end()
@@ -252,7 +254,7 @@ def test_recreate_says_so(make_run: Callable[..., Run]) -> None:
     assert after.said == ["fake: replacing the kept server (--ldb-recreate)"]
 
 
-def test_recreate_takes_nothing_from_a_run_that_goes_on(
+def test_recreate_does_not_affect_a_running_run(
     make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decision, "ABANDONED_AFTER_S", 0.1)
@@ -262,7 +264,7 @@ def test_recreate_takes_nothing_from_a_run_that_goes_on(
     assert first.shell.run(["echo", "usable"]) == "usable\n"
 
 
-def test_a_paused_server_goes_on(make_run: Callable[..., Run]) -> None:
+def test_paused_server_is_resumed(make_run: Callable[..., Run]) -> None:
     before, after = make_run(), make_run()
     first = before.obtain(kept=True)
     before.end()
@@ -273,7 +275,7 @@ def test_a_paused_server_goes_on(make_run: Callable[..., Run]) -> None:
     assert second.instance.status is InstanceStatus.RUNNING
 
 
-def test_a_kept_server_that_was_stopped_lost_its_data_and_is_replaced(
+def test_stopped_kept_server_is_replaced(
     make_run: Callable[..., Run],
 ) -> None:
     before, after = make_run(), make_run()
@@ -285,7 +287,7 @@ def test_a_kept_server_that_was_stopped_lost_its_data_and_is_replaced(
     assert only(after.fake).state == "running"
 
 
-def test_a_durable_kept_server_is_started_again(make_run: Callable[..., Run]) -> None:
+def test_stopped_durable_kept_server_is_restarted(make_run: Callable[..., Run]) -> None:
     before, after = make_run(), make_run()
     first = before.obtain(kept=True, durable=True)
     before.end()
@@ -297,7 +299,7 @@ def test_a_durable_kept_server_is_started_again(make_run: Callable[..., Run]) ->
     assert after.said == ["fake: restarting the kept server (state: exited)"]
 
 
-def test_a_server_of_this_run_that_has_just_ended_is_replaced(run: Run) -> None:
+def test_exited_server_of_the_run_is_replaced(run: Run) -> None:
     request = run.request(running("exit 0"), durable=True)
     identity = run.create(request, auto_remove=False)
     assert run.fake.start(identity).ended(5.0)
@@ -309,7 +311,7 @@ DEAF = running("redis-server & echo $! >pid; wait; exec sleep 60")
 """Its server can be killed; then the port is open and nobody answers."""
 
 
-def test_a_kept_server_that_does_not_answer_any_more_is_replaced(
+def test_unresponsive_kept_server_is_replaced(
     make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shared, "DEAF_AFTER_S", 0.1)
@@ -324,7 +326,7 @@ def test_a_kept_server_that_does_not_answer_any_more_is_replaced(
 
 
 @pytest.mark.parametrize("labels", [{}, {f"{LABEL}schema": "0"}], ids=["nobody's", "older"])
-def test_a_container_that_is_not_ours_is_never_touched(run: Run, labels: dict[str, str]) -> None:
+def test_foreign_container_is_never_touched(run: Run, labels: dict[str, str]) -> None:
     identity = run.create(run.request(), labels=labels)
     with pytest.raises(ForeignContainer) as caught:
         run.obtain()
@@ -332,16 +334,14 @@ def test_a_container_that_is_not_ours_is_never_touched(run: Run, labels: dict[st
     assert only(run.fake).id == identity
 
 
-def test_a_container_that_was_created_and_abandoned_is_replaced(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_abandoned_container_is_replaced(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decision, "ABANDONED_AFTER_S", 0.1)
     identity = run.create(run.request())
     assert run.obtain().origin == "created"
     assert only(run.fake).id != identity
 
 
-def test_a_container_that_somebody_is_about_to_start_is_waited_for(run: Run) -> None:
+def test_container_about_to_start_is_awaited(run: Run) -> None:
     identity = run.create(run.request())
     with ThreadPoolExecutor(1) as pool:
         obtaining = pool.submit(run.obtain)
@@ -353,7 +353,7 @@ def test_a_container_that_somebody_is_about_to_start_is_waited_for(run: Run) -> 
 
 
 @pytest.mark.parametrize("hosts", [1, 4])
-def test_of_many_at_once_one_creates(
+def test_concurrent_obtain_creates_one_server(
     make_run: Callable[..., Run], tmp_path: Path, hosts: int
 ) -> None:
     """Those on one host share the lock; those on several share the engine only."""
@@ -375,7 +375,7 @@ def test_of_many_at_once_one_creates(
     assert only(runs[0].fake).state == "running"
 
 
-def test_whoever_attaches_to_a_server_that_was_ready_does_not_wait(run: Run) -> None:
+def test_attaching_to_a_ready_server_does_not_wait(run: Run) -> None:
     first, second = run.obtain(running("sleep 0.3; exec redis-server")), None
     second = run.obtain(running("sleep 0.3; exec redis-server"))
     assert first.ready_s > 0.2
@@ -383,7 +383,7 @@ def test_whoever_attaches_to_a_server_that_was_ready_does_not_wait(run: Run) -> 
 
 
 @pytest.mark.parametrize(("cache", "what"), [(False, "starting"), (True, "initialising")])
-def test_of_all_who_wait_for_long_one_says_so(
+def test_long_wait_is_reported_by_one_process(
     make_run: Callable[..., Run],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -407,7 +407,7 @@ def test_of_all_who_wait_for_long_one_says_so(
     assert line.startswith(f"fake: {what}, ")
 
 
-def test_nobody_says_that_it_takes_long_if_nobody_sees_it(
+def test_long_wait_is_not_reported_without_a_waiting_test(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pytest_ldb.util.progress.FIRST_S", 0.1)
@@ -418,15 +418,15 @@ def test_nobody_says_that_it_takes_long_if_nobody_sees_it(
     assert run.said == []
 
 
-def test_what_was_begun_is_known_before_it_is_ready_and_forgotten_if_it_fails(
-    run: Run, tmp_path: Path
-) -> None:
+def test_pending_server_is_listed_until_it_fails(run: Run, tmp_path: Path) -> None:
     gate, ours = tmp_path / "gate", run.sharing
     wait_for_gate = f"until [ -e {gate} ]; do sleep 0.05; done;"
     good, bad = running(f"{wait_for_gate} exec redis-server"), running(f"{wait_for_gate} exit 3")
     bad = replace(bad, name="bad")
     with ThreadPoolExecutor(2) as pool:
-        work = [pool.submit(ours.obtain, run.server(kind)) for kind in (good, bad)]
+        work = [
+            pool.submit(ours.obtain, run.server(database_type)) for database_type in (good, bad)
+        ]
         wait_until(lambda: set(ours.begun) == {"fake", "bad"}, 10.0, "nothing has begun")
         begun = ours.begun["fake"]
         gate.touch()
@@ -444,17 +444,19 @@ SECRETIVE = {"server": replace(FAKE.server, credential_environment={"SECRET": "{
 
 @pytest.mark.parametrize("kept", [True, False])
 @pytest.mark.parametrize("delay", ["", "sleep 0.3;"])
-def test_a_server_that_dies_says_why_and_leaves_nothing(run: Run, kept: bool, delay: str) -> None:
-    kind = running(f'{delay} echo "no luck with $SECRET"; exit 3', **SECRETIVE)
+def test_crashed_server_reports_the_cause_and_leaves_nothing(
+    run: Run, kept: bool, delay: str
+) -> None:
+    database_type = running(f'{delay} echo "no luck with $SECRET"; exit 3', **SECRETIVE)
     with pytest.raises(InstanceDied) as caught:
-        run.obtain(kind, kept=kept)
+        run.obtain(database_type, kept=kept)
     assert caught.value.fact == "the server ended with exit code 3"
     assert caught.value.evidence == "no luck with ********"
     wait_until(lambda: not run.fake.containers({}), GONE_WITHIN_S, "something is left")
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_a_server_that_does_not_become_ready_says_so_and_leaves_nothing(
+def test_start_timeout_is_reported_and_leaves_nothing(
     make_run: Callable[..., Run], kept: bool
 ) -> None:
     run = make_run(timeout_s=0.2)
@@ -465,7 +467,7 @@ def test_a_server_that_does_not_become_ready_says_so_and_leaves_nothing(
     wait_until(lambda: not run.fake.containers({}), GONE_WITHIN_S, "something is left")
 
 
-def test_everybody_who_waits_learns_of_a_death(make_run: Callable[..., Run]) -> None:
+def test_crash_is_raised_in_all_waiting_processes(make_run: Callable[..., Run]) -> None:
     dying = running("sleep 0.5; exit 3")
     runs = [make_run(id="cafe0123") for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
@@ -474,15 +476,13 @@ def test_everybody_who_waits_learns_of_a_death(make_run: Callable[..., Run]) -> 
             assert isinstance(future.exception(10.0), InstanceDied)
 
 
-def test_a_command_that_does_not_exist_is_an_error_and_leaves_nothing(run: Run) -> None:
+def test_missing_command_is_an_error_and_leaves_nothing(run: Run) -> None:
     with pytest.raises(EngineFailed, match="its command cannot be run"):
         run.obtain(replace(FAKE, command=("absent",)))
     assert run.fake.containers({}) == []
 
 
-def test_a_server_that_vanishes_while_it_is_started_says_so(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_server_removed_during_start_is_an_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ended between the shell and the next look at it."""
     open_shell = run.fake.shell
 
@@ -497,7 +497,7 @@ def test_a_server_that_vanishes_while_it_is_started_says_so(
     assert run.fake.containers({}) == []
 
 
-def test_no_shell_in_a_server_that_goes_on_is_an_error_of_the_shell(
+def test_shell_failure_in_a_running_server_is_a_shell_error(
     make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(container: str, **_: object) -> None:
@@ -510,7 +510,7 @@ def test_no_shell_in_a_server_that_goes_on_is_an_error_of_the_shell(
     assert run.fake.containers({}) == []
 
 
-def test_a_predecessor_that_is_ending_is_in_nobodys_use(
+def test_stopping_predecessor_is_not_in_use(
     make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, after = make_run(), make_run()
@@ -557,7 +557,7 @@ def test_locks_are_per_project_and_type(run: Run) -> None:
     assert run.directory.stat().st_mode & 0o077 == 0
 
 
-def test_a_process_that_holds_no_server_any_more_can_obtain_again(run: Run) -> None:
+def test_process_can_obtain_again_after_release(run: Run) -> None:
     first = run.obtain()
     run.end()
     name = f"ldb-{first.instance.name}"
@@ -565,7 +565,7 @@ def test_a_process_that_holds_no_server_any_more_can_obtain_again(run: Run) -> N
     assert run.obtain().origin == "created"
 
 
-def test_each_takes_a_number_and_gives_it_back(run: Run) -> None:
+def test_numbers_are_unique_and_released(run: Run) -> None:
     one, other = run.obtain(), run.obtain()
     numbers = [databases_on(lease).create("any").database for lease in (one, other)]
     assert numbers == ["0", "1"]
@@ -573,7 +573,7 @@ def test_each_takes_a_number_and_gives_it_back(run: Run) -> None:
     wait_until(lambda: other.shell.take_number(2) == 0, 5.0, "the number is still taken")
 
 
-def test_a_number_with_things_in_it_is_nobodys(run: Run) -> None:
+def test_nonempty_number_is_skipped(run: Run) -> None:
     lease = run.obtain()
     lease.shell.run(["mkdir", "-p", "db/1/mine"])
     databases = databases_on(lease)
@@ -581,7 +581,7 @@ def test_a_number_with_things_in_it_is_nobodys(run: Run) -> None:
     assert numbers == ["0", "2"]
 
 
-def test_numbers_run_out(run: Run) -> None:
+def test_exhausted_numbers_are_an_error(run: Run) -> None:
     lease = run.obtain(replace(FAKE, server=replace(FAKE.server, numbered_databases=2)))
     lease.shell.run(["mkdir", "-p", "db/1/mine"])
     databases_on(lease).create("any")
@@ -593,13 +593,13 @@ def test_numbers_run_out(run: Run) -> None:
         databases_on(lease).create("any")
 
 
-def test_a_client_that_is_missing_is_not_a_full_server(run: Run) -> None:
+def test_missing_client_is_not_reported_as_exhausted_numbers(run: Run) -> None:
     lease = run.obtain(replace(FAKE, operations=Operations(create=("absent-cli",))))
     with pytest.raises(CommandFailed, match="Install `absent-cli` there"):
         databases_on(lease).create("any")
 
 
-def test_databases_of_a_kept_server_are_dropped_with_their_process(run: Run) -> None:
+def test_databases_on_a_kept_server_are_dropped_with_their_process(run: Run) -> None:
     named = replace(
         FAKE,
         server=replace(FAKE.server, numbered_databases=0, longest_database_name=10),
@@ -614,15 +614,15 @@ def test_databases_of_a_kept_server_are_dropped_with_their_process(run: Run) -> 
         databases_on(staying).create("elevenbytes")
 
 
-def test_init_scripts_are_there_and_databases_are_clones(run: Run, tmp_path: Path) -> None:
+def test_databases_are_clones_with_init_scripts(run: Run, tmp_path: Path) -> None:
     script = tmp_path / "fill.sh"
     script.write_text("fill")
-    kind = replace(
+    database_type = replace(
         FAKE,
         init_scripts=(script,),
         server=replace(FAKE.server, numbered_databases=0, init_directory="/init"),
         operations=Operations(clone=("cp", "init/fill.sh", "{database}-of-{template}")),
     )
-    lease = run.obtain(kind)
+    lease = run.obtain(database_type)
     databases_on(lease).create("copy")
     assert lease.shell.run(["cat", "copy-of-0"]) == "fill"

@@ -56,18 +56,18 @@ def opened(*replies: bytes | BaseException) -> tuple[Shell, Wire]:
 
 
 @pytest.mark.parametrize("cut", range(1, len(GREETING)))
-def test_a_greeting_may_come_in_pieces(cut: int) -> None:
+def test_greeting_can_arrive_in_chunks(cut: int) -> None:
     shell = Shell(Wire(GREETING[:cut], GREETING[cut:]), "redis")
     assert (shell.others, shell.was_ready) == (0, False)
 
 
-def test_the_greeting_tells_of_the_others() -> None:
+def test_greeting_has_the_number_of_other_shells() -> None:
     shell = Shell(Wire(b"ldb-shell 0 1 12\n"), "redis")
     assert (shell.others, shell.was_ready) == (12, True)
 
 
 @pytest.mark.parametrize(
-    ("reply", "kind", "evidence"),
+    ("reply", "error_class", "evidence"),
     [
         (b"", ShellLost, ""),
         (b"half a li", ShellLost, "half a li"),
@@ -82,18 +82,18 @@ def test_the_greeting_tells_of_the_others() -> None:
         ),
     ],
 )
-def test_another_greeting_is_an_error_that_shows_it(
-    reply: bytes | BaseException, kind: type[Exception], evidence: str
+def test_unexpected_greeting_is_shown_in_the_error(
+    reply: bytes | BaseException, error_class: type[Exception], evidence: str
 ) -> None:
     wire = Wire(reply)
-    with pytest.raises(kind) as caught:
+    with pytest.raises(error_class) as caught:
         Shell(wire, "redis")
     assert isinstance(caught.value, LdbError)
     assert fnmatch(caught.value.evidence.strip(), evidence)
     assert wire.closed
 
 
-def test_a_wire_that_is_gone_at_once_is_an_error() -> None:
+def test_immediately_closed_stream_is_an_error() -> None:
     wire = Wire()
     wire.close()
     with pytest.raises(ShellLost, match="redis: the connection to its shell was lost"):
@@ -104,7 +104,7 @@ ANSWER = b"some\noutput\n\nTOKEN 0\n"
 
 
 @pytest.mark.parametrize("cut", range(1, len(ANSWER) + 13))
-def test_an_answer_may_come_in_pieces(cut: int) -> None:
+def test_response_can_arrive_in_chunks(cut: int) -> None:
     shell, wire = opened()
     answer = ANSWER.replace(b"TOKEN", f"{shell._token}-1".encode())
     wire.replies = [answer[:cut], answer[cut:]]
@@ -121,13 +121,13 @@ def test_an_answer_may_come_in_pieces(cut: int) -> None:
         (b"\xff\nTOKEN 0\n", "\ufffd"),
     ],
 )
-def test_the_output_is_what_comes_before_the_mark(reply: bytes, output: str) -> None:
+def test_output_ends_at_the_marker(reply: bytes, output: str) -> None:
     shell, wire = opened(reply)
     answer = shell.run(["x"])
     assert answer == output.replace("TOKEN", wire.token.decode())
 
 
-def test_a_status_is_not_mistaken_for_a_shorter_one() -> None:
+def test_status_is_not_parsed_from_a_prefix() -> None:
     shell, _ = opened(b"\nTOKEN 1", b"27", b"\n")
     with pytest.raises(CommandFailed) as caught:
         shell.run(["psql", "--help"])
@@ -135,7 +135,7 @@ def test_a_status_is_not_mistaken_for_a_shorter_one() -> None:
     assert caught.value.status == 127
 
 
-def test_the_end_of_the_wire_ends_a_command() -> None:
+def test_end_of_stream_ends_a_command() -> None:
     shell, wire = opened(b"half ", b"")
     with pytest.raises(ShellLost, match="the server's container ended while `x` ran") as caught:
         shell.run(["x"])
@@ -147,7 +147,7 @@ def test_the_end_of_the_wire_ends_a_command() -> None:
 @pytest.mark.parametrize(
     "late", [b" of it\nEARLIER 0\n", b"", b"ER 0\n", b"\nEARLIER 127\n"], ids=repr
 )
-def test_an_answer_that_comes_too_late_is_not_the_next_commands(
+def test_late_response_is_not_returned_for_the_next_command(
     interruption: BaseException, late: bytes
 ) -> None:
     shell, wire = opened(b"half ", interruption, late + b"TOKEN\n", b"answer\nTOKEN 0\n")
@@ -159,7 +159,7 @@ def test_an_answer_that_comes_too_late_is_not_the_next_commands(
     assert wire.sent.count(b"\necho ") == 1
 
 
-def test_a_command_that_still_runs_is_why_the_next_one_is_not_run() -> None:
+def test_running_command_blocks_the_next_one() -> None:
     shell, wire = opened(TimeoutError(), b"more", TimeoutError())
     with pytest.raises(CommandFailed, match="`x` did not end in time"):
         shell.run(["x"])
@@ -170,7 +170,7 @@ def test_a_command_that_still_runs_is_why_the_next_one_is_not_run() -> None:
     assert b" y\n" not in wire.sent
 
 
-def test_half_a_command_ends_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_partially_sent_command_ends_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     shell, wire = opened()
 
     def interrupted(data: bytes) -> None:
@@ -185,7 +185,7 @@ def test_half_a_command_ends_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
         shell.run(["y"])
 
 
-def test_a_forked_child_is_refused_at_once() -> None:
+def test_forked_child_cannot_use_the_shell() -> None:
     shell, _ = opened()
     with shell._lock:  # as a thread of the parent would
         child = os.fork()
@@ -221,7 +221,7 @@ def local(tmp_path: Path) -> Shell:
 
 
 @pytest.mark.usefixtures("any_sh")
-def test_the_script_works_in_every_sh(tmp_path: Path) -> None:
+def test_script_runs_in_every_sh(tmp_path: Path) -> None:
     one, other = local(tmp_path), local(tmp_path)
     assert (one.others, other.others) == (0, 1)
     assert (
@@ -244,7 +244,7 @@ def test_the_script_works_in_every_sh(tmp_path: Path) -> None:
     other.close()
 
 
-def test_a_signal_handler_that_raises_costs_one_command(tmp_path: Path) -> None:
+def test_raising_signal_handler_loses_one_command(tmp_path: Path) -> None:
     def interrupt(_number: int, _frame: object) -> None:
         raise RuntimeError("interrupted")
 
@@ -259,7 +259,7 @@ def test_a_signal_handler_that_raises_costs_one_command(tmp_path: Path) -> None:
     shell.close()
 
 
-def test_what_is_in_the_home_is_for_this_user_only(tmp_path: Path) -> None:
+def test_home_directory_is_private(tmp_path: Path) -> None:
     shell = local(tmp_path)
     shell.later(["secret"])
     paths = [tmp_path / "home", *(tmp_path / "home").rglob("*")]
@@ -267,7 +267,7 @@ def test_what_is_in_the_home_is_for_this_user_only(tmp_path: Path) -> None:
     shell.close()
 
 
-def test_a_lease_whose_process_is_gone_does_not_count(tmp_path: Path) -> None:
+def test_lease_of_a_dead_process_is_not_counted(tmp_path: Path) -> None:
     (tmp_path / "home" / "leases").mkdir(parents=True)
     for owner in ("4194305", "4194305-7-boot", f"{os.getpid()}-7-boot"):  # one id is too high
         (tmp_path / "home" / "leases" / owner).touch()
@@ -283,7 +283,7 @@ def kill(shell: Shell) -> None:
 
 
 @pytest.mark.usefixtures("any_sh")
-def test_what_a_killed_shell_had_is_taken_over(tmp_path: Path) -> None:
+def test_claims_of_a_killed_shell_are_taken_over(tmp_path: Path) -> None:
     killed, other = local(tmp_path), local(tmp_path)
     log = tmp_path / "log"
     renewal = ["renew_initial", f"echo renewed >>{log}", "sh"]
@@ -310,7 +310,7 @@ def test_what_a_killed_shell_had_is_taken_over(tmp_path: Path) -> None:
     other.close()
 
 
-def test_of_many_one_takes_over_what_a_killed_shell_had(tmp_path: Path) -> None:
+def test_claims_of_a_killed_shell_are_taken_over_once(tmp_path: Path) -> None:
     killed, others = local(tmp_path), [local(tmp_path) for _ in range(6)]
     killed.take_number(1)
     killed.take_initial(["renew_initial", f"echo renewed >>{tmp_path}/log", "sh"])
@@ -329,7 +329,7 @@ def test_of_many_one_takes_over_what_a_killed_shell_had(tmp_path: Path) -> None:
         shell.close()
 
 
-def test_whoever_is_killed_while_taking_over_is_taken_over_too(tmp_path: Path) -> None:
+def test_takeover_continues_after_another_kill(tmp_path: Path) -> None:
     killed, second, third = (local(tmp_path) for _ in range(3))
     killed.take_number(1)
     killed.later(["sh", "-c", f"exec >>{tmp_path}/log; echo begun; sleep 0.3; echo done"])
@@ -347,7 +347,7 @@ def test_whoever_is_killed_while_taking_over_is_taken_over_too(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("works", "taken"), [("true", True), ("echo trouble", False)])
-def test_the_initial_database_is_free_again_if_its_renewal_succeeds(
+def test_initial_database_is_free_after_a_successful_renewal(
     tmp_path: Path, works: str, taken: bool
 ) -> None:
     leaving, staying = local(tmp_path), local(tmp_path)
@@ -358,7 +358,7 @@ def test_the_initial_database_is_free_again_if_its_renewal_succeeds(
     staying.close()
 
 
-def test_the_initial_database_that_is_kept_stays_taken(tmp_path: Path) -> None:
+def test_kept_initial_database_stays_taken(tmp_path: Path) -> None:
     leaving, staying = local(tmp_path), local(tmp_path)
     assert leaving.take_initial(["renew_initial", ":", "sh"])
     leaving.forget(["renew_initial", ":", "sh"])
@@ -373,7 +373,7 @@ def names(tmp_path: Path, folder: str, expected: int = 0) -> list[str]:
     return [path.name for path in (tmp_path / "home" / folder).iterdir()][expected:]
 
 
-def test_whoever_comes_while_the_server_is_switched_off_is_told(tmp_path: Path) -> None:
+def test_shell_opened_during_shutdown_is_refused(tmp_path: Path) -> None:
     (tmp_path / "home" / "closing").mkdir(parents=True)
     with pytest.raises(ShellLost, match="its last user has just left, so it is shutting down"):
         local(tmp_path)

@@ -51,29 +51,29 @@ WIRE = frame(b"hello ") + frame(b"", 2) + frame(b"world\n", 2) + frame(b"x" * 30
 CONTENT = b"hello world\n" + b"x" * 300
 
 
-def test_frames_may_be_cut_anywhere() -> None:
+def test_frames_can_be_split_anywhere() -> None:
     for cut in range(1, len(WIRE)):
         assert received(MultiplexedStream(Chunks(WIRE[:cut], WIRE[cut:]))) == CONTENT, cut
 
 
-def test_frames_may_come_byte_by_byte() -> None:
+def test_frames_can_arrive_byte_by_byte() -> None:
     single = (WIRE[place : place + 1] for place in range(len(WIRE)))
     assert received(MultiplexedStream(Chunks(*single))) == CONTENT
 
 
 @given(st.lists(st.binary(min_size=1), min_size=1), st.data())
-def test_whatever_is_framed_arrives(contents: list[bytes], data: st.DataObject) -> None:
+def test_framed_data_round_trips(contents: list[bytes], data: st.DataObject) -> None:
     wire = b"".join(frame(content) for content in contents)
     cuts = sorted(data.draw(st.sets(st.integers(1, len(wire) - 1), max_size=5)))
     chunks = [wire[a:b] for a, b in zip([0, *cuts], [*cuts, len(wire)], strict=True)]
     assert received(MultiplexedStream(Chunks(*chunks))) == b"".join(contents)
 
 
-def test_half_a_frame_at_the_end_is_nothing() -> None:
+def test_incomplete_last_frame_is_ignored() -> None:
     assert received(MultiplexedStream(Chunks(frame(b"whole") + frame(b"half")[:-1]))) == b"whole"
 
 
-def test_a_timeout_of_nothing_still_looks_once() -> None:
+def test_zero_timeout_polls_once() -> None:
     connection = Chunks(frame(b"there"))
     assert MultiplexedStream(connection).receive(0.0) == b"there"
     assert connection.timeouts == [SHORTEST_S]
@@ -88,44 +88,46 @@ def pair() -> Iterator[tuple[MultiplexedStream, socket.socket]]:
     stream.close()
 
 
-def test_what_is_sent_goes_out_as_it_is(pair: tuple[MultiplexedStream, socket.socket]) -> None:
+def test_sent_data_is_unframed(pair: tuple[MultiplexedStream, socket.socket]) -> None:
     stream, theirs = pair
     stream.send(b"go\n")
     assert theirs.recv(10) == b"go\n"
 
 
-def test_nothing_in_time_is_a_timeout(pair: tuple[MultiplexedStream, socket.socket]) -> None:
+def test_receive_times_out(pair: tuple[MultiplexedStream, socket.socket]) -> None:
     with pytest.raises(TimeoutError):
         pair[0].receive(0.01)
 
 
-def test_sending_to_nobody_is_an_os_error(pair: tuple[MultiplexedStream, socket.socket]) -> None:
+def test_sending_to_a_closed_peer_is_an_os_error(
+    pair: tuple[MultiplexedStream, socket.socket],
+) -> None:
     stream, theirs = pair
     theirs.close()
     with pytest.raises(OSError):  # noqa: PT011 - any of them
         stream.send(b"x")
 
 
-def test_a_terminal_has_one_stream_without_frames() -> None:
+def test_tty_stream_is_unframed() -> None:
     stream = TerminalStream(Chunks(b"a", b"b"))
     assert stream.receive_frames(1.0) == [(1, b"a")]
     assert stream.receive_frames(1.0) == [(1, b"b")]
     assert stream.receive_frames(1.0) == []
 
 
-def test_a_log_is_the_content_of_its_frames() -> None:
+def test_log_is_the_content_of_its_frames() -> None:
     connection = Chunks(WIRE[:9], WIRE[9:])
     assert b"".join(FramedLog(connection)) == CONTENT
     assert connection.closed == 1
 
 
-def test_a_log_that_was_not_read_is_closed() -> None:
+def test_unread_log_can_be_closed() -> None:
     connection = Chunks(WIRE)
     FramedLog(connection).close()
     assert connection.closed == 1
 
 
-def test_a_log_that_is_being_read_is_closed_by_its_reader() -> None:
+def test_log_being_read_is_closed_by_its_reader() -> None:
     connection = Chunks(frame(b"one"), frame(b"two"))
     log = FramedLog(connection)
     lines = iter(log)

@@ -78,7 +78,7 @@ def adding(name: str, lease: Lease, log: list[str] | None = None) -> Callable[[D
     return fill
 
 
-def test_a_template_is_filled_once_for_everybody(lease: Lease, colleague: Lease) -> None:
+def test_template_is_filled_once_for_all_processes(lease: Lease, colleague: Lease) -> None:
     log: list[str] = []
     setup = Setup(run=adding("thing", lease, log))
     names = {obtain(lease, setup), obtain(colleague, setup), obtain(lease, setup)}
@@ -87,7 +87,7 @@ def test_a_template_is_filled_once_for_everybody(lease: Lease, colleague: Lease)
     assert things(lease, name) == ["sealed", "thing"]
 
 
-def test_only_whoever_made_a_template_knows_how_long_it_took(
+def test_only_the_creator_of_a_template_reports_the_duration(
     lease: Lease, colleague: Lease
 ) -> None:
     setup = Setup(run=lambda _: time.sleep(0.1))
@@ -102,14 +102,14 @@ def test_only_whoever_made_a_template_knows_how_long_it_took(
     assert other.took_s == []
 
 
-def test_another_setup_is_another_template(lease: Lease, tmp_path: Path) -> None:
+def test_another_setup_has_another_template(lease: Lease, tmp_path: Path) -> None:
     (tmp_path / "one").touch()
     (tmp_path / "other").touch()
     one, other = (obtain(lease, Setup(files=[tmp_path / name])) for name in ("one", "other"))
     assert (things(lease, one), things(lease, other)) == (["one", "sealed"], ["other", "sealed"])
 
 
-def test_files_come_before_the_function(lease: Lease, tmp_path: Path) -> None:
+def test_files_are_loaded_before_the_function_runs(lease: Lease, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     seen: list[str] = []
 
@@ -124,7 +124,7 @@ def failing(database: Database) -> None:
     raise ValueError(f"migration 7 of {database.database} is wrong")
 
 
-def test_a_setup_that_fails_raises_here_and_says_why_elsewhere(
+def test_failing_setup_raises_locally_and_is_explained_in_other_processes(
     lease: Lease, colleague: Lease
 ) -> None:
     with pytest.raises(ValueError, match="migration 7"):
@@ -136,13 +136,13 @@ def test_a_setup_that_fails_raises_here_and_says_why_elsewhere(
         assert "ValueError: migration 7 of ldb_t_" in caught.value.evidence
 
 
-def test_the_next_run_tries_again(lease: Lease) -> None:
+def test_next_run_retries_a_failed_setup(lease: Lease) -> None:
     for run in ("first", "second"):
         with pytest.raises(ValueError, match="migration 7"):
             obtain(lease, Setup(run=failing), run)
 
 
-def test_an_interruption_is_not_hidden_by_what_follows(lease: Lease) -> None:
+def test_interruption_is_not_masked_by_later_errors(lease: Lease) -> None:
     def interrupted(_: Database) -> None:
         lease.shell.close()
         raise KeyboardInterrupt
@@ -151,7 +151,7 @@ def test_an_interruption_is_not_hidden_by_what_follows(lease: Lease) -> None:
         obtain(lease, Setup(run=interrupted))
 
 
-def test_whoever_dies_while_filling_leaves_it_to_the_next(
+def test_template_of_a_dead_process_is_filled_by_another(
     lease: Lease, colleague: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(templates, "PATIENCE_S", 0.0)
@@ -176,7 +176,7 @@ def kill(lease: Lease) -> None:
     kill_group(process_of(lease.shell))
 
 
-def test_a_template_is_filled_anew_when_the_shell_that_fills_it_is_killed(
+def test_template_is_refilled_after_its_shell_is_killed(
     lease: Lease, colleague: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(templates, "PATIENCE_S", 0.0)
@@ -192,7 +192,7 @@ def test_a_template_is_filled_anew_when_the_shell_that_fills_it_is_killed(
         assert things(colleague, waiting.result(10.0)) == ["sealed", "thing"]
 
 
-def test_the_number_of_a_killed_shell_is_emptied_before_it_is_used(servers: Servers) -> None:
+def test_number_of_a_killed_shell_is_emptied_before_reuse(servers: Servers) -> None:
     killed, other = (servers.obtain(numbered(1)) for _ in range(2))
     number = databases_on(killed).create("any").database
     killed.shell.run(["mkdir", "-p", f"db/{number}/thing"])
@@ -204,7 +204,7 @@ def test_the_number_of_a_killed_shell_is_emptied_before_it_is_used(servers: Serv
         things(other, f"db/{number}/thing")
 
 
-def test_a_number_that_a_killed_shell_found_in_use_stays_as_it_is(servers: Servers) -> None:
+def test_number_skipped_by_a_killed_shell_is_not_emptied(servers: Servers) -> None:
     killed, other = (servers.obtain(numbered(2)) for _ in range(2))
     killed.shell.run(["mkdir", "-p", "db/0/theirs"])
     assert databases_on(killed).create("any").database == "1"
@@ -213,7 +213,7 @@ def test_a_number_that_a_killed_shell_found_in_use_stays_as_it_is(servers: Serve
     assert things(other, "db/0") == ["theirs"]
 
 
-def test_an_interrupted_setup_leaves_the_lease_usable(lease: Lease) -> None:
+def test_lease_is_usable_after_an_interrupted_setup(lease: Lease) -> None:
     def interrupted(_: Database) -> None:
         lease.shell.run(["sleep", "0.3"], timeout_s=0.1)
 
@@ -224,7 +224,7 @@ def test_an_interrupted_setup_leaves_the_lease_usable(lease: Lease) -> None:
     assert obtain(lease, Setup(run=adding("thing", lease)))
 
 
-def test_a_setup_that_takes_long_is_told(lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_setup_is_reported(lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_ldb.util.progress.FIRST_S", 0.05)
     said: list[str] = []
     Templates(databases_on(lease), "cafe0123", said.append).obtain(
@@ -234,7 +234,7 @@ def test_a_setup_that_takes_long_is_told(lease: Lease, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("_", range(3))
-def test_many_who_ask_at_once_agree(servers: Servers, _: int) -> None:
+def test_concurrent_requests_get_the_same_template(servers: Servers, _: int) -> None:
     leases = [servers.obtain(FOLDERS) for _ in range(4)]
     log: list[str] = []
     setup = Setup(run=adding("thing", leases[0], log))
@@ -243,10 +243,10 @@ def test_many_who_ask_at_once_agree(servers: Servers, _: int) -> None:
     assert (len(names), log) == (1, ["thing"])
 
 
-def test_on_a_server_that_exists_already_nothing_is_left(tmp_path: Path) -> None:
+def test_external_server_is_left_unchanged(tmp_path: Path) -> None:
     databases = tmp_path / "databases"
     databases.mkdir()
-    kind = replace(
+    database_type = replace(
         FOLDERS,
         operations=Operations(
             create=("mkdir", f"{databases}/{{database}}"),
@@ -255,7 +255,7 @@ def test_on_a_server_that_exists_already_nothing_is_left(tmp_path: Path) -> None
         ),
     )
     lease = external_lease(
-        *(kind, "redis://db"),
+        *(database_type, "redis://db"),
         lambda subject, environment: local_shell(
             subject, home=str(tmp_path / "home"), environment=environment
         ),
@@ -273,7 +273,7 @@ def test_on_a_server_that_exists_already_nothing_is_left(tmp_path: Path) -> None
     wait_until(lambda: not list(ready.glob("*.ready")), 5.0, "the template is still known")
 
 
-def test_a_type_that_loads_nothing_says_so(servers: Servers, tmp_path: Path) -> None:
+def test_type_without_load_is_an_error(servers: Servers, tmp_path: Path) -> None:
     lease = servers.obtain(replace(FOLDERS, operations=replace(FOLDERS.operations, load=())))
     (tmp_path / "file").touch()
     with pytest.raises(InvalidRequest, match="file cannot be loaded: this database type does not"):
@@ -302,7 +302,7 @@ def numbered(count: int = 4) -> DatabaseType:
     )
 
 
-def test_numbers_are_used_again_and_those_of_templates_are_not(servers: Servers) -> None:
+def test_numbers_are_reused_except_those_of_templates(servers: Servers) -> None:
     lease = servers.obtain(numbered())
 
     def fill(database: Database) -> None:
@@ -318,7 +318,7 @@ def test_numbers_are_used_again_and_those_of_templates_are_not(servers: Servers)
         databases.put_back(other)
 
 
-def test_the_number_of_a_template_stays_taken_when_its_maker_leaves(
+def test_template_number_stays_taken_after_its_creator_exits(
     servers: Servers,
 ) -> None:
     leaving, staying = servers.obtain(numbered()), servers.obtain(numbered())
@@ -328,7 +328,9 @@ def test_the_number_of_a_template_stays_taken_when_its_maker_leaves(
     wait_until(lambda: staying.shell.take_number(4) == 1, 5.0, "the number is still taken")
 
 
-def test_kept_servers_forget_what_was_dropped(servers: Servers, lease: Lease) -> None:
+def test_dropped_databases_are_not_dropped_again_on_kept_servers(
+    servers: Servers, lease: Lease
+) -> None:
     kept = replace(lease, outlives_run=True)
     databases = DatabaseFactory(databases_on(kept), "ldb_x", None)
     first, second = databases.make(), databases.make()

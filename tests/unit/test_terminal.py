@@ -28,18 +28,18 @@ from .test_usage import use
         ({"urls": {"mysql": "mysql://me:pw@db/x"}}, "ldb: existing servers for mysql, engine tcp*"),
     ],
 )
-def test_the_header_says_what_was_asked_for(
+def test_header_shows_non_default_options(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], line: str
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://there:2375")
     pytest.LineMatcher([header(given, chosen_engine=False)]).fnmatch_lines([line])
 
 
-def test_the_header_does_not_guess_an_engine_that_a_hook_chooses() -> None:
+def test_header_omits_an_engine_chosen_by_a_hook() -> None:
     assert header({}, chosen_engine=True) == "ldb: engine chosen by pytest_ldb_engine"
 
 
-def test_the_header_admits_that_the_engine_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_header_shows_an_unknown_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setenv("DOCKER_CONTEXT", "nobody-made-this-one")
     assert header({}, chosen_engine=False) == "ldb: engine unknown"
@@ -86,7 +86,7 @@ KEPT_AS = "as ldb-shop-1-fake-2, `docker rm -fv ldb-shop-1-fake-2` ends it"
         ),
     ],
 )
-def test_the_summary_says_of_a_server_what_there_is_to_say(
+def test_summary_line_of_a_server(
     monkeypatch: pytest.MonkeyPatch, told: Use, lines: list[str]
 ) -> None:
     monkeypatch.setattr("pytest_ldb.plugin.usage.find_spec", lambda _: None)

@@ -32,7 +32,7 @@ def told(*uses: Use) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("origin", ["created", "restored", "restarted"])
-def test_whoever_started_a_server_knows_how_it_came(origin: str) -> None:
+def test_origin_comes_from_the_starting_process(origin: str) -> None:
     starter = use(origin=origin, start_s=2.0, ready_s=3.0, processes=0)
     others = [use(origin="attached"), use(origin="attached")]
     for order in permutations([starter, *others]):
@@ -42,7 +42,7 @@ def test_whoever_started_a_server_knows_how_it_came(origin: str) -> None:
 
 
 @pytest.mark.parametrize(("others", "ready_s"), [([], None), ([0.2, 1.25, 0.7], 1.25)])
-def test_those_who_waited_know_when_a_server_was_ready_whose_starter_was_done(
+def test_ready_time_comes_from_waiting_processes(
     others: list[float], ready_s: float | None
 ) -> None:
     starter = use(ready_s=None, processes=0)
@@ -51,7 +51,7 @@ def test_those_who_waited_know_when_a_server_was_ready_whose_starter_was_done(
         assert (known.origin, known.start_s, known.ready_s) == ("created", 0.5, ready_s)
 
 
-def test_what_processes_did_adds_up() -> None:
+def test_usage_records_are_merged() -> None:
     (known,) = added_up(
         told(
             use(origin="attached", waits={0.1: 2}, templates_s=[0.5]),
@@ -66,9 +66,9 @@ def test_what_processes_did_adds_up() -> None:
     assert known.kept_failed
 
 
-def test_servers_stay_apart_in_a_fixed_order() -> None:
+def test_servers_are_separate_and_ordered() -> None:
     names = [("redis", "b"), ("mysql", "z"), ("redis", "a"), ("redis", "b")]
-    known = added_up(told(*(use(type=kind, name=name) for kind, name in names)))
+    known = added_up(told(*(use(type=database_type, name=name) for database_type, name in names)))
     assert [(one.type, one.name) for one in known] == [
         ("mysql", "z"),
         ("redis", "a"),
@@ -81,7 +81,7 @@ def test_servers_stay_apart_in_a_fixed_order() -> None:
     ("waits", "median"),
     [({}, None), ({0.2: 1}, 0.2), ({0.3: 1, 0.1: 1, 0.2: 1}, 0.2), ({0.1: 9, 5.0: 8}, 0.1)],
 )
-def test_the_median_is_that_of_all_waits(waits: dict[float, int], median: float | None) -> None:
+def test_median_covers_all_waits(waits: dict[float, int], median: float | None) -> None:
     assert use(waits=waits).median_wait_s == median
 
 
@@ -93,7 +93,7 @@ def test_the_median_is_that_of_all_waits(waits: dict[float, int], median: float 
         ("rich", "docker rm -fv ldb-shop-1-fake-2"),
     ],
 )
-def test_only_a_server_that_stays_has_a_command_that_ends_it(
+def test_only_a_kept_server_has_a_delete_command(
     monkeypatch: pytest.MonkeyPatch, absent: str, command: str
 ) -> None:
     monkeypatch.setattr(usage, "find_spec", lambda name: None if name == absent else name)
@@ -101,6 +101,6 @@ def test_only_a_server_that_stays_has_a_command_that_ends_it(
     assert use(kept=True).ended_by == use(kept_failed=True).ended_by == command
 
 
-def test_the_command_needs_what_the_extra_brings() -> None:
+def test_delete_command_depends_on_the_cli_extra() -> None:
     brought = [text for text in requires("pytest-ldb") or () if "extra == 'cli'" in text]
     assert sorted(re.split(r"\W", text)[0] for text in brought) == sorted(usage.COMMAND_NEEDS)

@@ -36,7 +36,7 @@ def ended_with(log: Log, code: int = 1, *chunks: bytes | Exception) -> LogWatch:
     return LogWatch(log, lambda: code, lambda: False)
 
 
-def test_lines_are_put_together_from_chunks() -> None:
+def test_lines_are_assembled_from_chunks() -> None:
     watch = ended_with(Log(), 1, b"one\ntw", b"o\r\nthr", b"ee\n\nfo\xffur")
     assert watch.ended(5.0) == Exit(code=1, out_of_memory=False)
     assert watch.log(10) == "one\ntwo\nthree\n\nfo\ufffdur"
@@ -50,7 +50,7 @@ def test_only_the_last_lines_are_kept() -> None:
     assert watch.log(10_000).splitlines()[0] == "line 5"
 
 
-def test_while_it_runs_nothing_has_ended() -> None:
+def test_running_container_has_no_exit() -> None:
     log, running = Log(), threading.Event()
 
     def wait() -> int:
@@ -65,7 +65,7 @@ def test_while_it_runs_nothing_has_ended() -> None:
     watch.close()
 
 
-def test_a_log_that_breaks_off_is_kept_so_far() -> None:
+def test_interrupted_log_keeps_received_lines() -> None:
     watch = ended_with(Log(), 1, b"one\ntwo", ConnectionResetError("engine gone"))
     assert watch.ended(5.0)
     assert watch.log(10) == "one\ntwo"
@@ -78,7 +78,7 @@ def _raises() -> bool:
 @pytest.mark.parametrize(
     ("asked", "known"), [(lambda: True, True), (lambda: False, False), (_raises, False)]
 )
-def test_out_of_memory_is_asked_for_and_may_be_unknown(asked: object, known: bool) -> None:
+def test_out_of_memory_is_queried_and_can_be_unknown(asked: object, known: bool) -> None:
     log = Log()
     log.close()
     assert callable(asked)
@@ -86,7 +86,7 @@ def test_out_of_memory_is_asked_for_and_may_be_unknown(asked: object, known: boo
     assert watch.ended(5.0) == Exit(code=137, out_of_memory=known)
 
 
-def test_an_engine_that_goes_away_ends_the_watch() -> None:
+def test_unreachable_engine_ends_the_watch() -> None:
     log = Log()
     log.close()
     watch = LogWatch(log, lambda: 1 // 0, lambda: False)
@@ -130,12 +130,12 @@ REMOVED = Refused(404, "No such container")
         ([REMOVED], REMOVED, UNKNOWN_EXIT),
     ],
 )
-def test_the_end_is_waited_for(waits: list[object], container: object, code: int) -> None:
+def test_watch_waits_for_the_exit(waits: list[object], container: object, code: int) -> None:
     engine = Engine(waits, container)
     assert exit_code(engine, "x") == code
     assert engine.patience == [1, 2, 4][: len(engine.patience)]
 
 
-def test_the_end_is_not_known_without_an_engine() -> None:
+def test_exit_is_unknown_without_an_engine() -> None:
     with pytest.raises(ConnectionRefusedError):
         exit_code(Engine([ConnectionResetError()], ConnectionRefusedError()), "x")
