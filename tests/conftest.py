@@ -1,7 +1,7 @@
-"""What all tests share.
+"""Fixtures and settings of all tests.
 
-The real engine is the norm: tests that need one fail without it. ``LDB_<NAME>_IMAGE`` names the
-image of a type of database, as it does for the plugin.
+Tests that need a real engine fail without one. ``LDB_<NAME>_IMAGE`` names the
+image of a database type, as it does for the plugin.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-# Only the tests of cache make some, and remove them.
+# Only the tests of the cache create cached images, and they remove them.
 os.environ["LDB_CACHE"] = "never"
 
 pytest_plugins = ("pytester",)
@@ -21,7 +21,7 @@ pytest.register_assert_rewrite("pytest_ldb.testing")
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1, which is its own authority, as Docker's client wants it."""
+    """A self-signed certificate for 127.0.0.1, in the layout of the Docker client."""
     folder = tmp_path_factory.mktemp("certificates")
     subprocess.run(
         [

@@ -39,7 +39,7 @@ IMPORTERS = {
 
 
 def imported(file: str) -> Iterator[str]:
-    """Yield what a file imports; modules of ours by their path from the top."""
+    """Yield the imports of a file; modules of this package as paths from its top."""
     for node in ast.walk(ast.parse((ROOT / file).read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -100,6 +100,6 @@ def test_local_engine_needs_no_sdk() -> None:
 
 
 def modules_after(module: str) -> set[str]:
-    """Return what is imported along with a module."""
+    """Return the modules that are loaded after importing a module."""
     program = f"import sys, {module}; print(*sys.modules)"
     return set(subprocess.check_output([sys.executable, "-c", program], text=True).split())

@@ -1,4 +1,4 @@
-"""The public names have the types that users' checkers expect."""
+"""Type checkers accept user code that uses the public names."""
 
 from __future__ import annotations
 

@@ -11,10 +11,10 @@ database and sleeps. Peers have environments of their own, with the same pytest,
   wait      from the first fixture of a test until it has its database with all tables: the
             median, the mean, and what 19 of 20 tests stay below
   answer    the same, until it has also connected and read; some peers connect while it waits
-  teardown  until the fixtures have let go of the database
+  teardown  until the fixtures have released the database
   rest      what one test took of the time of the whole loop, without the sleep in its body
   db/s      databases per second of the whole loop; and later, in its second half, when what was
-            made ahead of need is used up
+            created in advance is used up
   /hand     how many times that of the fixture written by hand the figure before it is
 
 Nothing is left out but the first test of each process, which starts the server. What cannot be
@@ -38,7 +38,7 @@ from typing import Any
 
 import fresh_long
 import fresh_on_demand
-from fresh_contestants import EVERYBODY, ON_POSTGRES, OURS, OURS_BY_TYPE
+from fresh_contestants import CONTESTANTS, ON_POSTGRES, OURS, OURS_BY_TYPE
 from fresh_report import Case, q95, shown, with_ratios
 from fresh_runs import FreshWorkshop
 from workshop import Failed, about, opened, plugins, say
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure(
     workshop: FreshWorkshop, options: argparse.Namespace, cases: list[Case], found: dict[str, Any]
 ) -> None:
-    """Run everything; what is interrupted leaves what was measured before."""
+    """Run everything; an interruption keeps the results measured before."""
     if options.long:
         tests = options.tests or TESTS_IN_A_ROW
         for name in options.types:
@@ -106,11 +106,11 @@ def _usual_tests(case: Case) -> int:
 def _cases(options: argparse.Namespace) -> list[Case]:
     """Return the cases; with several processes only PostgreSQL is compared."""
     return [
-        Case(EVERYBODY[name], body_ms, processes)
+        Case(CONTESTANTS[name], body_ms, processes)
         for processes, body_ms, name in product(
             options.processes, options.bodies, options.contestants
         )
-        if name in EVERYBODY and (processes == 1 or EVERYBODY[name] in ON_POSTGRES)
+        if name in CONTESTANTS and (processes == 1 or CONTESTANTS[name] in ON_POSTGRES)
     ]
 
 
@@ -143,12 +143,17 @@ def _about(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    everybody = [*EVERYBODY, ON_DEMAND]
+    contestants = [*CONTESTANTS, ON_DEMAND]
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--contestants", type=_some_of(everybody), default=everybody, help=", ".join(everybody))
+    add(
+        "--contestants",
+        type=_some_of(contestants),
+        default=contestants,
+        help=", ".join(contestants),
+    )
     add("--bodies", type=_numbers, default=[0, 5, 25], help="what bodies sleep, in ms: 0,5,25")
     add("--processes", type=_numbers, default=[1, 2], help="1,2: without xdist, and with -n 2")
     add(

@@ -1,4 +1,4 @@
-"""What fresh.py compares: small projects, each with the same tests on its own kind of fixture."""
+"""What fresh.py compares: small projects, each with the same tests on its own fixture."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Contestant(Environment):
     """A project.
 
     Args:
-        fixture: What its tests ask for.
+        fixture: The fixture that its tests use.
         conftest: The fixture, and ``count``, which asks a database for the rows of its last table.
-        server: Whether it needs a server that is there already.
+        server: Whether it needs an existing server.
         note: What a reader must know to compare it.
     """
 
@@ -39,7 +39,7 @@ class Contestant(Environment):
 
 
 def statements() -> Iterator[str]:
-    """Yield what makes the tables, in words that PostgreSQL and MySQL share."""
+    """Yield the statements that create the tables, in SQL of PostgreSQL and MySQL."""
     for number in range(TABLES):
         name, parent = f"t{number}", f"t{max(number - 1, 0)}"
         yield (
@@ -157,7 +157,7 @@ def count(connection):
 """,
 )
 
-# Its own container, with the arguments, memory and image of a server of pytest-ldb.
+# A separate container, with the arguments, memory and image of a server of pytest-ldb.
 PYTEST_TESTCONTAINERS = Contestant(
     name="pytest-testcontainers",
     fixture="database",
@@ -291,5 +291,5 @@ def count(database):
 
 ON_POSTGRES = (OURS, HAND, PYTEST_POSTGRESQL, PYTEST_TESTCONTAINERS, PYTEST_MOCK_RESOURCES)
 OTHER_TYPES = (MYSQL, MONGODB, REDIS)
-EVERYBODY = {contestant.name: contestant for contestant in (*ON_POSTGRES, *OTHER_TYPES)}
+CONTESTANTS = {contestant.name: contestant for contestant in (*ON_POSTGRES, *OTHER_TYPES)}
 OURS_BY_TYPE = {"postgres": OURS} | {contestant.name: contestant for contestant in OTHER_TYPES}

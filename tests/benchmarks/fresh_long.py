@@ -1,4 +1,4 @@
-"""Many tests in a row on one server: does it fill up, do tests wait longer and longer?"""
+"""Memory and waiting times over many tests on one server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CGROUP = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_i
 
 @dataclass(frozen=True)
 class Memory:
-    """What a container holds, in MiB."""
+    """The memory of a container, in MiB."""
 
     after_s: float
     data: float
@@ -37,7 +37,7 @@ class Memory:
 
 
 def long_run(workshop: FreshWorkshop, contestant: Contestant, tests: int) -> dict[str, Any]:
-    """Run the tests of one project, without a pause, and say what became of memory and waits."""
+    """Run the tests of one project without a pause, and return memory and waits."""
     memory: list[Memory] = []
     try:
         with _sampling(workshop.folder, memory):
@@ -83,7 +83,7 @@ def _watch(folder: Path, known: set[Path], memory: list[Memory], over: threading
             if question:
                 answer = docker("exec", container, "sh", "-c", question)
                 memory.append(_memory(answer, time.monotonic() - began))
-        except subprocess.CalledProcessError:  # it is gone, as it should be at the end
+        except subprocess.CalledProcessError:  # it was removed, as expected at the end
             return
 
 

@@ -1,6 +1,6 @@
 """Measures how long tests wait for their database: a plugin of the runs that fresh.py starts.
 
-It is copied beside the tests of each contestant and writes what it saw into the same folder, one
+It is copied beside the tests of each contestant and writes its times into the same folder, one
 file per process. The first test of a process is left out: it starts the server and fills the
 template. Two workers wait for each other after it, so that they are measured side by side.
 """
@@ -24,13 +24,13 @@ PATIENCE_S = 120.0
 
 @dataclass
 class Sample:
-    """What happened to one test, and when, on the clock that all processes share."""
+    """The times of one test, on the clock that all processes share."""
 
     asked: float = 0.0  # its first fixture begins
     given: float = 0.0  # its last fixture has its value, so it has a database with all tables
-    answered: float = 0.0  # the database answered it, which includes connecting
-    left: float = 0.0  # it is over
-    gone: float = 0.0  # the fixtures have let go of the database
+    answered: float = 0.0  # the database answered, which includes connecting
+    left: float = 0.0  # the test has ended
+    gone: float = 0.0  # the fixtures have released the database
 
 
 @dataclass
@@ -42,12 +42,12 @@ class Process:
 
     @property
     def ended(self) -> float:
-        """When the last test was over; what the session has to tidy up comes later."""
+        """When the last test ended, before the cleanup of the session."""
         return self.samples[-1].gone
 
 
 def processes(folder: Path) -> Iterator[Process]:
-    """Read what the processes of one run wrote."""
+    """Read the times that the processes of one run wrote."""
     for file in sorted(folder.glob("samples-*.json")):
         found = json.loads(file.read_text())
         if found["samples"]:
@@ -58,7 +58,7 @@ _process = Process(0.0, [])
 
 
 def answered() -> None:
-    """Say that the test has read from its database; called by the test."""
+    """Record that the test has read from its database; called by the test."""
     _process.samples[-1].answered = time.perf_counter()
 
 
@@ -72,7 +72,7 @@ def pytest_runtest_protocol() -> Generator[None, object, object]:
     return result
 
 
-# The outermost of all wrappers, so nothing that a fixture waits for escapes.
+# The outermost of all wrappers, so that all waiting of fixtures is included.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_fixture_setup() -> Generator[None, object, object]:
     sample = _process.samples[-1]
@@ -91,7 +91,7 @@ def pytest_runtest_teardown() -> Generator[None, object, object]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_fixture_post_finalizer(fixturedef: pytest.FixtureDef[Any]) -> None:
-    """Of the last test, only its own fixtures count, not those that end with the session."""
+    """For the last test, only its own fixtures count, not those that end with the session."""
     if _process.samples and fixturedef.scope == "function":
         _process.samples[-1].gone = time.perf_counter()
 
@@ -105,7 +105,7 @@ def pytest_sessionfinish() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_ldb_instance_ready(instance: Any) -> None:
-    """Name the container, to watch its memory and to see that it goes."""
+    """Record the container, to watch its memory and its removal."""
     with (HERE / CONTAINERS).open("a") as file:
         file.write(f"ldb-{instance.name}\n")
 
@@ -115,7 +115,7 @@ def _meet_the_others() -> None:
     if worker is None:
         return
     (HERE / f"met-{worker}").touch()
-    everybody = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     patience = time.monotonic() + PATIENCE_S
-    while len(list(HERE.glob("met-*"))) < everybody and time.monotonic() < patience:
+    while len(list(HERE.glob("met-*"))) < workers and time.monotonic() < patience:
         time.sleep(0.002)

@@ -1,4 +1,4 @@
-"""Two ways to make one database now, without a queue: in turns, on one server, of one template.
+"""Two ways to create a database without a queue, in turns, on one server and template.
 
 fresh.py copies this as a test beside the conftest.py of ``ours``.
 """
@@ -24,7 +24,7 @@ Make = Callable[[str], object]
 
 
 def ours_now(config: pytest.Config, setup: object) -> tuple[Make, str]:
-    """Return what makes a database of this name, and its template; all that knows the internals."""
+    """Return a function that creates a database, and its template, from the plugin's internals."""
     from pytest_ldb.isolation.templates import Templates
     from pytest_ldb.model.setup import Setup
     from pytest_ldb.plugin.state import RUN
@@ -55,7 +55,7 @@ def test_in_turns(
 def in_turns(
     makers: dict[str, Make], admin: psycopg.Connection, pairs: int
 ) -> dict[str, list[float]]:
-    """Return what each took, in seconds; the first pair warms up, their order alternates."""
+    """Return the durations in seconds; the first pair warms up, the order alternates."""
     times: dict[str, list[float]] = {name: [] for name in makers}
     for pair in range(pairs + 1):
         order = list(makers) if pair % 2 else list(reversed(makers))

@@ -1,4 +1,4 @@
-"""What fresh.py has seen becomes figures, and figures become tables."""
+"""Figures and tables of the measurements of fresh.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from fresh_contestants import EVERYBODY, HAND, ON_POSTGRES, Contestant
+from fresh_contestants import CONTESTANTS, HAND, ON_POSTGRES, Contestant
 from fresh_measure import Process
 from fresh_runs import FreshWorkshop
 from workshop import Failed, say
@@ -44,7 +44,7 @@ class Case:
     failed: str = ""
 
     def run(self, workshop: FreshWorkshop, tests: int) -> None:
-        """Run some of its tests; what fails once is not tried again."""
+        """Run some of its tests; a failed case is not retried."""
         if self.failed:
             return
         say(f"{self.contestant.name}, body {self.body_ms:g} ms, {self.processes} process(es) …")
@@ -61,7 +61,7 @@ class Case:
             self.failed = str(failure)
 
     def result(self) -> dict[str, Any]:
-        """Return what is known, times in milliseconds."""
+        """Return the results, with times in milliseconds."""
         known: dict[str, Any] = {
             "contestant": self.contestant.name,
             "body_ms": self.body_ms,
@@ -81,7 +81,7 @@ class Case:
             "wait_q95": q95(waits),
             "answer": statistics.median((s.answered - s.asked) * 1000 for s in samples),
             "teardown": statistics.median((s.gone - s.left) * 1000 for s in samples),
-            # Of two workers each has half of the tests.
+            # Each of two workers has half of the tests.
             "rest": wall_s * 1000 * self.processes / len(samples) - self.body_ms,
             "per_s": len(samples) / wall_s,
             "per_s_later": sum(map(_later, self.seen)) / len(self.seen),
@@ -89,7 +89,7 @@ class Case:
 
 
 def _later(run: Sequence[Process]) -> float:
-    """Return the databases per second of the second half: what was in stock is used up by then."""
+    """Return the databases per second of the second half, when the queue is used up."""
     over = sorted(sample.gone for process in run for sample in process.samples)
     half = len(over) // 2
     since = over[half - 1] if half else min(process.began for process in run)
@@ -97,12 +97,12 @@ def _later(run: Sequence[Process]) -> float:
 
 
 def q95(values: Sequence[float]) -> float:
-    """Return what 19 of 20 values are below."""
+    """Return the 95th percentile."""
     return statistics.quantiles(values, n=20, method="inclusive")[-1] if values[1:] else values[0]
 
 
 def with_ratios(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add how each compares with the one written by hand, body and processes being the same."""
+    """Add the ratio to the fixture written by hand with the same body and processes."""
     by_hand = {
         (result["processes"], result["body_ms"]): result
         for result in results
@@ -135,7 +135,7 @@ def shown(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _notes(names: Iterable[str]) -> Iterator[str]:
-    notes = [(name, EVERYBODY[name].note) for name in names if EVERYBODY[name].note]
+    notes = [(name, CONTESTANTS[name].note) for name in names if CONTESTANTS[name].note]
     yield from ("", *(f"{name}: {note}" for name, note in notes)) if notes else ()
 
 

@@ -1,4 +1,4 @@
-"""Runs the projects of fresh.py, some of them on a server that is there already."""
+"""Runs the projects of fresh.py, some of them on an existing server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import fresh_measure
 from fresh_contestants import OURS, Contestant
 from workshop import GRACE_S, Failed, Workshop, docker, last_words, plugins
 
-# Holds a server until its standard input ends, so no longer than fresh.py lives.
+# Holds a server until its standard input ends, at the latest with fresh.py.
 HOLDING = """
 import json
 import sys
@@ -43,7 +43,7 @@ class FreshWorkshop(Workshop):
     def measure(
         self, contestant: Contestant, *, tests: int, body_s: float, processes: int
     ) -> list[fresh_measure.Process]:
-        """Run the project and return what its processes saw; ``tests`` are those that count.
+        """Run the project and return the times of its processes; ``tests`` are the counted ones.
 
         Raises:
             Failed: It cannot be installed, or a test failed.
@@ -66,7 +66,7 @@ class FreshWorkshop(Workshop):
 
     @contextmanager
     def server(self) -> Iterator[dict[str, str]]:
-        """Give the address of a new server that pytest-ldb started."""
+        """Start a server with pytest-ldb and yield its URL."""
         folder = self.new_folder("server")
         folder.mkdir()
         (folder / "pytest.ini").write_text("[pytest]\n")

@@ -1,4 +1,4 @@
-"""The size and the shape of the package, and the way of one test through it.
+"""The size and structure of the package, and the calls that one test makes.
 
 ``python tests/benchmarks/house.py [FOLDER]`` prints, for the package in a checkout (by default this
 one): its folders, the largest folder, module and function, how often words occur that the style
@@ -87,7 +87,7 @@ def main() -> None:
     print(f"longest function: {name}, {length} lines without its docstring")
     texts = [*modules, *root.glob("*.md"), *(root / "docs").rglob("*.md")]
     words = sum(len(WORDS.findall(text.read_text())) for text in texts)
-    print(f"nobody, somebody, whoever, everybody, anybody: {words} times in code and docs")
+    print(f"words that the style avoids: {words} times in code and docs")
     for arguments in ([], ["--ldb-keep"]):
         way = _way(root, arguments)
         told = ", ".join(f"{number} {what}" for what, number in way.items())
@@ -126,7 +126,7 @@ def _way(root: Path, arguments: list[str]) -> dict[str, int]:
             "HOUSE_PACKAGE": str(root / "pytest_ldb"),
             "HOUSE_RESULT": str(folder / "result.json"),
         }
-        # The plugin comes from the folder that is measured, not from what is installed.
+        # Load the plugin from the measured folder, not the installed one.
         plugin = "pytest_ldb.plugin.hooks" if (root / "pytest_ldb/plugin").is_dir() else None
         command = [sys.executable, "-m", "pytest", "-q", "-p", "recorder", "-p", "no:ldb"]
         command += ["-p", plugin or "pytest_ldb.plugin", *arguments]

@@ -1,4 +1,4 @@
-"""How fast a run starts: until the first test has its server, beside peers and beside the least.
+"""How fast a run starts, until the first test has its server, compared with peers.
 
   start.py                                           all of it; takes half an hour
   start.py --rounds 1 --case postgres floor          a quick trial
@@ -9,12 +9,12 @@ images. pytest-ldb and each peer are installed into environments of their own, a
 with the same pytest. Peers are used as their documentation shows.
 
   postgres, mysql, mongodb, redis, all   whole processes with one test: from spawning pytest to the
-                      first line of the test; `all` is one test that asks for four servers. Cold:
-                      as if for the first time. CachedServer: from one that an earlier run has made.
-                      Kept: on a server that an earlier run has kept. And where all that is torn
-                      down is over (or the test is), until the process has ended
+                      first line of the test; `all` is one test that uses four servers. Cold:
+                      as if for the first time. Cached: from the cache of an earlier run.
+                      Kept: on a server that an earlier run has kept. And from the end of the
+                      teardown (or of the test) until the process has ended
   floor               one server within a process: `Session.lease` of pytest-ldb, and the calls of
-                      the engine's API and the question that it cannot do without
+                      the engine's API and the readiness check that it needs
   workers             with -n 1, 2, 4, 8: to the first line of the test of the last worker
 
 The claims are in ratios and differences of medians. Needs the command `docker`.
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measure(workshop: StartWorkshop, lines: list[Line], rounds: int) -> None:
-    """Run all lines of a case in turns; what they kept goes when they are done."""
+    """Run all lines of a case in turns; remove kept servers at the end."""
     for number in range(rounds):
         turn = number % len(lines)
         for line in (*lines[turn:], *lines[:turn]):

@@ -1,4 +1,4 @@
-"""What the documentation says about starting, and whether a measurement bears it out."""
+"""Claims of the documentation about start times, compared with measurements."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Figures:
         return self.ours(ALL, mode) / slowest
 
     def to_cached(self, peer: str) -> float:
-        """Return how many times that of PostgreSQL from a cached a peer takes."""
+        """Return the ratio of a peer to PostgreSQL from the cache."""
         return self.median("postgres", peer) / self.ours("postgres", SNAPSHOT)
 
 
@@ -76,7 +76,7 @@ EMPTY = Whole("", "").name
 
 @dataclass(frozen=True)
 class Claim:
-    """What is promised.
+    """A claim.
 
     Args:
         text: What it is about.
@@ -93,7 +93,7 @@ class Claim:
     value: Callable[[Figures], float]
 
     def judged(self, figures: Figures) -> dict[str, str]:
-        """Return what became of it."""
+        """Return the result of the comparison."""
         row = {"claim": self.text, "limit": f"{self.sign} {self.limit:g} {self.unit}"}
         try:
             value = self.value(figures)

@@ -1,6 +1,6 @@
-"""Starting a server, by pytest-ldb and with nothing but what it takes: in one process, in turns.
+"""Starting a server with pytest-ldb and with the least number of engine calls, in turns.
 
-start.py copies this as a test. The floor is a container of the same configuration, word for word:
+start.py copies this as a test. The floor is a container of exactly the same configuration:
 created, started, and asked the same question every 2 ms until it answers as it should. Ours is
 what `Session.server` takes. Both have imported the SDK and talked to the engine before; what else
 ours imports, locks and looks up counts.
@@ -24,10 +24,10 @@ HERE = Path(__file__).parent
 TASK = "task.json"
 TIMES = "times.json"
 CONFIGURATION = "configuration.json"
-"""Of the container that a first run of ours made."""
+"""The configuration of the container that the first run of pytest-ldb created."""
 
-NOBODYS = "pytest-ldb.nobodys"
-"""A label that nothing has."""
+UNUSED_LABEL = "pytest-ldb.unused"
+"""A label that no container has."""
 
 PAUSE_S = 0.002
 GONE_AFTER_S = 30.0
@@ -42,7 +42,7 @@ def test_in_turns(pytestconfig: pytest.Config) -> None:
     session = pytestconfig.stash[RUN].session()
     api: Any = from_env().api
     api.ping()
-    session.services().engine.containers({NOBODYS: ""})
+    session.services().engine.containers({UNUSED_LABEL: ""})
     work: dict[str, Callable[[], float]] = {
         "ours": lambda: _ours(session, api, task["database"]),
         "floor": lambda: _floor(session, api, task["database"], task["label"]),
@@ -83,13 +83,13 @@ def _floor(session: Session, api: Any, database: str, label: str) -> float:
             time.sleep(PAUSE_S)
         return time.perf_counter() - began
     finally:
-        with suppress(Exception):  # it may be removing itself
+        with suppress(Exception):  # the container may be removing itself
             api.remove_container(container, force=True, v=True)
         _wait_until_gone(session, container)
 
 
 def _wait_until_gone(session: Session, container: str) -> None:
-    """What goes must not slow down what comes next."""
+    """The removal must not slow down the next measurement."""
     patience = time.monotonic() + GONE_AFTER_S
     while session.services().engine.find(container) is not None and time.monotonic() < patience:
         time.sleep(0.05)

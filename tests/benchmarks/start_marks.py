@@ -1,6 +1,6 @@
-"""Notes when the first test of a process begins, and when all is over: a plugin of start.py's runs.
+"""Records when the first test of a process begins and when the session ends.
 
-It is copied beside the tests and writes one file per process, into the folder that MARKS names.
+start.py copies this plugin beside the tests. It writes one file per process into MARKS.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LOOK_EVERY_S = 0.02
 
 @dataclass(frozen=True)
 class Marks:
-    """What happened in one process, and when, on the clock that all processes share."""
+    """The times of one process, on the clock that all processes share."""
 
     first: float
     """The first line of its first test."""
@@ -30,19 +30,19 @@ class Marks:
 
 
 def first() -> None:
-    """Say that a test begins; workers then wait for each other, so that none ends before all run.
+    """Record that a test begins; workers wait for each other, so that none ends before all run.
 
-    They look rarely: those that wait must not slow down those that are still starting.
+    They poll rarely, so that waiting workers do not slow down starting ones.
     """
     _note("first")
-    everybody = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     patience = time.monotonic() + PATIENCE_S
-    while len(list(_folder().iterdir())) < everybody and time.monotonic() < patience:
+    while len(list(_folder().iterdir())) < workers and time.monotonic() < patience:
         time.sleep(LOOK_EVERY_S)
 
 
 def left() -> None:
-    """Say that a test ends."""
+    """Record that a test ends."""
     _note("left")
 
 
@@ -53,7 +53,7 @@ def pytest_sessionfinish() -> None:
 
 
 def read(folder: Path) -> list[Marks]:
-    """Return what the processes of one run wrote; of several tests the first and the last count."""
+    """Return the times of the processes of a run: of its first and its last test."""
     found = []
     for file in sorted(folder.iterdir()):
         lines = [line.split() for line in file.read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""What start.py compares: small projects whose first test asks for a server."""
+"""What start.py compares: small projects whose first test uses a server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IMAGES = {
 }
 DATABASES = tuple(IMAGES)
 REMEMBERED = tuple(database_type.name for database_type in BUILTIN if database_type.server.cached)
-"""Those of which there are cache; others start as fast without."""
+"""The types with a cache; other types start as fast without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Starter(Environment):
     """A project whose fixtures start servers.
 
     Args:
-        fixture: What its tests ask for; ``{}`` is the name of a database.
+        fixture: The fixture that its tests use; ``{}`` is the name of a database.
         databases: Which it can start.
         conftest: The fixtures.
         note: What a reader must know to compare it.
@@ -39,7 +39,7 @@ class Starter(Environment):
     note: str = ""
 
     def write(self, folder: Path, databases: Sequence[str], tests: int = 1) -> None:
-        """Write the project; its tests ask for these databases, if there are any."""
+        """Write the project; its tests use these databases, if there are any."""
         folder.mkdir(parents=True)
         (folder / "pytest.ini").write_text("[pytest]\n")
         (folder / "conftest.py").write_text(_COMMON + self.conftest)
@@ -199,4 +199,4 @@ PEERS = (
     PYTEST_MOCK_RESOURCES,
 )
 UNLABELLED = ("pytest_databases_", "pytest-pg-")
-"""How the names of containers begin whose starters do not let us label them."""
+"""Name prefixes of containers that cannot be labelled."""

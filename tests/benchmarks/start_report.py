@@ -1,4 +1,4 @@
-"""What start.py has seen becomes tables."""
+"""Tables of the measurements of start.py."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def shown(found: dict[str, Any], lines: Sequence[Line]) -> Iterator[str]:
 
 
 def judged(lines: Iterable[Line]) -> list[dict[str, str]]:
-    """Return what became of all claims."""
+    """Return the results of all claims."""
     figures = Figures(lines)
     return [claim.judged(figures) for claim in claims()]
 
 
 def seen(line: Line) -> dict[str, Any]:
-    """Return all that a line has seen, for JSON."""
+    """Return all measurements of a line, for JSON."""
     return {"case": line.case, "name": line.name, "failed": line.failed, "seconds": line.times}
 
 

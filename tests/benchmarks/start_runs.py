@@ -1,4 +1,4 @@
-"""The lines of start.py's tables: what each runs, and what it has seen."""
+"""The lines of start.py's tables: what each runs and measures."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from workshop import Failed, Run, Workshop, docker, plugins, say
 REPOSITORY = "pytest-ldb-cached"
 SNAPSHOT_WITHIN_S = 60.0
 QUIET_S = 0.3
-"""The engine is still busy when a container has gone."""
+"""Pause after a removal, because the engine is still busy."""
 
 
 @dataclass(frozen=True)
 class Mode:
-    """How pytest-ldb is told to come to a server; peers know one way.
+    """A mode in which pytest-ldb obtains a server; peers have one mode.
 
     Args:
         name: What tables call it.
-        origin: What a run says of such a server at its end.
-        cache: Whether it makes and uses cache.
-        options: What else it is told.
+        origin: The origin of the server in the summary of the run.
+        cache: Whether it uses the cache.
+        options: Further options.
     """
 
     name: str
@@ -48,7 +48,7 @@ KEPT = Mode("kept", "attached", options=("--ldb-keep",))
 
 @dataclass
 class StartWorkshop(Workshop):
-    """Runs projects that start servers, with a state of its own: no cached is there before."""
+    """Runs projects that start servers, with a separate state directory without a cache."""
 
     measuring: ClassVar[str] = "start_marks"
     unlabelled: ClassVar[tuple[str, ...]] = UNLABELLED
@@ -64,7 +64,7 @@ class StartWorkshop(Workshop):
         options: Sequence[str] = (),
         cache: str = COLD.cache,
     ) -> tuple[Run, list[Marks]]:
-        """Run a project when nothing of earlier runs is left but what is to stay."""
+        """Run a project after removing everything of earlier runs that must not stay."""
         self.settle(self.staying)
         time.sleep(QUIET_S)
         marks = self.new_folder("marks")
@@ -81,10 +81,10 @@ class StartWorkshop(Workshop):
 
     @contextmanager
     def remembering(self, databases: Sequence[str]) -> Iterator[None]:
-        """Have a run make cache, and wait for them; that goes on after the run.
+        """Let a run build the cache, and wait for it; the build continues after the run.
 
         Raises:
-            Failed: They were not made.
+            Failed: The cache was not built.
         """
         self.expected.update(set(databases) & set(REMEMBERED))
         yield
@@ -92,7 +92,7 @@ class StartWorkshop(Workshop):
             raise Failed(f"no cached server within {SNAPSHOT_WITHIN_S:.0f} s")
 
     def _missing_cache(self) -> int:
-        """Return how many cache are missing, after waiting for them."""
+        """Return how many cached images are missing, after waiting for them."""
         patience = time.monotonic() + SNAPSHOT_WITHIN_S
         while missing := len(self.expected) - len(self.cache()):
             if time.monotonic() > patience:
@@ -101,24 +101,24 @@ class StartWorkshop(Workshop):
         return missing
 
     def cache(self) -> set[str]:
-        """Return the cache of this benchmark: each is called like a file in our state."""
+        """Return the cached images of this benchmark, which are named like the cache records."""
         tags = docker("images", REPOSITORY, "--format", "{{.Tag}}").split()
         return set(tags) & {file.stem for file in self.state.rglob("*.json")}
 
     @property
     def state(self) -> Path:
-        """Where pytest-ldb remembers what outlives a run."""
+        """The state directory of pytest-ldb."""
         return self.folder / "state"
 
     def clear(self) -> None:
-        """Remove all containers, those that were kept too."""
+        """Remove all containers, including kept ones."""
         self.staying = 0
         if kept := self.containers():
-            with suppress(subprocess.CalledProcessError):  # some are just going by themselves
+            with suppress(subprocess.CalledProcessError):  # some are removing themselves
                 docker("rm", "--force", "--volumes", *sorted(kept))
 
     def close(self) -> None:
-        """Remove all containers and all cache, those too that are still being made."""
+        """Remove all containers and cached images, including those still being built."""
         self.clear()
         super().close()
         self._missing_cache()
@@ -137,7 +137,7 @@ class Line(ABC):
 
     Attributes:
         times: What was measured, in seconds, by name.
-        failed: Why there is nothing more.
+        failed: Why the measurements stopped.
     """
 
     case: str
@@ -148,7 +148,7 @@ class Line(ABC):
     _folder: Path | None = None
 
     def run(self, workshop: StartWorkshop) -> None:
-        """Measure once; what fails once is not tried again."""
+        """Measure once; a failed line is not retried."""
         if self.failed:
             return
         say(f"{self.case}: {self.name} …")
@@ -175,7 +175,7 @@ class Line(ABC):
 
     @abstractmethod
     def prepare(self, workshop: StartWorkshop, folder: Path) -> None:
-        """Do what comes before; its times do not count."""
+        """Prepare the measurement, without timing."""
 
     @abstractmethod
     def measure(self, workshop: StartWorkshop, folder: Path) -> Mapping[str, float]:
@@ -205,7 +205,7 @@ class Whole(Line):
         return f"{name}, -n {self.workers}" if self.workers else name
 
     def prepare(self, workshop: StartWorkshop, folder: Path) -> None:
-        """Compile the tests; start what is to be there already."""
+        """Compile the tests and start the servers that must exist."""
         self.project.write(folder, self._databases, tests=max(self.workers, 1))
         workshop.run(self.project, folder, self._databases, ("--collect-only",))
         if self.mode is not COLD:
@@ -229,7 +229,7 @@ class Whole(Line):
 
     def _once(self, workshop: StartWorkshop, folder: Path) -> tuple[Run, list[Marks]]:
         options = [*self.mode.options]
-        if self.workers:  # With no more tests than workers, xdist deals them out one by one.
+        if self.workers:  # With no more tests than workers, xdist distributes them one by one.
             options += ["-p", "xdist", "-n", str(self.workers)]
         return workshop.run(self.project, folder, self._databases, options, cache=self.mode.cache)
 
@@ -255,7 +255,7 @@ class Floor(Line):
         return f"{self.database}, {self.mode.name}"
 
     def prepare(self, workshop: StartWorkshop, folder: Path) -> None:
-        """Find out what container ours makes."""
+        """Find the configuration of the container that pytest-ldb creates."""
         OURS.write(folder, ())
         shutil.copy(start_floor.__file__, folder / "test_start.py")
         if self.mode is SNAPSHOT:

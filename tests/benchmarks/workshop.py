@@ -1,4 +1,4 @@
-"""The processes, environments and containers of a benchmark; all of them are gone after it."""
+"""The processes, environments and containers of a benchmark. All are removed at its end."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ class Workshop:
     _runs: int = 0
 
     def __post_init__(self) -> None:
-        """Remember what is there, so that it is left alone."""
+        """Record existing containers, so that they are kept."""
         self._not_ours = self.containers()
 
     def new_folder(self, name: str) -> Path:
-        """Return the path of a folder that is not there yet."""
+        """Return the path of a new folder."""
         self._runs += 1
         return self.folder / f"{self.label}-{self._runs}-{name}"
 
@@ -95,7 +95,7 @@ class Workshop:
         """Run pytest in a folder.
 
         Raises:
-            Failed: A test failed; its last words.
+            Failed: A test failed, with the end of its output.
         """
         command = self.command(python, folder, arguments)
         began = time.monotonic()
@@ -107,7 +107,7 @@ class Workshop:
         return Run(began, ended)
 
     def python_for(self, project: Environment) -> str:
-        """Return the interpreter that has what a project needs.
+        """Return the interpreter of the environment of a project.
 
         Raises:
             Failed: It could not be installed, now or earlier.
@@ -127,7 +127,7 @@ class Workshop:
         return self._pythons[project.name]
 
     def version(self, project: Environment, name: str) -> str:
-        """Return the version of something that is installed where a project runs."""
+        """Return the version of a package in the environment of a project."""
         asking = f"from importlib.metadata import version; print(version({name!r}))"
         command = [self.python_for(project), "-c", asking]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -135,7 +135,7 @@ class Workshop:
     def _install(self, project: Environment, venv: Path) -> None:
         """Make an environment with the same pytest, xdist and psycopg as this one.
 
-        One with a checkout in it is made again each time: nobody knows what has changed.
+        An environment with a checkout is rebuilt each time, because the checkout may have changed.
         """
         if (venv / "complete").exists():
             return
@@ -155,7 +155,7 @@ class Workshop:
             (venv / "complete").touch()
 
     def command(self, python: str, folder: Path, arguments: Sequence[str]) -> list[str]:
-        """Return how to run pytest in a folder, which gets what measures."""
+        """Return the command to run pytest in a folder, with the measuring plugin."""
         shutil.copy(HERE / f"{self.measuring}.py", folder)
         loaded = ["-p", "no:cacheprovider", "-p", self.measuring]
         return [python, "-m", "pytest", "-q", *loaded, *arguments]
@@ -169,7 +169,7 @@ class Workshop:
         *,
         stdin: int = subprocess.DEVNULL,
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """Start a process that is gone afterwards, with all that it started."""
+        """Start a process that is killed afterwards, with all its children."""
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
                 command,
@@ -178,7 +178,7 @@ class Workshop:
                 stdin=stdin,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # so that Ctrl-C comes through us, once
+                start_new_session=True,  # so that Ctrl-C is forwarded once by the benchmark
             )
             try:
                 yield process
@@ -188,13 +188,13 @@ class Workshop:
                 _end(process)
 
     def close(self) -> None:
-        """Remove containers that peers left, and wait for those that go by themselves."""
+        """Remove containers that peers left, and wait for those that remove themselves."""
         if left := self.settle():
             print(f"left behind, removed now: {', '.join(sorted(left))}", file=sys.stderr)
             docker("rm", "--force", "--volumes", *sorted(left))
 
     def settle(self, staying: int = 0) -> set[str]:
-        """Wait until no container is left but so many, and return those that are."""
+        """Wait until at most this number of containers is left, and return them."""
         patience = time.monotonic() + GRACE_S
         while len(left := self.containers()) > staying and time.monotonic() < patience:
             time.sleep(0.2)
@@ -217,7 +217,7 @@ W = TypeVar("W", bound=Workshop)
 
 @contextmanager
 def opened(workshop_class: type[W], venvs: Path | None) -> Iterator[W]:
-    """Give a workshop, and tidy up however the benchmark ends."""
+    """Yield a workshop, and clean up however the benchmark ends."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="pytest-ldb-benchmark-") as folder:
@@ -254,19 +254,19 @@ def docker(*arguments: str) -> str:
 
 
 def last_words(folder: Path) -> str:
-    """Return the end of what a process said, without what pytest puts around it."""
+    """Return the end of the output of a process, without the decoration of pytest."""
     lines = (folder / "log").read_text(errors="replace").splitlines()
     said = [line.strip() for line in lines if line.strip(" =_-")]
     return "\n".join(said[-LAST_LINES:])
 
 
 def say(text: str) -> None:
-    """Tell how far it is; standard output is for figures."""
+    """Print progress to standard error; standard output is for figures."""
     print(text, file=sys.stderr, flush=True)
 
 
 def _clean_environment() -> dict[str, str]:
-    """Return ours without what changes a run: images are named, nothing else is set.
+    """Return the environment without settings that change a run; only images are set.
 
     Plugins are loaded by name only, and modules are compiled once, not in every run.
     """
@@ -286,7 +286,7 @@ def _clean_environment() -> dict[str, str]:
 
 
 def _wait(process: subprocess.Popen[bytes]) -> None:
-    """Wait without a timeout: with one, Python looks every 50 ms only whether it has ended."""
+    """Wait without a timeout: with one, Python polls only every 50 ms."""
     late = threading.Event()
 
     def kill() -> None:
@@ -305,7 +305,7 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End it as Ctrl-C does, and with force what does not heed that."""
+    """End the process with SIGINT, and kill it if it does not exit."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):

@@ -1,1 +1,1 @@
-"""The contracts of `pytest_ldb.testing`, for what pytest-ldb itself brings along."""
+"""The contracts of `pytest_ldb.testing`, applied to the built-in types and engines."""

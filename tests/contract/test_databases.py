@@ -1,4 +1,4 @@
-"""Every declared database keeps its promises, to the drivers that people use."""
+"""Every built-in database type fulfils its contract, with common drivers."""
 
 from __future__ import annotations
 

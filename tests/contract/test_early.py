@@ -1,4 +1,4 @@
-"""Shells that are opened early, on the real engine."""
+"""Preopened shells on the real engine."""
 
 from __future__ import annotations
 

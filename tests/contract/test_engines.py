@@ -1,4 +1,4 @@
-"""Every engine does the same, over every transport."""
+"""Every engine fulfils its contract over every transport."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class TestUnixTransport(EngineContract):
 
 
 class TestSdkTransport(ShellContract, ClientContract, LogContract):
-    """What connections are taken over and closed for, over TLS; the rest is plain requests."""
+    """Operations that hijack and close connections, over TLS; the rest are plain requests."""
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -1,4 +1,4 @@
-"""Whoever comes while the last one leaves: the moment that matters most to xdist's workers."""
+"""A process obtains a server while the last one releases it, as xdist workers do."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def servers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Servers]
 def test_obtain_during_the_last_release_returns_a_server(servers: Servers, after_s: float) -> None:
     database_type = replace(REDIS, image=os.environ.get("LDB_REDIS_IMAGE", REDIS.image))
     servers.obtain(database_type).shell.close()
-    time.sleep(after_s)  # After 0.3 s the last one looks again, and switches off.
+    time.sleep(after_s)  # After 0.3 s the last shell looks again and stops the server.
     lease = servers.obtain(database_type)
     watch = servers.engine.watch(f"ldb-{lease.instance.name}")
     assert watch.ended(STAYS_S if lease.origin == "attached" else 0.0) is None

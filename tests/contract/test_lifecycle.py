@@ -1,4 +1,4 @@
-"""The seven commands do what they say, on the fake and on the real engine."""
+"""The seven lifecycle commands on the fake and on the real engine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REDIS_TYPE = replace(
 
 
 class Servers(Lifecycle):
-    """The seven commands, and what tests do behind their back."""
+    """The seven commands, and changes to containers that bypass them."""
 
     def __init__(
         self, engine: Any, root: Path, database_types: list[DatabaseType], **settings: Any
@@ -254,7 +254,7 @@ def test_servers_of_other_projects_are_not_listed(
 
 
 def test_deleted_instance_does_not_match_a_new_server_of_its_name(servers: Servers) -> None:
-    """Kept servers are made again under their name; an old value must not stop the new one."""
+    """Kept servers are recreated under their name; an old instance must not stop the new one."""
     server = servers.create("redis")
     gone = replace(server, id=uuid4())
     with pytest.raises(InstanceNotFound):

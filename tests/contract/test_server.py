@@ -1,4 +1,4 @@
-"""The object of `ldb.server` follows its server, on the fake and on the real engine."""
+"""The object returned by `ldb.server`, on the fake and on the real engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An engine on this machine, offered over TCP with TLS."""
+"""A relay that offers a local engine over TCP with TLS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HANDSHAKE_S = 10.0
 
 
 class TlsRelay:
-    """Passes on what comes on a port to a Unix socket, and back, each direction by itself.
+    """Relays a TCP port to a Unix socket; each direction is independent.
 
     Args:
         path: The Unix socket.
@@ -45,7 +45,7 @@ class TlsRelay:
                 threading.Thread(target=self._relay, args=[accepted], daemon=True).start()
 
     def _relay(self, accepted: socket.socket) -> None:
-        # A client without a certificate, or that goes during the handshake, gets nothing.
+        # A client without a certificate, or that disconnects in the handshake, is dropped.
         with closing(accepted), suppress(OSError), socket.socket(socket.AF_UNIX) as engine:
             outside = TlsConnection(accepted, self._context, None, HANDSHAKE_S)
             engine.connect(self._path)

@@ -18,13 +18,13 @@ from .pages import EXAMPLES, ROOT
 # The types that examples add run the image of the type that they were made from.
 STAND_INS = {"LDB_POSTGRES17_IMAGE": "postgres:18", "LDB_PGVECTOR_IMAGE": "postgres:18"}
 
-# How long this machine takes is not what the pages are about.
+# Durations depend on the machine, so the pages do not show them.
 _WAITING = re.compile(r"\nldb: \w+: (initialising|starting|\w+ runs), \d+ s\n")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What commands said, both streams together, and their exit status."""
+    """The combined output of commands and their exit status."""
 
     status: int
     output: str
@@ -35,7 +35,7 @@ Reader = Callable[[str, str], Answer]
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[Reader]:
-    """Run commands in a copy of a folder of the examples; servers that they keep are removed."""
+    """Run commands in a copy of an example folder, and remove the servers that they keep."""
     copy = shutil.copytree(
         EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__", ".*cache")
     )
@@ -61,12 +61,12 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 
 
 def _environment(state: Path) -> dict[str, str]:
-    """Return the environment of a reader: nothing of this run but the images and this Python.
+    """Return a clean environment with only the images and the Python of this run.
 
-    And no cache: how a server came would depend on what other tests have done.
+    The cache is off: the origin of a server would depend on earlier tests.
 
     Args:
-        state: The reader's, who is nobody else.
+        state: The state directory of the reader, used by no other test.
     """
     ours = ("LDB_", "PYTEST_")
     kept = {
@@ -83,6 +83,6 @@ def _environment(state: Path) -> dict[str, str]:
 
 
 def _delete_all(environment: dict[str, str]) -> None:
-    """Delete what the reader's commands have left, as the reader would."""
+    """Delete the servers that the commands left, with the command pytest-ldb."""
     command = [sys.executable, "-m", "pytest_ldb", "delete", "--all", "--volumes", "--force"]
     subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, check=True)

@@ -1,11 +1,11 @@
-"""The pages of the documentation, taken apart.
+"""Parser for the pages of the documentation.
 
 A fenced block may have a comment on the line above it, with parts that semicolons separate:
 
-* ``file: PATH`` the block is this file, to the letter; the path counts from ``docs/examples``
+* ``file: PATH`` the block equals this file; the path is relative to ``docs/examples``
 * ``in: FOLDER`` the block is run in a copy of this folder of ``docs/examples``, and succeeds
 * ``fails`` ... and does not succeed
-* ``not run: REASON`` it needs what a test does not have, or would change the machine
+* ``not run: REASON`` it needs something a test does not have, or would change the machine
 
 A block of ``text`` is output of the commands before it; ``…`` stands for anything.
 """
@@ -35,7 +35,7 @@ class Block:
         page: Where it is.
         line: The line of its opening fence.
         language: What follows the fence.
-        text: What is in it.
+        text: The content.
         note: The parts of the comment above it.
     """
 
@@ -50,7 +50,7 @@ class Block:
 
     @property
     def is_run(self) -> bool:
-        """Whether it is a list of commands that a test runs."""
+        """Whether the block is a list of commands that a test runs."""
         return self.language == "sh" and "in" in self.note
 
 

@@ -1,8 +1,8 @@
-"""Draws what the README shows: a run and the command, as they look on a terminal.
+"""Draws the pictures of the README: a run and the command on a terminal.
 
     python tests/engine/prepare.py --run python tests/docs/pictures.py
 
-Images that stand in for those of a registry are called what those are called.
+Images that replace those of a registry are shown under the names in the registry.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _shown(command: str, folder: Path, environment: dict[str, str]) -> str:
     )
     os.close(theirs)
     shown = b""
-    with suppress(OSError):  # the terminal's end
+    with suppress(OSError):  # end of the terminal output
         while chunk := os.read(ours, 65536):
             shown += chunk
     os.close(ours)

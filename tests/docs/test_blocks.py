@@ -1,4 +1,4 @@
-"""Blocks in the documentation are files, or commands that do what the page says."""
+"""Code blocks of the documentation are example files or tested commands."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ def test_code_blocks_are_files_commands_or_output(block: Block) -> None:
         case "sh" if "file" in block.note:
             assert block.text == (EXAMPLES / block.note["file"]).read_text()
         case "sh":
-            assert block.is_run or block.note.get("not run"), "run it, or say why not"
+            assert block.is_run or block.note.get("not run"), (
+                "the block is neither run nor marked as `not run`"
+            )
         case "text":
             before = [b for b in BLOCKS if b.page == block.page and b.line < block.line]
             source = next(b for b in reversed(before) if b.language != "text")
-            assert source.is_run, "output of commands that no test runs"
+            assert source.is_run, "this output belongs to commands that no test runs"
         case other:
             pytest.fail(f"a block of {other!r}, which no test knows")
 
@@ -75,7 +77,7 @@ def _agree(shown: str, real: str) -> bool:
 
 
 def _plain(line: str) -> str:
-    """Return a line without what differs: numbers, widths, where images are, what is installed."""
+    """Return a line without numbers, widths, image locations and installed versions."""
     line = line.replace("localhost/pytest-ldb/", "")
     line = line.replace("`docker rm -fv ldb-", "`pytest-ldb delete ")
     line = re.sub(r"=+", "=", re.sub(r"-{3,}", "---", line))

@@ -1,4 +1,4 @@
-"""The reference names everything that there is, and nothing else."""
+"""The reference is complete and has no obsolete entries."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FIXTURES = "docs/reference/fixtures.md"
 REPORT = "docs/reference/report.md"
 TYPES = "docs/reference/database-types.md"
 EVERYTHING = "\n".join(page.read_text() for page in PAGES if page.name != "CHANGELOG.md")
-"""The changelog is left out, as it has the names of earlier versions."""
+"""The changelog is excluded because it has names of earlier versions."""
 GROUPS = (ServerProgram, ClientProgram, Operations, Reset, LogFormat, Addresses)
 ADDED_BY_EXAMPLES = ("postgres17",)
 

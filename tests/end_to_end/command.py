@@ -30,7 +30,7 @@ TIMEOUT_S = 60.0
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended."""
+    """The result of a command."""
 
     status: int
     output: str
@@ -38,16 +38,16 @@ class Done:
 
     @property
     def rows(self) -> list[list[str]]:
-        """The lines that it wrote, split at tabs."""
+        """The lines of its output, split at tabs."""
         return [line.split("\t") for line in self.output.splitlines()]
 
     def well(self) -> Done:
-        """Fail unless it did what it should."""
+        """Fail unless the exit status is 0."""
         assert self.status == 0, self
         return self
 
     def refused(self, status: int = 1) -> Done:
-        """Fail unless it said in words, and nowhere else, why it did nothing."""
+        """Fail unless the command was refused with an error on stderr only."""
         assert self.status == status, self
         assert "Traceback" not in self.errors, self
         assert self.errors.strip(), self
@@ -56,7 +56,7 @@ class Done:
 
 
 class Terminal:
-    """A command that somebody runs on a terminal."""
+    """A command on a pseudo-terminal."""
 
     def __init__(self, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
         self._ours, theirs = pty.openpty()
@@ -77,7 +77,7 @@ class Terminal:
         os.write(self._ours, text.encode())
 
     def wait_for(self, text: str) -> None:
-        """Wait until something is there to read, and forget what came before it."""
+        """Wait for the text in the output, and discard the output before it."""
         deadline = time.monotonic() + TIMEOUT_S
         while text not in self.text:
             assert time.monotonic() < deadline, self.text
@@ -85,13 +85,13 @@ class Terminal:
         self.text = self.text.partition(text)[2]
 
     def end(self) -> Done:
-        """Read to the end."""
+        """Read the rest of the output and return the result."""
         while self._read():
             pass
         return Done(self._process.wait(timeout=10), self.text, "")
 
     def close(self) -> None:
-        """End it, whatever it does."""
+        """Kill the command and close the terminal."""
         self._process.kill()
         self._process.wait()
         os.close(self._ours)
@@ -103,7 +103,7 @@ class Terminal:
             came = os.read(self._ours, 65536).decode(errors="replace")
         except OSError:  # The other side has been closed.
             return False
-        # Where the cursor is; clients ask that if they start before they know the size.
+        # Cursor position: clients query it if they start before the size is set.
         os.write(self._ours, f"\x1b[1;{COLUMNS}R".encode() * came.count("\x1b[6n"))
         self.text += came
         return True
@@ -111,7 +111,7 @@ class Terminal:
 
 @dataclass
 class User:
-    """Somebody who runs the command, and has servers that nobody else's commands know."""
+    """A user of the command with a secret of its own, so that its servers are isolated."""
 
     home: Path
     variables: dict[str, str] = field(default_factory=dict)
@@ -120,12 +120,12 @@ class User:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables of this user."""
+        """The environment variables of this user."""
         return {**os.environ, "XDG_STATE_HOME": str(self.home), **self.variables}
 
     @property
     def mark(self) -> str:
-        """What tells this user's things from those of others."""
+        """The mark in the names of this user's resources."""
         return UserIdentity.load(self.home / state_directory().name).mark
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
@@ -153,7 +153,7 @@ class User:
         return self.run("create", *arguments).well().output.strip()
 
     def json(self, *arguments: str) -> Any:
-        """Return what the command says in JSON."""
+        """Return the parsed JSON output of the command."""
         return json.loads(self.run(*arguments, "--json").well().output)
 
     def on_terminal(self, *arguments: str) -> Terminal:
@@ -172,7 +172,7 @@ class User:
         return docker("volume", "ls", "--quiet", "--filter", mine).split()
 
     def clean_up(self) -> None:
-        """Remove what the test left, whatever happened."""
+        """Remove everything the test left."""
         while self.terminals:
             self.terminals.pop().close()
         for process in self.started:

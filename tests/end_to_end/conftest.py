@@ -26,7 +26,7 @@ GONE_WITHIN_S = 2.0
 
 @dataclass
 class Project:
-    """A directory with tests in it, as a user has one."""
+    """A directory with tests, like a project of a user."""
 
     root: Path
     environment: dict[str, str] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Project:
         assert not left, f"still there {GONE_WITHIN_S} s after the end: {left}"
 
     def wait_for_record(self, pattern: str = "record-*.json") -> Path:
-        """Wait for a test to say, with the fixture `record`, that it has come so far."""
+        """Wait until a test has written a record with the fixture `record`."""
         deadline = time.monotonic() + 60.0
         while not (found := list(self.root.glob(pattern))):
             assert time.monotonic() < deadline, f"no {pattern}"
@@ -90,11 +90,11 @@ class Project:
         return found[0]
 
     def records(self) -> list[dict[str, str]]:
-        """Return what tests wrote with the fixture `record`."""
+        """Return the records that tests wrote with the fixture `record`."""
         return [json.loads(path.read_text()) for path in sorted(self.root.glob("record-*.json"))]
 
     def clean_up(self) -> None:
-        """End what the test left, whatever happened."""
+        """End and remove everything the test left."""
         for process in self.started:
             if process.poll() is None:
                 with suppress(ProcessLookupError):
@@ -108,19 +108,19 @@ class Project:
 
 @dataclass(frozen=True)
 class Run:
-    """How a run ended."""
+    """The result of a run."""
 
     status: int
     output: str
 
     def passed(self, count: int) -> None:
-        """Fail unless so many tests passed and nothing else happened."""
+        """Fail unless the run succeeded and `count` tests passed."""
         assert self.status == 0, self.output
         assert f"{count} passed" in self.output, self.output
 
 
 def docker(*arguments: str, given: str = "") -> str:
-    """Return what the Docker client printed, given this as its input."""
+    """Run the Docker client and return its output."""
     command = ["docker", *arguments]
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
     gone = "No such container" in done.stderr or "already in progress" in done.stderr
@@ -166,7 +166,7 @@ def make_project(tmp_path: Path) -> Iterator[MakeProject]:
 
 @pytest.fixture
 def user(tmp_path: Path) -> Iterator[User]:
-    """A user of the command, with a secret, and whom nobody else is."""
+    """A user of the command with a secret of its own."""
     from .command import User
 
     user = User(tmp_path / "state")
@@ -183,7 +183,7 @@ def project(make_project: MakeProject) -> Project:
 
 @pytest.fixture
 def wrong_image() -> Iterator[str]:
-    """An image in which nothing can be started."""
+    """An image without any program to start."""
     tag = f"localhost/pytest-ldb-test/wrong:{os.getpid()}"
     recipe = f'FROM {os.environ["LDB_REDIS_IMAGE"]}\nENTRYPOINT ["/ldb/absent"]\n'
     docker("build", "--quiet", "--force-rm", f"--tag={tag}", "-", given=recipe)

@@ -1,4 +1,4 @@
-"""Servers that start from what was initialised before, on real databases."""
+"""Servers that start from the cache, on real databases."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ MADE_WITHIN_S = 60.0
 
 
 class User:
-    """A user of their own, so that their cache are only these."""
+    """A separate user, so that all cached images of the user belong to the test."""
 
     def __init__(self, project: Project, home: Path) -> None:
         self.project = project
@@ -58,20 +58,20 @@ class User:
         return [line for line in run.output.splitlines() if " in " in line and ": " in line]
 
     def known(self) -> dict[str, CachedServer]:
-        """Return what is written down, by type."""
+        """Return the cache records, by type."""
         texts = [path.read_text() for path in (self.state / "cache").glob("*.json")]
         found = [CachedServer(**json.loads(text)) for text in texts]
         return {cached.type: cached for cached in found}
 
     def wait_for(self, count: int) -> dict[str, CachedServer]:
-        """Wait until there are so many cache, and nothing else of those who make them."""
-        wait_until(lambda: len(self.known()) == count, MADE_WITHIN_S, "there is no cached")
-        wait_until(lambda: not self.makers(), MADE_WITHIN_S, "it is still being made")
+        """Wait until `count` records exist and no cache builder is running."""
+        wait_until(lambda: len(self.known()) == count, MADE_WITHIN_S, "there is no cached image")
+        wait_until(lambda: not self.makers(), MADE_WITHIN_S, "the cache builder is still running")
         assert all(cached.image for cached in self.known().values()), self.known()
         return self.known()
 
     def containers(self) -> list[str]:
-        """Return the names of containers in which cache are being made."""
+        """Return the names of containers in which the cache is built."""
         label = f"label=pytest-ldb.user={self.label}"
         return docker("ps", "--all", "--filter", label, "--format", "{{.Names}}").split()
 
@@ -82,12 +82,12 @@ class User:
         return set(docker("inspect", "--format", form, *names).split()) if names else set()
 
     def images(self) -> list[str]:
-        """Return the ids of this user's cache."""
+        """Return the ids of this user's cached images."""
         label = f"label=pytest-ldb.user={self.label}"
         return docker("images", "--no-trunc", "--quiet", "--filter", label).split()
 
     def makers(self) -> list[int]:
-        """Return the processes that make cache of this user."""
+        """Return the cache builder processes of this user."""
         return [
             int(path.name)
             for path in Path("/proc").iterdir()
@@ -117,7 +117,7 @@ class User:
 
 @pytest.fixture
 def user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, project: Project) -> Iterator[User]:
-    """A user whose cache are gone after the test."""
+    """A user whose cached images are removed after the test."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LDB_CACHE", "always")
     user = User(project, tmp_path / "home")
@@ -175,7 +175,7 @@ def test_damaged_cache_is_replaced_without_a_failure(user: User) -> None:
     _damage(cached, user)
     (line,) = user.run("-n2", passed=2)
     assert "created" in line
-    wait_until(lambda: len(user.known()) == 1, MADE_WITHIN_S, "it is not made anew")
+    wait_until(lambda: len(user.known()) == 1, MADE_WITHIN_S, "the damaged image is not replaced")
     (line,) = user.run(passed=2)
     assert "restored" in line
 
@@ -207,29 +207,29 @@ def test_killed_cache_builder_leaves_nothing(user: User) -> None:
     user.project.write("test_all.py", POSTGRES)
     for delay_s in (0.5, 1.2, 1.9, 2.6):
         user.run(passed=2)
-        wait_until(lambda: bool(user.makers()), 5.0, "nobody makes one")
+        wait_until(lambda: bool(user.makers()), 5.0, "no cache builder runs")
         time.sleep(delay_s)
         used = user.volumes()
         for process in user.makers():
             os.kill(process, signal.SIGKILL)
-        wait_until(lambda: not user.containers(), 10.0, "its container is still there")
+        wait_until(lambda: not user.containers(), 10.0, "the builder's container still exists")
         assert used.isdisjoint(docker("volume", "ls", "--quiet").split())
         for key in [cached.key for cached in user.known().values()]:
             (user.state / "cache" / f"{key}.json").unlink()
     user.run(passed=2)
     user.wait_for(1)
-    assert len(user.images()) == 1, "what was left is not removed"
+    assert len(user.images()) == 1, "the leftover resources are not removed"
 
 
 def test_run_does_not_wait_for_the_cache_builder(user: User) -> None:
     user.project.write("test_all.py", POSTGRES)
     user.run(passed=2)
-    assert user.makers(), "it was made before the end of the run"
+    assert user.makers(), "the cache was built before the end of the run"
     user.wait_for(1)
 
 
 def _damage(cached: CachedServer, user: User) -> None:
-    """Replace the image by one without a file that the server needs; the id is what it is."""
+    """Replace the image by one without a file that the server needs. Keep its recorded id."""
     name = f"ldb-damage-{cached.key}"
     remove = (
         "cd /.ldb-cached/0 && tar --delete -f data.tar $(tar -tf data.tar | grep global/pg_control)"

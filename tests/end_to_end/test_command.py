@@ -1,4 +1,4 @@
-"""The command `pytest-ldb` on each real database: its life, read by people and by programs."""
+"""The command `pytest-ldb` on each real database: lifecycle and output formats."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Redis:
     statement, wrong = "EVAL 'return 40 + 2' 0\n", "NOTHING\n"
     # It writes errors to its standard output.
     stopping, status, errors_come_apart = ("-e", "NOTHING"), 1, False
-    # Ctrl-C is the client's, too.
+    # The client handles Ctrl-C itself.
     prompt, answer, leave = ":6379> ", "(integer) 42", "\x03"
     form = "env"
 
@@ -112,7 +112,7 @@ CLIENTS: dict[str, DatabaseClient] = {
 
 @dataclass
 class Served:
-    """A user, and a server of that user's, whose volume has its name."""
+    """A user and its server, which has a volume of the same name."""
 
     user: User
     type: str

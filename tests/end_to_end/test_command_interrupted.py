@@ -1,4 +1,4 @@
-"""However the command pytest-ldb ends, nothing half-made stays, and what was there does."""
+"""An interrupted command leaves nothing incomplete and keeps what existed before."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pytest_ldb.testing.processes import wait_until
 from .command import User
 
 GONE_WITHIN_S = 10.0
-"""A guard looks for five seconds for what the engine may still be making."""
+"""A guard waits five seconds for containers that the engine may still be creating."""
 
 INTERRUPTED = 130
 
 
 def creating(user: User, database_type: str, moment: str, *more: str) -> subprocess.Popen[str]:
-    """Return a command that is creating a server, and has come so far."""
+    """Start `create` and return its process once it has reached the given moment."""
     process = user.start("create", database_type, f"--name={user.mark}", *more)
     if moment == "created":
         while not user.containers():
@@ -32,7 +32,9 @@ def creating(user: User, database_type: str, moment: str, *more: str) -> subproc
 
 def nothing_stays(user: User) -> None:
     wait_until(
-        lambda: not user.containers() and not user.volumes(), GONE_WITHIN_S, "something is left"
+        lambda: not user.containers() and not user.volumes(),
+        GONE_WITHIN_S,
+        "a container or volume is left",
     )
 
 
@@ -42,11 +44,11 @@ def test_ctrl_c_during_creation_leaves_nothing(user: User, moment: str) -> None:
     os.killpg(process.pid, signal.SIGINT)
     output, errors = process.communicate(timeout=30)
     assert output == ""
-    if moment != "0":  # It may not have been Python as yet.
+    if moment != "0":  # The process may not have started Python yet.
         assert process.returncode in (INTERRUPTED, -signal.SIGINT)
     if moment == "created":
         assert (process.returncode, errors.strip()) == (INTERRUPTED, "interrupted")
-    time.sleep(1.0)  # The engine may only just be making it.
+    time.sleep(1.0)  # The engine may still be creating it.
     nothing_stays(user)
 
 
@@ -81,9 +83,9 @@ def test_preexisting_volume_survives_an_interrupted_creation(
         assert process.poll() is None
     os.killpg(process.pid, number)
     process.communicate(timeout=30)
-    if process.returncode == 0:  # It was faster than the signal.
+    if process.returncode == 0:  # The command finished before the signal.
         user.run("delete", name).well()
-    wait_until(lambda: not user.containers(), GONE_WITHIN_S, "something is left")
+    wait_until(lambda: not user.containers(), GONE_WITHIN_S, "a container is left")
     assert user.volumes() == [f"ldb-{name}"]
     user.create("redis", f"--name={name}")
     assert user.run("shell", name, "GET", "word").well().output == "kept\n"
@@ -95,7 +97,7 @@ def test_ctrl_c_ends_logs_follow_but_not_the_server(user: User) -> None:
     assert process.stdout
     assert process.stdout.readline()
     user.run("restart", name).well()
-    assert process.wait(timeout=30) == 0, "it ends with the server"
+    assert process.wait(timeout=30) == 0, "the log ends with the server"
     process = user.start("logs", "--follow", name)
     assert process.stdout
     assert process.stdout.readline()

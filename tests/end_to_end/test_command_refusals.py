@@ -1,4 +1,4 @@
-"""What the command pytest-ldb does not do, the words that it says instead, and what it spares."""
+"""What the command pytest-ldb refuses, with which message, and what stays unchanged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ POSTGRES, REDIS = (os.environ.get(f"LDB_{name}_IMAGE", "") for name in ("POSTGRE
 
 @pytest.fixture
 def user(tmp_path: Path) -> Iterator[User]:
-    """A user who has nothing yet."""
+    """A user without servers."""
     user = User(tmp_path / "state")
     yield user
     user.clean_up()
@@ -33,7 +33,7 @@ def user(tmp_path: Path) -> Iterator[User]:
 
 @pytest.fixture(scope="module")
 def owner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
-    """A user with two servers, whose names begin alike."""
+    """A user with two servers whose names share a prefix."""
     owner = User(tmp_path_factory.mktemp("state"))
     for ending in ("one", "other"):
         owner.create("redis", f"--name={owner.mark}-{ending}")
@@ -43,7 +43,7 @@ def owner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
 
 @pytest.fixture
 def foreign() -> Iterator[str]:
-    """The name of a container that looks like one of ours, and is none."""
+    """The name of a foreign container with the prefix of pytest-ldb."""
     name = f"x{uuid4().hex[:8]}"
     docker("create", "--name", f"ldb-{name}", REDIS)
     yield name

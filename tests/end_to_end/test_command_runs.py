@@ -1,4 +1,4 @@
-"""The servers of test runs, seen with the command pytest-ldb, and what runs have left behind."""
+"""The command pytest-ldb on servers of test runs, and on stale resources."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_server_in_use_is_reported_and_not_deleted(
 ) -> None:
     shop.environment["SLEEP"] = "60"
     process = shop.start("-n2", *keep)
-    wait_until(lambda: len(shop.records()) == 2, 60.0, "the run does not come so far")
+    wait_until(lambda: len(shop.records()) == 2, 60.0, "the tests have not started")
     (used,) = user.json("list")
     assert used["processes"] == 2
     assert used["purpose"] == ("kept" if keep else "run")
@@ -74,10 +74,12 @@ def test_server_in_use_is_reported_and_not_deleted(
     assert user.json("status", used["name"])["processes"] == 2
     if keep:
         os.killpg(process.pid, signal.SIGKILL)
-        wait_until(lambda: user.json("list")[0]["processes"] == 0, 10.0, "somebody holds it")
+        wait_until(
+            lambda: user.json("list")[0]["processes"] == 0, 10.0, "the server is still in use"
+        )
     else:
         user.run("stop", "--force", used["name"]).well()
-        wait_until(lambda: not user.containers(), 10.0, "it is still there")
+        wait_until(lambda: not user.containers(), 10.0, "the server still exists")
 
 
 def test_list_does_not_affect_the_server_of_a_run(shop: Project, user: User) -> None:
@@ -125,7 +127,7 @@ def test_cached_images_are_listed_and_deleted_even_in_use(shop: Project, user: U
     cache = user.home / state_directory().name / "cache"
     try:
         shop.run().passed(1)
-        wait_until(lambda: any(cache.glob("*.json")), 60.0, "no cached was made")
+        wait_until(lambda: any(cache.glob("*.json")), 60.0, "no image was cached")
         (one,) = user.json("cache")
         assert (one["type"], one["failure"]) == ("postgres", "")
         assert one["size_bytes"] > 0

@@ -1,4 +1,4 @@
-"""`connect_args` connects real drivers, each to the database that it is asked for."""
+"""`connect_args` connects real drivers to the requested database."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
 
 
 def dbapi(query: str) -> Driver:
-    """Return what asks the database for its name through PEP 249."""
+    """Return a function that asks the database for its name through PEP 249."""
 
     def ask(package: Any, arguments: dict[str, Any]) -> str:
         connection = package.connect(**arguments)
@@ -110,7 +110,7 @@ def asyncio_pymongo(package: Any, arguments: dict[str, Any]) -> str:
 
 
 def redis(class_name: str) -> Driver:
-    """Return what asks through a client of redis-py, or of its fork valkey-py."""
+    """Return a function that asks through redis-py or its fork valkey-py."""
 
     def ask(package: Any, arguments: dict[str, Any]) -> str:
         with getattr(package, class_name)(**arguments) as client:
@@ -120,7 +120,7 @@ def redis(class_name: str) -> Driver:
 
 
 def asyncio_redis(class_name: str) -> Driver:
-    """Return what asks through an asynchronous client of the same packages."""
+    """Return a function that asks through the asynchronous client of the same packages."""
 
     def ask(package: Any, arguments: dict[str, Any]) -> str:
         async def answer() -> str:
@@ -152,7 +152,7 @@ DRIVERS = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # These are the drivers' own.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Warnings of the drivers themselves.
 @pytest.mark.parametrize(
     ("type_name", "driver", "package", "connected_to"),
     DRIVERS,

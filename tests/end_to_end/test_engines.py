@@ -1,4 +1,4 @@
-"""Which engine: DOCKER_HOST, else the current Docker context, else the usual socket."""
+"""Choice of the engine: DOCKER_HOST, else the current Docker context, else the default socket."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TEST = "def test(ldb_redis): assert ldb_redis.host == '127.0.0.1'\n"
 
 
 def use_context(project: Project, url: str) -> None:
-    """Make a Docker context current, in a configuration of the project's own."""
+    """Make a Docker context current in a configuration directory of the project."""
     folder = project.root / "docker"
     project.environment["DOCKER_CONFIG"] = str(folder)
     project.environment["DOCKER_HOST"] = ""

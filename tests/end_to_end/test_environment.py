@@ -1,4 +1,4 @@
-"""Addresses are in the environment before conftest files and settings are imported."""
+"""Environment variables are set before conftest files and settings are imported."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def wanted(project: Project) -> None:
 
 
 def server(project: Project) -> str:
-    """Return the address of a database that the kept server always has."""
+    """Return the address of a database that always exists on the kept server."""
     (name,) = project.containers()
     container = DockerEngine().find(name)
     assert container is not None
@@ -229,5 +229,5 @@ def test_django_leaves_no_database_on_a_kept_server(django: Project, arguments: 
         assert "STATEMENT:  SELECT * FROM absent" in run.output
     names = {record["name"] for record in django.records()}
     assert all(name.startswith("test_ldb") for name in names)
-    # A process that ends has its initial database made anew.
+    # The initial database is recreated when its process ends.
     wait_until(lambda: databases(django) == {"postgres", "ldb"}, 5.0, "a database is left")

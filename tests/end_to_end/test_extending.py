@@ -1,4 +1,4 @@
-"""Projects and plugins add and replace types, choose the engine and hear of each server."""
+"""Projects and plugins add and replace types, choose the engine and hook into ready servers."""
 
 from __future__ import annotations
 

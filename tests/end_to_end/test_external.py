@@ -1,4 +1,4 @@
-"""LDB_<NAME>_URL: a server that exists already is used, and left as it was found."""
+"""LDB_<NAME>_URL: an existing server is used and left unchanged."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ MAKE = {
 
 @pytest.fixture(scope="module")
 def lifecycle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lifecycle]:
-    """Servers for this module that stand for those that a user has already."""
+    """Servers for this module that stand for existing servers of a user."""
     engine = DockerEngine()
     images = {
         database_type.name: os.environ[f"LDB_{database_type.name.upper()}_IMAGE"]
@@ -80,7 +80,7 @@ def lifecycle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lifecycle]:
 
 @pytest.fixture(scope="module", params=BUILTIN, ids=lambda database_type: database_type.name)
 def existing(request: pytest.FixtureRequest, lifecycle: Lifecycle) -> Database:
-    """A database with something in it, on a server that exists already."""
+    """A database with data on an existing server."""
     database_type: DatabaseType = request.param
     database = lifecycle.database(lifecycle.create(database_type))
     if database_type.name == "redis":
@@ -90,7 +90,7 @@ def existing(request: pytest.FixtureRequest, lifecycle: Lifecycle) -> Database:
 
 @pytest.fixture
 def _clients(project: Project) -> None:
-    """The client programs that a user has installed; ours run in the images."""
+    """The client programs that a user has installed; here they run in the images."""
     folder = project.root / "bin"
     folder.mkdir()
     for client, type_name in zip(CLIENTS, TYPE_NAMES, strict=True):

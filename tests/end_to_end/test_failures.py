@@ -1,4 +1,4 @@
-"""What is in the way is said in a sentence: subject, fact, evidence, remedy; no traceback."""
+"""Errors are reported as subject, fact, evidence and remedy, without a traceback."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _types(project: Project) -> None:
 
 
 def failure(project: Project, *arguments: str) -> str:
-    """Run, expect an error without a traceback and nothing left, return the output."""
+    """Run, expect an error without a traceback and no leftovers, and return the output."""
     run = project.run(*arguments)
     assert run.status == 1, run.output
     assert "1 error" in run.output, run.output
@@ -123,7 +123,7 @@ def test_missing_skip_skips_tests_that_need_an_engine(project: Project) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs a second user")
 def test_permission_denied_on_the_socket(tmp_path: Path) -> None:
-    """As another user, in a copy of the process without root's rights."""
+    """Run as another user, in a forked process without root privileges."""
     path = str(tmp_path / "s")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)

@@ -99,7 +99,7 @@ def test_setup_fills_the_database_of_the_worker(ldb_postgres, ldb_redis, record)
 
 @pytest.fixture
 def filled(project: Project) -> Project:
-    """A project whose databases are filled by setups of every kind."""
+    """A project whose databases are filled by every form of setup."""
     with (project.root / "conftest.py").open("a") as conftest:
         conftest.write(SETUPS)
     project.write("things.sql", "CREATE TABLE things (number int); INSERT INTO things VALUES (1);")
@@ -390,7 +390,7 @@ def test(ldb_postgres_db, n):
 
 
 def databases(project: Project) -> list[str]:
-    """Return the names of the databases of ours on the kept PostgreSQL and MySQL."""
+    """Return the names of the databases of pytest-ldb on the kept PostgreSQL and MySQL."""
     names: list[str] = []
     for container in project.containers():
         if "postgres" in container:
@@ -417,7 +417,7 @@ def test_good(ldb_redis_db): pass
     )
     run = filled.run("--ldb-keep-failed")
     (bad,) = (record["a"] for record in filled.records())
-    wait_until(lambda: len(filled.containers()) == 1, 10.0, "others are kept too")
+    wait_until(lambda: len(filled.containers()) == 1, 10.0, "other servers are kept too")
     (container,) = filled.containers()
     assert f"  kept for the tests that failed as {container}, `" in run.output
     query = ("psql", "-U", "postgres", "-d", bad, "-Atc", "SELECT max(number) FROM things")
@@ -491,7 +491,7 @@ def test_memory_is_bounded_over_hundreds_of_tests(filled: Project) -> None:
 
 
 def mebibytes(container: str) -> float:
-    """Return how much memory the container's data takes; 0 once it is gone."""
+    """Return the size of the container's data in MiB, or 0 if the container is removed."""
     try:
         lines = docker("exec", container, "df", "-mt", "tmpfs").splitlines()
     except AssertionError:

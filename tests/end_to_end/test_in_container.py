@@ -1,4 +1,4 @@
-"""A run that is itself in a container and was given the engine's socket."""
+"""A run inside a container that has the engine's socket mounted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test(ldb_redis):
 
 @pytest.fixture(scope="module")
 def image() -> str:
-    """An image with a Python, made from that of Redis, which is Debian."""
+    """An image with Python, built from the Redis image, which is based on Debian."""
     tag = "localhost/pytest-ldb/python:3"
     recipe = DOCKERFILE.format(base=os.environ["LDB_REDIS_IMAGE"])
     docker("build", "--quiet", "--network=host", f"--tag={tag}", "-", given=recipe)
@@ -40,7 +40,7 @@ def image() -> str:
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The plugin and what it needs, installed for whatever Python the image has."""
+    """The plugin and its dependencies, installed for the Python version of the image."""
     folder = tmp_path_factory.mktemp("packages")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder)]
     subprocess.run([*command, str(ROOT), "redis"], check=True)
@@ -49,7 +49,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["bridge", "host", "own"])
 def network(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The network of the container that the run is in."""
+    """The network of the container in which the run is."""
     if request.param != "own":
         yield request.param
         return

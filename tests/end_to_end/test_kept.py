@@ -1,4 +1,4 @@
-"""With --ldb-keep a server is there for the next run, if it is the same, and if it is well."""
+"""With --ldb-keep the next run uses the server if the request is equal and it is healthy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def kept(project: Project) -> Project:
 
 
 def server(project: Project) -> str:
-    """Return the id of the server that the last run used, and forget the record."""
+    """Return the id of the server that the last run used, and delete the record."""
     (path,) = project.root.glob("record-*.json")
     (record,) = project.records()
     path.unlink()
@@ -125,7 +125,7 @@ def test_unresponsive_server_is_replaced(kept: Project) -> None:
 
 
 def test_durable_data_survives_a_stop(kept: Project) -> None:
-    """A kept server whose data is safe is started again rather than replaced."""
+    """A durable kept server is restarted rather than replaced."""
     kept.clean_up()
     server(kept)
     kept.run("--ldb-keep", "--ldb-durable").passed(1)
@@ -190,7 +190,9 @@ def test_initial_database_is_reused_empty_by_one_run_at_a_time(
     for _ in range(2):
         project.run("--ldb-keep").passed(2)
         assert {record["database"] for record in project.records()} == {"ldb"}
-        wait_until(lambda: all(map(_is_free, project.containers())), 10.0, "it is taken")
+        wait_until(
+            lambda: all(map(_is_free, project.containers())), 10.0, "the server is still in use"
+        )
     project.environment["SLEEP"] = "60"
     for path in project.root.glob("record-*"):
         path.unlink()
@@ -203,9 +205,9 @@ def test_initial_database_is_reused_empty_by_one_run_at_a_time(
         for record in project.records()
         if "type" in record and record["pid"] != str(running.pid)
     ]
-    assert other != "ldb", "it is in use"
+    assert other != "ldb", "the initial database is in use"
     os.killpg(running.pid, 9)
-    wait_until(lambda: all(map(_is_free, project.containers())), 10.0, "it is taken")
+    wait_until(lambda: all(map(_is_free, project.containers())), 10.0, "the server is still in use")
     project.run("--ldb-keep").passed(2)
 
 

@@ -1,4 +1,4 @@
-"""What servers wrote while a failing test ran is in its report."""
+"""The report of a failing test has the server log of its duration."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def test_fresh(ldb_postgres_db, n):
 
 
 def reports(output: str) -> dict[str, str]:
-    """Return what was said of each failing test."""
+    """Return the report of each failing test."""
     parts = re.split(r"^_+ (?:ERROR at \w+ of )?(\S+) _+$", output, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def log(report: str, title: str = "postgres") -> str:
-    """Return the section with a server's log; empty if there is none."""
+    """Return the section with the server log, or an empty string."""
     found = re.search(rf"(?ms)^-+ \S*{title}\S* log -+\n(.*?)(?=^-+ |\Z)", report)
     return found[1] if found else ""
 
@@ -107,7 +107,7 @@ def test_mongodb_log_shows_slow_operations_without_connections(project: Project)
         import pymongo
         def test_it(ldb_mongodb, ldb_mongodb_db):
             with pymongo.MongoClient(ldb_mongodb.url) as client:
-                for name in (ldb_mongodb.database, "somebody"):
+                for name in (ldb_mongodb.database, "unrelated"):
                     things = client[name]["things"]
                     things.insert_one({})
                     list(things.find({"$where": "sleep(150) || true"}))
@@ -117,7 +117,7 @@ def test_mongodb_log_shows_slow_operations_without_connections(project: Project)
     output = project.run().output
     shown = log(reports(output)["test_it"], "mongodb")
     assert '"msg":"Slow query"' in shown, output
-    assert "somebody" not in shown
+    assert "unrelated" not in shown
     assert "Connection accepted" not in shown
 
 

@@ -1,4 +1,4 @@
-"""However a run ends, nothing of it stays: no container, no volume, no process, no file."""
+"""A run leaves no container, volume, process or file, however it ends."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_standalone_servers_are_removed_even_if_stopped(
 
 @pytest.mark.parametrize("state", ["created", "starting"])
 def test_kill_during_creation_leaves_nothing(project: Project, state: str) -> None:
-    """The window in which nothing inside the container could notice."""
+    """Kill before a shell in the container could notice the end of the run."""
     project.write("test_slow.py", SLOW)
     process = project.start()
     while not project.containers():

@@ -1,4 +1,4 @@
-"""What a run tells of its servers, on its terminal and in a file."""
+"""The report of a run on the terminal and in a file."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_usage_of_all_processes_is_summed(shop: Project, workers: int) -> None:
         assert (server["kept"], server["ended_by"]) == (False, None)
         assert server["processes"] == workers
         assert server["start_s"] > 0.05
-    assert postgres["ready_s"] > 0.2  # It initialises itself.
+    assert postgres["ready_s"] > 0.2  # The image initialises the data directory.
     assert 0 < postgres["fresh_wait_median_s"] <= postgres["fresh_wait_longest_s"]
     image, seconds = postgres["image"], r"\d+\.\d\d s"
     told = rf"^postgres: {image} created in {seconds} \(start {seconds}, ready {seconds}\)"

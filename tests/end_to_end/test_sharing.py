@@ -1,4 +1,4 @@
-"""One server for a run, whatever the number of workers; none for two runs together."""
+"""All workers of a run share one server; separate runs share none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from .conftest import MakeProject, Project, docker
 
 ROUNDS = 3
-"""How often the runs of several projects are repeated. More find more, and take longer."""
+"""Number of repetitions of the runs of several projects."""
 
 ALL_FOUR = """
 import pymongo, pymysql, psycopg, pytest, redis
@@ -119,7 +119,7 @@ def test_concurrent_runs_in_one_checkout_have_separate_servers(project: Project)
 
 
 def test_foreign_container_of_the_same_name_is_an_error_and_kept(project: Project) -> None:
-    """The name of a kept server is the same in every run, so somebody may have taken it."""
+    """The name of a kept server is the same in every run, so another program may have it."""
     project.write("test_redis.py", ONE_REDIS)
     project.run("--ldb-keep").passed(4)
     (name,) = project.containers()
@@ -136,7 +136,7 @@ def test_foreign_container_of_the_same_name_is_an_error_and_kept(project: Projec
 
 
 def test_worker_that_finishes_early_does_not_stop_the_server(project: Project) -> None:
-    """With --dist=loadfile one worker is done while the other has only begun."""
+    """With --dist=loadfile one worker finishes while the other has just started."""
     project.write("test_a.py", "import redis\ndef test_a(ldb_redis, record): record(a='1')\n")
     project.write(
         "test_b.py",

@@ -1,4 +1,4 @@
-"""Images of other versions and makes need no declaration of their own."""
+"""Images of other versions and vendors work with the built-in types."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_redis(ldb_redis_db, n):
 
 
 def image(name: str) -> str:
-    """Return the reference of an image of the extra set, built or pulled if need be."""
+    """Return the reference of an extra image, built or pulled if necessary."""
     prepare = [sys.executable, str(PREPARE), "--env", name]
     printed = subprocess.run(prepare, check=True, capture_output=True, text=True).stdout
     return printed.strip().partition("=")[2]
@@ -68,7 +68,7 @@ def test_other_redis_versions_and_shells(project: Project, version: str) -> None
 
 @pytest.fixture
 def crashing() -> Iterator[str]:
-    """A container that the engine starts again and again."""
+    """A container with a restart policy that crashes repeatedly."""
     command = ("run", "--detach", "--restart=always", "--entrypoint", "sh")
     name = docker(*command, image("redis:8"), "-c", "exit 1").strip()
     yield name

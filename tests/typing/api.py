@@ -1,4 +1,4 @@
-"""Ordinary user code. Nobody runs it, type checkers read it."""
+"""Ordinary user code for type checkers. It is not run."""
 
 from __future__ import annotations
 

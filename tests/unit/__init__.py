@@ -1,1 +1,1 @@
-"""Plain values, an injected clock, and the fake engine: nothing here needs an engine."""
+"""Unit tests with plain values, injected clocks and the fake engine."""

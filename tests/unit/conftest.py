@@ -1,4 +1,4 @@
-"""An engine without an engine, and what goes with it."""
+"""The fake engine and helpers."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ FAKE = replace(
         REDIS.operations, clone=(), drop=("redis-cli", "-n", "{database}", "FLUSHDB")
     ),
 )
-"""The type of database whose server the fake engine has."""
+"""The database type that runs on the fake engine."""
 
 
 @pytest.fixture
 def fake(tmp_path: Path) -> Iterator[FakeEngine]:
-    """A fake engine whose containers are gone after the test."""
+    """A fake engine whose containers are removed after the test."""
     engine = FakeEngine(tmp_path / "fake")
     yield engine
     for container in engine.containers({}):
@@ -40,7 +40,7 @@ def fake(tmp_path: Path) -> Iterator[FakeEngine]:
 
 
 def instance(**changes: object) -> Instance:
-    """Return an instance, like the default but for the changes."""
+    """Return a default instance with changes."""
     values: dict[str, object] = {
         "id": UUID("6a7e1f6e-7f0b-4f6c-8c0e-0d4cb62e5b0a"),
         "name": "shop-12345678-postgres-deadbeef",
@@ -56,11 +56,11 @@ def instance(**changes: object) -> Instance:
 
 
 def process_of(shell: Shell) -> int:
-    """Return the id of the process that owns what a shell owns; the shell runs on this machine."""
+    """Return the id of the process that owns the resources of a local shell."""
     return int(shell.run(["sh", "-c", 'echo "$LDB_LEASE"']).partition("-")[0])
 
 
 def kill_group(process: int) -> None:
-    """Kill a child and all its processes; return when it is dead, without waiting for it."""
+    """Kill the process group of a child; return when it is dead, without reaping it."""
     os.killpg(process, signal.SIGKILL)
     os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)

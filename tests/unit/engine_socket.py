@@ -10,22 +10,22 @@ from contextlib import suppress
 from pathlib import Path
 
 Rule = tuple[str, int, object]
-"""The beginning of a request, and the status and the content of its answer."""
+"""The prefix of a request, and the status and content of its response."""
 
 
 def answer(status: int, content: object = None) -> bytes:
-    """Return an answer as bytes."""
+    """Return a response as bytes."""
     body = b"" if content is None else json.dumps(content).encode()
     return f"HTTP/1.0 {status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 class EngineSocket:
-    """Answers each request with the answer of the first rule that it begins with, and closes.
+    """Sends the response of the first rule whose prefix matches, and closes the connection.
 
     Attributes:
         url: The address.
-        heard: The requests, head and body.
-        rules: May be changed.
+        heard: The requests with headers and body.
+        rules: The rules; tests may change them.
     """
 
     def __init__(self, folder: Path, rules: Sequence[Rule | bytes] = ()) -> None:
@@ -44,7 +44,7 @@ class EngineSocket:
 
     @property
     def requests(self) -> list[str]:
-        """The first lines, without the version."""
+        """The request lines without the HTTP version."""
         return [request.split(b" HTTP/")[0].decode() for request in self.heard]
 
     def _serve(self) -> None:

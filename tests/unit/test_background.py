@@ -1,4 +1,4 @@
-"""Background tasks: what runs once, who waits, what is remembered."""
+"""Background tasks: single execution, waiting callers, stored results."""
 
 from __future__ import annotations
 

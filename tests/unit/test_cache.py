@@ -1,4 +1,4 @@
-"""Servers that are made from what was initialised before, on the fake engine."""
+"""The server cache on the fake engine."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ FAKE_TYPE = replace(
 
 @dataclass
 class Machine:
-    """A user's machine, on which runs come and go."""
+    """A user's machine with a sequence of runs."""
 
     fake: FakeEngine
     directory: Path
@@ -83,9 +83,9 @@ class Machine:
         return self.fake.image(database_type.image, pull="missing", say=print)
 
     def run(self, database_type: DatabaseType = FAKE_TYPE, **changes: Any) -> str:
-        """Start a server as a run does, end it, and do what is to be done after the run.
+        """Run once: obtain a server, end it, and build the cache.
 
-        Returns how the server came, and what its data was.
+        Returns the origin of the server and its data.
         """
         cache = self.cache()
         lease = self.obtain(cache, database_type, **changes)
@@ -145,7 +145,7 @@ def test_second_server_is_restored_from_the_cache(machine: Machine) -> None:
     assert first[0] == "created"
     assert [other[0] for other in others] == ["restored", "restored"]
     assert others[0] == others[1]
-    assert first[1] != others[0][1], "the cached was made of a server that somebody used"
+    assert first[1] != others[0][1], "the cache was built from a server that was in use"
     assert machine.images() == machine.known()
     assert not [c for c in machine.fake.containers({}) if c.name.startswith("ldb-cached")]
 
@@ -256,7 +256,7 @@ def test_cache_is_per_user(machine: Machine) -> None:
     )
     assert theirs.run().startswith("created")
     assert machine.known().isdisjoint(theirs.known())
-    assert machine.run().startswith("restored"), "they removed ours"
+    assert machine.run().startswith("restored"), "the other user removed this user's image"
 
 
 def test_unrecorded_image_is_not_used_and_removed(machine: Machine) -> None:
@@ -339,7 +339,7 @@ def test_cache_is_requested_during_start_and_dropped_on_failure(
     database_type = replace(FAKE_TYPE, command=("sh", "-c", script))
     with ThreadPoolExecutor(1) as pool:
         work = pool.submit(machine.obtain, cache, database_type)
-        wait_until(lambda: bool(cache.wanted), 10.0, "none is wanted")
+        wait_until(lambda: bool(cache.wanted), 10.0, "no cached image is requested")
         gate.touch()
     assert isinstance(work.exception(), InstanceDied)
     assert cache.wanted == []
@@ -386,7 +386,7 @@ def test_number_of_cached_images_per_type_is_limited(machine: Machine) -> None:
 
 def test_cleanup_runs_once_a_day(machine: Machine) -> None:
     cache = machine.cache()
-    assert not cache.need_work(), "there have never been any"
+    assert not cache.need_work(), "no image was ever cached"
     machine.run()
     assert cache.need_work()
     assert not cache.need_work()
@@ -398,13 +398,13 @@ def test_cache_is_built_in_another_process(machine: Machine) -> None:
     cache = machine.cache()
     machine.obtain(cache)
     begin(machine.remembering(cache).to_bytes())
-    wait_until(lambda: bool(machine.known()), 20.0, "there is no cached")
+    wait_until(lambda: bool(machine.known()), 20.0, "there is no cached image")
     assert machine.run().startswith("restored")
 
 
 def test_unserialisable_build_is_empty(machine: Machine) -> None:
     class Local(FakeEngine):
-        """Not to be found by another process."""
+        """An engine that other processes cannot open."""
 
     machine.fake = Local(machine.fake.url)
     cache = machine.cache()
@@ -426,10 +426,12 @@ def test_cache_builder_can_be_killed(machine: Machine) -> None:
     with process.stdin as pipe:
         pipe.write(order)
     made = {"pytest-ldb.cached": ""}
-    wait_until(lambda: bool(machine.fake.containers(made)), 20.0, "it has not begun")
+    wait_until(lambda: bool(machine.fake.containers(made)), 20.0, "the build has not started")
     process.kill()
     process.wait()
-    wait_until(lambda: not machine.fake.containers(made), 20.0, "its container is still there")
+    wait_until(
+        lambda: not machine.fake.containers(made), 20.0, "the builder's container still exists"
+    )
     assert machine.known() == set()
 
 

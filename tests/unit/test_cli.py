@@ -1,4 +1,4 @@
-"""The pure parts of the command pytest-ldb: what it writes, and what it makes of answers."""
+"""Pure functions of the command pytest-ldb: formatting and interpreting engine data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a database type declares, run by programs and by a client that is kept open."""
+"""Operations of a database type, run by programs and by a persistent client."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FOLDERS = replace(
         repair="touch {database}/{thing}",
     ),
 )
-"""A type whose databases are folders, and whose client is another `sh`."""
+"""A type whose databases are folders and whose client is `sh`."""
 
 
 @pytest.fixture
@@ -46,10 +46,10 @@ def commands(tmp_path: Path) -> Iterator[DatabaseCommands]:
 
 
 def end_connection(commands: DatabaseCommands) -> None:
-    """End the client as a server does that ends its connection: while it is idle."""
+    """End the client while it is idle, as a server does that closes the connection."""
     pid = int(commands.inspect("", "echo $$"))
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: _has_ended(pid), 5.0, "it still runs")
+    wait_until(lambda: _has_ended(pid), 5.0, "the client is still running")
 
 
 def _has_ended(pid: int) -> bool:
@@ -126,7 +126,7 @@ def test_deferred_statement_runs_at_the_end_unless_cancelled(
     commands.cancel(drop, "one")
     commands.shell.close()
     home = tmp_path / "home"
-    wait_until(lambda: things(home) == {"one"}, 5.0, "it is still there")
+    wait_until(lambda: things(home) == {"one"}, 5.0, "the database still exists")
 
 
 def test_empty_command_does_nothing(commands: DatabaseCommands) -> None:

@@ -1,4 +1,4 @@
-"""Which engine is meant."""
+"""Docker contexts and the choice of the engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_ldb.model.errors import EngineUnavailable
 
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The folder of Docker's client, where nothing is configured."""
+    """An empty configuration folder of the Docker client."""
     for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))

@@ -1,4 +1,4 @@
-"""What a test receives, in the forms that drivers take."""
+"""URLs and connection arguments of a database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Declarations: their templates, and the words that prove a server ready."""
+"""Database type declarations: validation, templates and readiness answers."""
 
 from __future__ import annotations
 

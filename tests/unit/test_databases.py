@@ -1,4 +1,4 @@
-"""Databases made on a server, by name or by number, on the fake engine."""
+"""Named and numbered databases on a server of the fake engine."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ NUMBERED = replace(
         drop=("sh", "-c", 'rm -rf "$1"/*', "sh", "{database}"),
     ),
 )
-"""A type whose databases are folders that have numbers."""
+"""A type whose databases are numbered folders."""
 
 
 CLIENT = ClientProgram(argv=("sh",), mark="echo {mark}")
@@ -106,7 +106,7 @@ def test_number_is_kept_on_a_server_of_the_run(servers: Servers) -> None:
     leaving.shell.run(["mkdir", f"{database.database}/thing"])
     databases.keep(database)
     leaving.close()
-    wait_until(lambda: staying.shell.take_number(1) == 0, 5.0, "the number is not given back")
+    wait_until(lambda: staying.shell.take_number(1) == 0, 5.0, "the number is still taken")
     assert things(staying, database.database) == {"thing"}
 
 
@@ -116,7 +116,7 @@ def test_additional_databases_are_dropped_with_their_process(servers: Servers) -
     assert databases_on(leaving).also_drop(["test_shop"]) == ["test_shop"]
     staying.shell.run(["mkdir", "test_shop"])
     leaving.close()
-    wait_until(lambda: "test_shop" not in things(staying), 5.0, "it is still there")
+    wait_until(lambda: "test_shop" not in things(staying), 5.0, "the database still exists")
     assert databases_on(servers.obtain(NUMBERED)).also_drop(["test_1"]) == ()
 
 
@@ -137,7 +137,7 @@ def test_copy_that_cannot_be_inspected_is_dropped(
 
 
 class Full:
-    """A lease on a server that has so much of its space taken."""
+    """A lease on a server with the given fraction of its space used."""
 
     def __init__(self, *taken: float) -> None:
         self.taken = list(taken)
@@ -158,7 +158,7 @@ def test_disk_usage_is_checked_rarely_while_low() -> None:
 
 
 class Disk:
-    """A shell in which `df` says what it was told to; None: it fails."""
+    """A shell with a fake `df`; with None, `df` fails."""
 
     def __init__(self, said: str | None) -> None:
         self.said = said

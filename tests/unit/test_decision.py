@@ -1,4 +1,4 @@
-"""What to do about a container that was found."""
+"""The decision about an existing container."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def request(run: str = "1", **changes: Any) -> CreateInstanceRequest:
 
 
 def container(of: CreateInstanceRequest, state: str) -> Container:
-    """Return the container that was created for a request, as the engine describes it now."""
+    """Return a container that was created for a request, in the given state."""
     spec = resolved(of, Image(id="a", volumes=()), UserIdentity(bytes(32))).spec
     return Container(
         id="c" * 64,

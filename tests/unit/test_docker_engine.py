@@ -1,4 +1,4 @@
-"""The verbs of the Docker engine, on a socket with prepared answers."""
+"""Operations of the Docker engine on a socket with prepared responses."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_missing_container_is_none(engine: DockerEngine, answers: EngineSocket) 
 def test_create_without_response_is_not_retried(
     engine: DockerEngine, answers: EngineSocket
 ) -> None:
-    """The first request may have created the container: a second one would find its name taken."""
+    """The first request may have created the container; a retry would find its name in use."""
     answers.rules.append(b"")
     with pytest.raises(EngineUnavailable):
         engine.create(SPEC)
@@ -127,7 +127,7 @@ def test_create_from_a_removed_image_is_an_error(
 
 
 def test_image_id_has_an_algorithm_prefix(engine: DockerEngine, answers: EngineSocket) -> None:
-    """Podman leaves it out in places, and does not take such an id for one."""
+    """Podman omits the prefix in some responses and does not accept such an id."""
     image: dict[str, Any] = {"Id": BARE, "Config": {}, "Labels": None, "Size": 1}
     answers.rules = [
         ("GET /images/json", 200, [image]),
@@ -213,7 +213,7 @@ def test_shell_without_an_engine_is_an_error(tmp_path: Path) -> None:
 
 @pytest.fixture
 def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The configuration of Docker's client."""
+    """The configuration of the Docker client."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     return tmp_path / "config.json"
 

@@ -1,4 +1,4 @@
-"""What an engine refuses, and that it cannot be reached, as errors of ours."""
+"""Translation of engine refusals and connection failures into LdbError classes."""
 
 from __future__ import annotations
 

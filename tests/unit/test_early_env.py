@@ -1,4 +1,4 @@
-"""What may be put into the environment, and what it becomes."""
+"""Expressions for environment variables and their values."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_worker_run_id_is_known_before_xdist_configures(
     monkeypatch: pytest.MonkeyPatch, is_child: bool, worker: str
 ) -> None:
     class Config:
-        """Without what xdist adds."""
+        """A configuration without the attributes that xdist adds."""
 
     controller = os.getppid() if is_child else os.getppid() + 1
     monkeypatch.setenv(ANNOUNCED, f"0123abcd:{controller}")

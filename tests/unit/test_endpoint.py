@@ -1,4 +1,4 @@
-"""Where the engine is, and where its ports are seen from here."""
+"""The location of the engine, and where its ports can be reached."""
 
 from __future__ import annotations
 

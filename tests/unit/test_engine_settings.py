@@ -1,6 +1,6 @@
-"""The downloads of tests/engine use the machine's own settings, and tell them when they fail.
+"""Downloads of tests/engine use the machine's settings, and show them when they fail.
 
-Programs that record how they were called stand in for the clients, so that nothing is downloaded.
+Recording stubs replace the client programs, so nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ with open({record!r}, "a") as file:
 
 @dataclass
 class Machine:
-    """A machine whose clients are ours."""
+    """A machine whose client programs are stubs."""
 
     root: Path
 
     def has(self, name: str, body: str = "") -> None:
-        """Put a program in front of the real one; it records its calls, and then runs the body."""
+        """Put a stub before the real program in PATH; it records its calls and runs the body."""
         program = self.root / "bin" / name
         program.parent.mkdir(exist_ok=True)
         program.write_text(
@@ -78,7 +78,7 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    """A machine without clients as yet."""
+    """A machine without stubs."""
     return Machine(tmp_path)
 
 
@@ -89,7 +89,7 @@ recipes._fetch_mongosh("mongosh@1", pathlib.Path("context"))
 
 
 def test_npm_keeps_its_global_settings(machine: Machine) -> None:
-    """With --prefix npm looks for global settings in that folder, and misses the machine's."""
+    """With --prefix, npm looks for global settings in that folder and ignores the machine's."""
     (machine.root / "context").mkdir()
     machine.has("npm", "os.mkdir('node_modules')")
     output = machine.run(FETCH_MONGOSH, NPM_CONFIG_CAFILE="/own.pem", NODE_EXTRA_CA_CERTS="/x.pem")
@@ -97,7 +97,7 @@ def test_npm_keeps_its_global_settings(machine: Machine) -> None:
     (call,) = machine.calls("npm", "install")
     assert not [word for word in str(call["arguments"]).split("'") if word.startswith("--prefix")]
     assert call["cwd"] == str(machine.root / "context" / "mongosh")
-    assert call["files"] == ["package.json"], "this makes the folder the one that npm installs into"
+    assert call["files"] == ["package.json"], "this makes the folder npm's installation prefix"
     assert (machine.root / "context" / "mongosh" / "node_modules").is_dir()
     environment = call["environment"]
     assert isinstance(environment, dict)
@@ -178,7 +178,7 @@ Acquire::https::mirror.invalid::CaInfo "/etc/own.pem";''')
 else:
     print("file='/own/auth.conf'; parts='/own/auth.conf.d/'")
 """
-# The file of settings is gone when the run is over.
+# The settings file is removed at the end of the run.
 MMDEBSTRAP = """
 import shlex
 hook = next(word for word in sys.argv if word.startswith("--setup-hook="))

@@ -1,4 +1,4 @@
-"""An error is a sentence: subject, fact, evidence, remedy."""
+"""Error messages: subject, fact, evidence, remedy."""
 
 from __future__ import annotations
 

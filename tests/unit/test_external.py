@@ -1,4 +1,4 @@
-"""A server that exists already: how its address is understood."""
+"""External servers: parsing of their URLs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytest_ldb.shell.shell import Client
 
 
 class Clients:
-    """A shell on this machine that remembers what it was asked to do."""
+    """A local shell that records its commands."""
 
     def __init__(self, *, missing: bool = False) -> None:
         self.missing = missing

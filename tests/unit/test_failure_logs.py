@@ -1,4 +1,4 @@
-"""Which lines of a log a failing test is shown."""
+"""Selection of the log lines shown for a failing test."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_log_of_unknown_format_is_shown_unfiltered() -> None:
     lines = ["one", "two"]
     assert relevant(lines, POSTGRES, {"ours"}) == lines
     assert relevant(lines, None, {"ours"}) == lines
-    default = [f"{NOW} [79] ERROR:  somebody replaced the arguments", "\tall of them"]
+    default = [f"{NOW} [79] ERROR:  the arguments were replaced", "\tall of them"]
     database_type = replace(POSTGRES, server=replace(POSTGRES.server, arguments=()))
     assert relevant(default, database_type, {"ours"}) == default
 
@@ -111,7 +111,7 @@ def test_long_log_is_truncated_to_its_end() -> None:
 
 def test_failing_pattern_loses_the_log_but_not_the_run() -> None:
     class Session:
-        """Has one log."""
+        """An engine with one log."""
 
         def log(self, container: str, **_: Any) -> Any:
             class Log(list[str]):
@@ -120,6 +120,6 @@ def test_failing_pattern_loses_the_log_but_not_the_run() -> None:
             return Log(OURS)
 
     wrong = replace(POSTGRES, log=replace(POSTGRES.log))
-    object.__setattr__(wrong.log, "entry", "(")  # Past the checks of the type.
+    object.__setattr__(wrong.log, "entry", "(")  # Bypasses the validation of the type.
     text = _text(_Server("postgres", wrong, "ldb-x", 0.0), Session())  # type: ignore[arg-type]
     assert text.startswith("It could not be read: ")

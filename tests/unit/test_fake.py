@@ -1,4 +1,4 @@
-"""The fake engine, where it is more than the contract for all engines asks."""
+"""The fake engine beyond the contract of all engines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.process
 
 
 def processes(directory: Path) -> list[int]:
-    """Return the processes that have something to do with a directory."""
+    """Return the processes that refer to a directory."""
     listed = subprocess.check_output(["ps", "-ewwo", "pid=,args="], text=True)
     found = [line.split(maxsplit=1) for line in listed.splitlines()]
     return [int(pid) for pid, arguments in found if str(directory) in arguments]
@@ -94,10 +94,12 @@ def test_killed_creator_frees_the_name(containers: Containers, tmp_path: Path) -
 def test_container_with_killed_supervisor_is_dead(containers: Containers, tmp_path: Path) -> None:
     identity, watch = containers.run("echo $$ >pid; exec sleep 60")
     pid = tmp_path / "fake" / "containers" / containers.existing(identity).name / "root" / "pid"
-    wait_until(lambda: pid.exists() and pid.read_text() != "", 5.0, "it did not begin")
+    wait_until(lambda: pid.exists() and pid.read_text() != "", 5.0, "the process did not start")
     (keeper,) = processes(tmp_path / "fake" / "containers")
     os.kill(keeper, signal.SIGKILL)
-    wait_until(lambda: containers.existing(identity).state == "dead", 5.0, "it is not dead")
+    wait_until(
+        lambda: containers.existing(identity).state == "dead", 5.0, "the container is not dead"
+    )
     os.kill(int(pid.read_text()), signal.SIGKILL)
     containers.engine.remove(identity)
     watch.close()

@@ -1,4 +1,4 @@
-"""Requests to an engine."""
+"""HTTP requests to an engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which servers there are, what is dead, and what is free-standing, on the fake engine."""
+"""Listed, standalone and stale servers on the fake engine."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ OTHER_TYPE = replace(FAKE, name="other")
 
 @dataclass
 class Desk:
-    """A user in front of an engine."""
+    """A user of the command on an engine."""
 
     fake: FakeEngine
     directory: Path
@@ -67,7 +67,7 @@ class Desk:
         return StandaloneServers(planner, owned).create(database_type, **wanted).name
 
     def serve(self, run: str = "1", *, age_s: float = 0.0, stopped: bool = False, **so: Any) -> str:
-        """Have a server of a run, made so long ago, and return the name of its container."""
+        """Create a server of a run with the given age, and return the name of its container."""
         image = self.fake.image(FAKE.image, pull="missing", say=print)
         scope = Scope(project="shop-12345678", run=run, user=self.identity.mark)
         request = CreateInstanceRequest(
@@ -220,7 +220,7 @@ def test_only_dead_resources_are_stale(desk: Desk, fake: FakeEngine) -> None:
     test_over = desk.serve(run="2", age_s=2 * 3600, stopped=True, shared=False)
     used = desk.serve(run="3", age_s=120)
     shell = fake.shell(used, environment={}, ephemeral=False)
-    desk.serve(run="4")  # Only just made.
+    desk.serve(run="4")  # Created just now.
     desk.serve(run="5", age_s=120, kept=True)
     desk.serve(run="6", age_s=120, stopped=True, shared=False)
     fake.stop(f"ldb-{desk.create(name='own')}")

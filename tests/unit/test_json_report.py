@@ -1,4 +1,4 @@
-"""What a run used, as a file."""
+"""The JSON report of a run."""
 
 from __future__ import annotations
 

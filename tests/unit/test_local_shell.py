@@ -1,4 +1,4 @@
-"""The streams of processes on this machine."""
+"""Streams of local processes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_exited_process_can_be_closed() -> None:
 def test_process_ends_with_its_input(tmp_path: Path) -> None:
     stream = ProcessStream(f"cat; mkdir {tmp_path}/ended", {})
     stream.close()
-    wait_until((tmp_path / "ended").exists, 5.0, "it did not notice")
+    wait_until((tmp_path / "ended").exists, 5.0, "the process did not end")
 
 
 def test_works_with_many_open_files() -> None:

@@ -1,4 +1,4 @@
-"""Where the value of an option comes from: command line, environment, ini."""
+"""Sources of option values: command line, environment, ini."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_ldb.plugin.state import BUILTIN
 
 @pytest.fixture(autouse=True)
 def nothing_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # Only ours is needed.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # Only this plugin is needed.
     monkeypatch.setenv("PYTEST_PLUGINS", "pytest_ldb.plugin.hooks")
     for name in os.environ:
         if name.startswith("LDB_"):
@@ -225,7 +225,7 @@ def test_invalid_value_is_an_error_from_every_source(
 
 @pytest.mark.parametrize("arguments", [["--ldb-bind="], ["--ldb-bind", "localhost"]])
 def test_empty_bind_address_is_refused(pytester: pytest.Pytester, arguments: list[str]) -> None:
-    """An engine takes an empty address for all of them."""
+    """An engine treats an empty address as all interfaces."""
     result = pytester.runpytest_inprocess(*arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --ldb-bind: * is wrong, it takes an address*"])

@@ -1,4 +1,4 @@
-"""What becomes of servers whose making does not end well."""
+"""Servers whose creation fails or is interrupted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .conftest import FAKE
 
 
 class Guard:
-    """A guard that remembers whether it has been released."""
+    """A guard that records whether it was released."""
 
     released = False
 
@@ -28,7 +28,7 @@ class Guard:
 
 
 class Failing(FakeEngine):
-    """An engine that creates nothing, at least not by now."""
+    """An engine whose create fails."""
 
     def __init__(self, directory: Path, error: BaseException) -> None:
         super().__init__(directory)
@@ -48,7 +48,7 @@ class Failing(FakeEngine):
 def test_guard_stays_armed_only_after_an_interrupted_creation(
     tmp_path: Path, error: BaseException, released: bool
 ) -> None:
-    """The engine may go on creating it when nobody listens to its answer any more."""
+    """The engine may complete the creation although the client was interrupted."""
     engine = Failing(tmp_path, error)
     image = engine.image(FAKE.image, pull="missing", say=print)
     request = CreateInstanceRequest(

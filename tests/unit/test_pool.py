@@ -1,4 +1,4 @@
-"""Databases ahead of need: what is made, when, and which test gets an error."""
+"""The pool of databases created in the background."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pytest_ldb.testing.processes import wait_until
 
 @dataclass
 class Numbers:
-    """Makes numbers; what was made and dropped is on record."""
+    """A factory of numbers that records creations and drops."""
 
     prefers_used: bool = False
     short: bool = False
@@ -53,7 +53,7 @@ class Numbers:
 
 @dataclass
 class Pools:
-    """Pools that are closed after the test."""
+    """A factory of pools that are closed after the test."""
 
     said: list[str] = field(default_factory=list)
     said_by: set[int] = field(default_factory=set)
@@ -84,29 +84,29 @@ def pools() -> Iterator[Pools]:
         (PoolState(), Step.WAIT),
         (PoolState(expected=-1, wanted=8), Step.WAIT),
         (PoolState(failed=3), Step.WAIT),
-        # Tests are going to ask.
+        # Tests will request databases.
         (PoolState(expected=9, wanted=2), Step.MAKE),
         (PoolState(expected=9, wanted=2, ready=1), Step.MAKE),
         (PoolState(expected=9, wanted=2, ready=2), Step.WAIT),
         (PoolState(expected=1, wanted=8, ready=1), Step.WAIT),
-        # Tests wait.
+        # Tests are waiting.
         (PoolState(waiting=1), Step.MAKE),
         (PoolState(waiting=2, ready=1), Step.MAKE),
         (PoolState(waiting=1, expected=-5), Step.MAKE),
-        # An error is for a test that waits, or for the next one.
+        # An error is raised in a waiting test or in the next one.
         (PoolState(waiting=1, error=True), Step.WAIT),
         (PoolState(expected=9, error=True), Step.WAIT),
         (PoolState(waiting=1, error=True, used=1), Step.PUT_BACK),
-        # Used ones are dropped when there is time, or when there are many.
+        # Used databases are dropped when idle, or when there are many.
         (PoolState(used=1), Step.PUT_BACK),
         (PoolState(used=1, expected=9, ready=1), Step.PUT_BACK),
         (PoolState(used=MOST_USED - 1, expected=9), Step.MAKE),
         (PoolState(used=MOST_USED - 1, waiting=1), Step.MAKE),
         (PoolState(used=MOST_USED, waiting=1), Step.PUT_BACK),
-        # Where they can be put back they come first.
+        # Where a reset is possible it comes first.
         (PoolState(used=1, waiting=1, prefers_used=True), Step.PUT_BACK),
         (PoolState(used=0, waiting=1, prefers_used=True), Step.MAKE),
-        # Space is short: one is ready, used ones are dropped first, then those of failed tests.
+        # Space is short: keep one ready; drop used databases first, then those of failed tests.
         (PoolState(short=True, expected=9, wanted=8), Step.MAKE),
         (PoolState(short=True, expected=9, wanted=8, ready=1), Step.WAIT),
         (PoolState(short=True, used=1, failed=1, waiting=1), Step.PUT_BACK),
@@ -157,7 +157,7 @@ def test_databases_are_never_reused_without_reset(pools: Pools) -> None:
 def test_next_database_is_created_while_a_test_runs(pools: Pools) -> None:
     maker = Numbers()
     pools(maker).take()
-    wait_until(lambda: maker.made > 1, 5.0, "nothing is made ahead")
+    wait_until(lambda: maker.made > 1, 5.0, "no database is created in the background")
 
 
 def test_waiting_tests_grow_the_queue_up_to_a_limit(pools: Pools) -> None:
@@ -167,7 +167,7 @@ def test_waiting_tests_grow_the_queue_up_to_a_limit(pools: Pools) -> None:
         maker.may.release()
         pool.take()
     maker.may.release(1000)
-    wait_until(lambda: maker.made == 20 + MOST_READY, 5.0, "it does not grow")
+    wait_until(lambda: maker.made == 20 + MOST_READY, 5.0, "the queue does not grow")
 
 
 @pytest.mark.parametrize("expected", range(1, 6))
@@ -176,7 +176,7 @@ def test_creations_are_limited_to_remaining_tests(pools: Pools, expected: int) -
     pool = pools(maker, expected)
     for _ in range(expected):
         pool.give_back(pool.take())
-    wait_until(lambda: len(maker.dropped) == expected, 5.0, "used ones are not dropped")
+    wait_until(lambda: len(maker.dropped) == expected, 5.0, "used databases are not dropped")
     assert maker.made == expected
 
 
@@ -193,8 +193,8 @@ def test_nothing_is_created_ahead_of_the_last_test(pools: Pools) -> None:
     maker.may.release(1000)
     ahead = maker.made
     pool.give_back(1)
-    wait_until(lambda: maker.dropped == [1], 5.0, "it is not dropped")
-    assert maker.made <= ahead + 1  # One may have been under way.
+    wait_until(lambda: maker.dropped == [1], 5.0, "the database is not dropped")
+    assert maker.made <= ahead + 1  # One creation may have been in progress.
 
 
 def test_many_used_databases_are_dropped_before_waiting_tests(pools: Pools) -> None:
@@ -229,9 +229,9 @@ def test_unexpected_error_in_the_thread_is_raised_in_the_waiting_test(
     number = pool.take()
     pool.expect_no_more()
     monkeypatch.setattr(maker, method, lambda *_: 1 // 0)
-    maker.may.release()  # Another one may be on its way already.
+    maker.may.release()  # Another creation may be in progress already.
     pool.give_back(number)
-    wait_until(lambda: pool._error is not None, 5.0, "nothing goes wrong")
+    wait_until(lambda: pool._error is not None, 5.0, "no error occurs")
     with pytest.raises(ZeroDivisionError):
         [pool.take() for _ in range(2)]
     monkeypatch.undo()
@@ -247,7 +247,7 @@ def test_background_failure_is_retried_for_the_next_test(
     pool.take()
     maker.failure = CommandFailed("postgres", "the disk is full")
     maker.may.release()
-    wait_until(lambda: pool._error is not None, 5.0, "nothing goes wrong")
+    wait_until(lambda: pool._error is not None, 5.0, "no error occurs")
     maker.failure = None
     maker.may.release(1000)
     assert pool.take() == 2
@@ -259,8 +259,8 @@ def test_failed_drop_is_reported_and_not_retried(pools: Pools) -> None:
     number = pool.take()
     maker.failure = CommandFailed("postgres", "a transaction is prepared")
     pool.give_back(number)
-    wait_until(lambda: bool(pool._lines), 5.0, "nothing goes wrong")
-    assert pools.said == []  # A test may be running, whose output is being captured.
+    wait_until(lambda: bool(pool._lines), 5.0, "no error is reported")
+    assert pools.said == []  # The output of a running test may be captured.
     pool.give_back(number)
     assert pools.said == ["a database could not be dropped. postgres: a transaction is prepared."]
 
@@ -302,7 +302,7 @@ def test_few_databases_exist_when_space_is_short(pools: Pools) -> None:
     pool.keep(failed)
     for _ in range(20):
         pool.give_back(pool.take())
-    wait_until(lambda: failed in maker.dropped, 5.0, "it is not dropped")
+    wait_until(lambda: failed in maker.dropped, 5.0, "the database is not dropped")
     assert maker.made - len(maker.dropped) <= 3
     pool.close()
     assert pools.said == ["dropping 1 of a failed test, as space is short"]

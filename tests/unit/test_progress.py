@@ -1,4 +1,4 @@
-"""When it is time to tell how long something takes."""
+"""Times at which the progress of slow operations is reported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_ldb.util.progress import Progress, telling
 
 @dataclass
 class Told:
-    """A clock, and what was told when."""
+    """A fake clock that records the reports."""
 
     time: float = 100.0
     awaited: bool = True

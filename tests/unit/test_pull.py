@@ -1,4 +1,4 @@
-"""How far a pull is."""
+"""Progress of a pull."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pytest_ldb.engines.docker.pull import Pulling, PullProgress
 
 
 class Clock:
-    """Goes on by a second and a half whenever it is looked at."""
+    """A clock that advances by 1.5 s on each call."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -32,7 +32,7 @@ def test_pull_progress_sums_the_layers() -> None:
         {"status": "Already exists", "progressDetail": {}, "id": "z"},
         {"status": "Download complete", "progressDetail": {}, "id": "z"},
         downloading("a", 30_000_000, current=10_000_000),
-        downloading("b", 70_000_000),  # The engine leaves out a zero.
+        downloading("b", 70_000_000),  # The engine omits the field if it is zero.
         downloading("b", 70_000_000, current=35_000_000),
         {"status": "Download complete", "id": "a"},
         {"status": "Extracting", "id": "a", "progressDetail": {"current": 1, "total": 2}},

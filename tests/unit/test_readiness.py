@@ -1,4 +1,4 @@
-"""Waiting for a server to answer, and explaining why it was in vain."""
+"""Waiting for a server to become ready, and the errors if it does not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPEAKS_FIRST = Exchange(send=b"", ready=rb"HELLO \d+")
 
 
 class Evidence:
-    """A watch that says that the container ended when it was asked often enough."""
+    """A watch that reports the exit of the container after a number of queries."""
 
     def __init__(
         self,
@@ -50,11 +50,11 @@ class Evidence:
         return "\n".join(self.text.splitlines()[-lines:])
 
     def close(self) -> None:
-        raise AssertionError("whoever opened it closes it")
+        raise AssertionError("the watch is closed by its owner")
 
 
 class Clock:
-    """Stands still unless somebody waits."""
+    """A clock that advances only when `wait` is called."""
 
     def __init__(self) -> None:
         self.time = 100.0
@@ -65,7 +65,7 @@ class Clock:
 
 @contextmanager
 def server(*conversations: Callable[[socket.socket], None]) -> Iterator[Address]:
-    """Handle one connection after the other in the ways given; the last one for all that follow."""
+    """Serve connections one by one with the given handlers; the last one serves all others."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -95,7 +95,7 @@ def saying(*parts: bytes) -> Callable[[socket.socket], None]:
 
 
 def hanging_up(_: socket.socket) -> None:
-    """Accept and close, as the engine's proxy does while nothing listens behind it."""
+    """Accept and close, as the engine's proxy does while the server does not listen."""
 
 
 def wait(address: Address | None, watch: Evidence, **changes: Any) -> None:

@@ -1,4 +1,4 @@
-"""One server, fully decided: its name, its fingerprint, its arguments."""
+"""The request for a server: name, fingerprint, arguments."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_every_request_option_changes_the_fingerprint(change: dict[str, Any]) ->
         {"data_mib": 1},
         {"memory_mib": 1},
         {"shm_mib": 1},
-        {"server": replace(POSTGRES.server, user="somebody")},
+        {"server": replace(POSTGRES.server, user="other")},
         {"server": replace(POSTGRES.server, initial_database="other")},
         {"server": replace(POSTGRES.server, program="other")},
         {"server": replace(POSTGRES.server, tuning=())},

@@ -1,4 +1,4 @@
-"""Whole runs of pytest on the fake engine: what needs no real database to be seen."""
+"""Whole runs of pytest on the fake engine."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def project(
 
 @pytest.fixture
 def servers(project: pytest.Pytester) -> Callable[[], list[str]]:
-    """Returns the names of the servers that there are."""
+    """Return the names of the existing servers."""
     engine = FakeEngine(project.path / "fake")
     return lambda: [container.name for container in engine.containers({})]
 
@@ -521,21 +521,21 @@ def test_server_crash_fails_tests_with_one_sentence(project: pytest.Pytester) ->
     [([], {"errors": 1}), (["--ldb-no-engine=skip"], {"skipped": 1})],
     ids=["error", "skip"],
 )
-def test_tests_fail_or_skip_without_an_engine(
+def test_missing_engine_fails_or_skips_tests(
     project: pytest.Pytester, arguments: list[str], outcomes: dict[str, int]
 ) -> None:
     project.makeconftest(
         CONFTEST.replace(
             "    return FakeEngine",
             "    from pytest_ldb.model.errors import EngineUnavailable\n"
-            "    raise EngineUnavailable('the engine', 'nobody is there')\n"
+            "    raise EngineUnavailable('the engine', 'connection refused')\n"
             "    return FakeEngine",
         )
     )
     project.makepyfile("def test_it(ldb_fake): pass\ndef test_other(): pass")
     result = run(project, "-rs", *arguments)
     result.assert_outcomes(**outcomes, passed=1)
-    result.stdout.fnmatch_lines(["*the engine: nobody is there.*"])
+    result.stdout.fnmatch_lines(["*the engine: connection refused.*"])
 
 
 def test_standalone_server_fixture(
@@ -660,7 +660,7 @@ def pytest_ldb_instance_ready(instance):
 def test_thread_messages_do_not_disturb_output_capture(
     project: pytest.Pytester,
 ) -> None:
-    """The databases of the pool cannot be dropped, which its thread reports at any time."""
+    """The pool's thread reports at any time that its databases cannot be dropped."""
     project.makeconftest(
         CONFTEST.replace('drop=("redis-cli", "-n", "{database}", "FLUSHDB")', 'drop=("false",)')
     )
@@ -682,7 +682,7 @@ def test_thread_messages_do_not_disturb_output_capture(
 
 @pytest.mark.parametrize("arguments", [[], ["-n", "2"]], ids=["alone", "workers"])
 def test_workers_send_plain_values(project: pytest.Pytester, arguments: list[str]) -> None:
-    """The cache is filled by the process that wants it: no order, and no secret, is sent."""
+    """Each process fills the cache itself, so workers send no build orders and no secrets."""
     notice = """
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):

@@ -1,4 +1,4 @@
-"""Engines elsewhere: TCP, TLS and ssh."""
+"""Transports to remote engines: TCP, TLS and ssh."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ Af8EBTADAQH/MAoGCCqGSM49BAMCA0cAMEQCIEwPaFCx8dqv+8sNWQ0g8y/aMU7F
 PJ1welzrBfAA2AbTAiA2WVll3k6EOZvqWrtJrdZOU0xBBnpPLLfOg/segJFwGg==
 -----END CERTIFICATE-----
 """
-"""The certificate of another authority."""
+"""A certificate of another authority."""
 
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineSocket]:
-    """Answers one request; nothing is configured."""
+    """Serves one request without logging."""
     for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
@@ -50,11 +50,11 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineSo
 
 @pytest.fixture
 def tls_url(certificates: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of an engine that answers once, and wants a certificate."""
+    """The URL of an engine that serves one request and requires a client certificate."""
     server = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
-        with suppress(OSError):  # The client may not like the certificate.
+        with suppress(OSError):  # The client may reject the certificate.
             accepted, _ = server.accept()
             with accepted:
                 connection = TlsConnection(accepted, server_context(certificates), None, 10.0)
@@ -87,7 +87,7 @@ def test_tls_uses_client_and_server_certificates(
     tls_url: str, certificates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_CERT_PATH", str(certificates))
-    # These are for servers on the web, not for the engine.
+    # These variables are for web servers, not for the engine.
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ssl.get_default_verify_paths().openssl_cafile))
     assert sdk_transport(tls_url).request("GET", "/x") == 1
 
@@ -113,7 +113,7 @@ def test_missing_certificates_are_named(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 @pytest.fixture
 def pair(certificates: Path) -> Iterator[tuple[Connection, Connection]]:
-    """The two sides of a connection with TLS, client and server."""
+    """The client and the server side of a TLS connection."""
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
     client = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
@@ -149,7 +149,7 @@ def test_tls_data_before_end_of_input_is_not_lost(
 ) -> None:
     client, server = pair
     server.send(bytes(100_000), 5.0)
-    came = len(client.receive(5.0))  # The rest is decrypted later.
+    came = len(client.receive(5.0))  # The rest is still encrypted.
     client.end_input()
     while came < 100_000 and (data := client.receive(5.0)):
         came += len(data)
@@ -232,7 +232,7 @@ while data := engine.recv(65536):
 
 @pytest.fixture
 def ssh(tmp_path: Path, engine: EngineSocket, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
-    """Put a program `ssh` into the path that connects to the engine; returns what it was given."""
+    """Put a stub `ssh` in PATH that connects to the engine. Return a reader of its arguments."""
     program = tmp_path / "ssh"
     program.write_text(SSH.replace("{python}", sys.executable))
     program.chmod(0o755)

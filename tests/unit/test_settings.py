@@ -1,4 +1,4 @@
-"""Which image is run."""
+"""Choice of the image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What fills a database, and what the result depends on."""
+"""Setups and their keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find a server or create it, on the fake engine."""
+"""Obtaining shared servers on the fake engine."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def running(script: str, **changes: Any) -> DatabaseType:
 
 @dataclass
 class Run:
-    """A run of pytest, as far as sharing is concerned."""
+    """A run of pytest, reduced to obtaining servers."""
 
     fake: FakeEngine
     directory: Path
@@ -105,7 +105,7 @@ class Run:
         )
 
     def create(self, request: CreateInstanceRequest, **changes: Any) -> str:
-        """Create a container for a request, and leave it at that."""
+        """Create a container for a request without starting it."""
         image = self.fake.image(request.image, pull="missing", say=self.said.append)
         spec = identified(resolved(request, image, IDENTITY).spec, uuid4())
         return self.fake.create(replace(spec, **changes))
@@ -174,7 +174,7 @@ def test_last_process_stops_the_server(run: Run) -> None:
     first.shell.close()
     assert second.shell.run(["echo", "still here"]) == "still here\n"
     second.shell.close()
-    wait_until(lambda: run.fake.find(name) is None, GONE_WITHIN_S, "it is still there")
+    wait_until(lambda: run.fake.find(name) is None, GONE_WITHIN_S, "the server still exists")
 
 
 def test_next_run_attaches_to_the_kept_server(make_run: Callable[..., Run]) -> None:
@@ -198,7 +198,7 @@ def test_changed_image_replaces_the_kept_server_and_is_reported(
     before, after = make_run(), make_run()
     first = before.obtain(kept=True)
     before.end()
-    wait_until(lambda: is_free(after.fake, first), 5.0, "somebody uses it still")
+    wait_until(lambda: is_free(after.fake, first), 5.0, "the server is still in use")
     second = after.obtain(kept=True, image="fake:2")
     assert second.origin == "created"
     assert second.instance.id != first.instance.id
@@ -308,7 +308,7 @@ def test_exited_server_of_the_run_is_replaced(run: Run) -> None:
 
 
 DEAF = running("redis-server & echo $! >pid; wait; exec sleep 60")
-"""Its server can be killed; then the port is open and nobody answers."""
+"""Its server can be killed; then the container runs but does not answer."""
 
 
 def test_unresponsive_kept_server_is_replaced(
@@ -325,7 +325,7 @@ def test_unresponsive_kept_server_is_replaced(
     assert only(after.fake).name == f"ldb-{second.instance.name}"
 
 
-@pytest.mark.parametrize("labels", [{}, {f"{LABEL}schema": "0"}], ids=["nobody's", "older"])
+@pytest.mark.parametrize("labels", [{}, {f"{LABEL}schema": "0"}], ids=["foreign", "older"])
 def test_foreign_container_is_never_touched(run: Run, labels: dict[str, str]) -> None:
     identity = run.create(run.request(), labels=labels)
     with pytest.raises(ForeignContainer) as caught:
@@ -345,7 +345,7 @@ def test_container_about_to_start_is_awaited(run: Run) -> None:
     identity = run.create(run.request())
     with ThreadPoolExecutor(1) as pool:
         obtaining = pool.submit(run.obtain)
-        time.sleep(0.05)  # It is not important whether it has looked yet.
+        time.sleep(0.05)  # The result must not depend on whether the wait has started.
         run.fake.start(identity)
         lease = obtaining.result(10.0)
     assert lease.origin == "attached"
@@ -356,7 +356,7 @@ def test_container_about_to_start_is_awaited(run: Run) -> None:
 def test_concurrent_obtain_creates_one_server(
     make_run: Callable[..., Run], tmp_path: Path, hosts: int
 ) -> None:
-    """Those on one host share the lock; those on several share the engine only."""
+    """Processes on one host share the lock; those on several hosts share only the engine."""
     slow = running("sleep 0.3; exec redis-server")
     runs = [make_run(id="cafe0123", directory=tmp_path / f"host {n % hosts}") for n in range(4)]
     gate = Barrier(len(runs))
@@ -399,7 +399,9 @@ def test_long_wait_is_reported_by_one_process(
     runs = [make_run(id="cafe0123") for _ in range(3)]
     with ThreadPoolExecutor(3) as pool:
         leases = [pool.submit(run.obtain, slow) for run in runs]
-        wait_until(lambda: any(what in "".join(run.said) for run in runs), 10.0, "nobody says it")
+        wait_until(
+            lambda: any(what in "".join(run.said) for run in runs), 10.0, "the wait is not reported"
+        )
         time.sleep(0.5)
         gate.touch()
     assert len({lease.result().container for lease in leases}) == 1
@@ -427,7 +429,7 @@ def test_pending_server_is_listed_until_it_fails(run: Run, tmp_path: Path) -> No
         work = [
             pool.submit(ours.obtain, run.server(database_type)) for database_type in (good, bad)
         ]
-        wait_until(lambda: set(ours.begun) == {"fake", "bad"}, 10.0, "nothing has begun")
+        wait_until(lambda: set(ours.begun) == {"fake", "bad"}, 10.0, "no server is pending")
         begun = ours.begun["fake"]
         gate.touch()
     run.leases.append(work[0].result())
@@ -452,7 +454,7 @@ def test_crashed_server_reports_the_cause_and_leaves_nothing(
         run.obtain(database_type, kept=kept)
     assert caught.value.fact == "the server ended with exit code 3"
     assert caught.value.evidence == "no luck with ********"
-    wait_until(lambda: not run.fake.containers({}), GONE_WITHIN_S, "something is left")
+    wait_until(lambda: not run.fake.containers({}), GONE_WITHIN_S, "a container is left")
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -464,7 +466,7 @@ def test_start_timeout_is_reported_and_leaves_nothing(
         run.obtain(running('echo "waiting with $SECRET"; exec sleep 60', **SECRETIVE), kept=kept)
     assert "fake: the server runs, but was not ready after 0.2 s" in str(caught.value)
     assert caught.value.evidence == "waiting with ********"
-    wait_until(lambda: not run.fake.containers({}), GONE_WITHIN_S, "something is left")
+    wait_until(lambda: not run.fake.containers({}), GONE_WITHIN_S, "a container is left")
 
 
 def test_crash_is_raised_in_all_waiting_processes(make_run: Callable[..., Run]) -> None:
@@ -483,7 +485,7 @@ def test_missing_command_is_an_error_and_leaves_nothing(run: Run) -> None:
 
 
 def test_server_removed_during_start_is_an_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It ended between the shell and the next look at it."""
+    """The container exits between opening the shell and the next inspection."""
     open_shell = run.fake.shell
 
     def vanishing(container: str, **options: Any) -> object:
@@ -548,7 +550,7 @@ def test_an_interrupted_start_leaves_nothing(run: Run, monkeypatch: pytest.Monke
     monkeypatch.setattr(starter, "wait_until_ready", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run.obtain()
-    wait_until(lambda: not run.fake.containers({}), GONE_WITHIN_S, "something is left")
+    wait_until(lambda: not run.fake.containers({}), GONE_WITHIN_S, "a container is left")
 
 
 def test_locks_are_per_project_and_type(run: Run) -> None:
@@ -561,7 +563,7 @@ def test_process_can_obtain_again_after_release(run: Run) -> None:
     first = run.obtain()
     run.end()
     name = f"ldb-{first.instance.name}"
-    wait_until(lambda: run.fake.find(name) is None, GONE_WITHIN_S, "it is still there")
+    wait_until(lambda: run.fake.find(name) is None, GONE_WITHIN_S, "the container still exists")
     assert run.obtain().origin == "created"
 
 
@@ -609,7 +611,7 @@ def test_databases_on_a_kept_server_are_dropped_with_their_process(run: Run) -> 
     databases_on(leaving).create("shop")
     assert staying.shell.run(["ls"]) == "shop\n"
     leaving.shell.close()
-    wait_until(lambda: staying.shell.run(["ls"]) == "", GONE_WITHIN_S, "it is still there")
+    wait_until(lambda: staying.shell.run(["ls"]) == "", GONE_WITHIN_S, "the database still exists")
     with pytest.raises(InvalidRequest, match="is 11 bytes long; the limit for fake is 10"):
         databases_on(staying).create("elevenbytes")
 

@@ -1,4 +1,4 @@
-"""A shell that is held open: what goes over the wire, and the script at the other end."""
+"""Persistent shells: the protocol and the script in the container."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GREETING = b"ldb-shell 0 0 0\n"
 
 
 class Wire:
-    """A stream that delivers what was given to it; an exception is raised."""
+    """A stream that delivers the given chunks and raises given exceptions."""
 
     def __init__(self, *replies: bytes | BaseException) -> None:
         self.replies = list(replies)
@@ -46,7 +46,7 @@ class Wire:
 
     @property
     def token(self) -> bytes:
-        """What ends the answer to the last command."""
+        """The marker at the end of the last response."""
         return (*self.sent.splitlines()[-1].split(), b"", b"")[1]
 
 
@@ -187,7 +187,7 @@ def test_partially_sent_command_ends_the_shell(monkeypatch: pytest.MonkeyPatch) 
 
 def test_forked_child_cannot_use_the_shell() -> None:
     shell, _ = opened()
-    with shell._lock:  # as a thread of the parent would
+    with shell._lock:  # like a thread of the parent
         child = os.fork()
         if not child:
             try:
@@ -210,7 +210,7 @@ INTERPRETERS = [path for path in map(shutil.which, ("dash", "bash", "busybox", "
 
 @pytest.fixture(params=INTERPRETERS, ids=lambda path: Path(path).name)
 def any_sh(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make `sh` one of the programs that images have under this name."""
+    """Replace `sh` by one of the shells that images use as `sh`."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "sh").symlink_to(request.param)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
@@ -235,7 +235,7 @@ def test_script_runs_in_every_sh(tmp_path: Path) -> None:
         one.later(["sh", "-c", f"echo {word} >>{tmp_path}/later"])
     one.mark_ready()
     one.close()
-    wait_until((tmp_path / "later").exists, 5.0, "nothing was done later")
+    wait_until((tmp_path / "later").exists, 5.0, "the deferred command did not run")
     wait_until(lambda: other.take_number(2) == 0, 5.0, "the number is still taken")
     assert (tmp_path / "later").read_text() == "second\nfirst\n"
     third = local(tmp_path)
@@ -269,7 +269,11 @@ def test_home_directory_is_private(tmp_path: Path) -> None:
 
 def test_lease_of_a_dead_process_is_not_counted(tmp_path: Path) -> None:
     (tmp_path / "home" / "leases").mkdir(parents=True)
-    for owner in ("4194305", "4194305-7-boot", f"{os.getpid()}-7-boot"):  # one id is too high
+    for owner in (
+        "4194305",
+        "4194305-7-boot",
+        f"{os.getpid()}-7-boot",
+    ):  # one process id is out of range
         (tmp_path / "home" / "leases" / owner).touch()
     shell = local(tmp_path)
     assert shell.others == 0
@@ -277,7 +281,7 @@ def test_lease_of_a_dead_process_is_not_counted(tmp_path: Path) -> None:
 
 
 def kill(shell: Shell) -> None:
-    """End a shell and all its processes before it can do what was left for its end."""
+    """Kill a shell and its processes before it can run its deferred commands."""
     kill_group(process_of(shell))
     shell.close()
 
@@ -337,7 +341,7 @@ def test_takeover_continues_after_another_kill(tmp_path: Path) -> None:
     process = process_of(second)
     with ThreadPoolExecutor(1) as pool:
         taking = pool.submit(second.take_number, 1)
-        wait_until((tmp_path / "log").exists, 5.0, "it does not take over")
+        wait_until((tmp_path / "log").exists, 5.0, "the takeover has not started")
         kill_group(process)
         with pytest.raises(ShellLost):
             taking.result(10.0)
@@ -353,7 +357,7 @@ def test_initial_database_is_free_after_a_successful_renewal(
     leaving, staying = local(tmp_path), local(tmp_path)
     assert leaving.take_initial(["renew_initial", works, "sh"])
     leaving.close()
-    wait_until(lambda: not names(tmp_path, "farewell", 1), 5.0, "it has not left")
+    wait_until(lambda: not names(tmp_path, "farewell", 1), 5.0, "the shell's cleanup has not ended")
     assert staying.take_initial(["true"]) is taken
     staying.close()
 
@@ -363,13 +367,13 @@ def test_kept_initial_database_stays_taken(tmp_path: Path) -> None:
     assert leaving.take_initial(["renew_initial", ":", "sh"])
     leaving.forget(["renew_initial", ":", "sh"])
     leaving.close()
-    wait_until(lambda: not names(tmp_path, "farewell", 1), 5.0, "it has not left")
+    wait_until(lambda: not names(tmp_path, "farewell", 1), 5.0, "the shell's cleanup has not ended")
     assert not staying.take_initial(["true"])
     staying.close()
 
 
 def names(tmp_path: Path, folder: str, expected: int = 0) -> list[str]:
-    """Return the names in a folder of the home, without one for each of those expected."""
+    """Return the names in a folder of the home, without the first `expected` ones."""
     return [path.name for path in (tmp_path / "home" / folder).iterdir()][expected:]
 
 

@@ -1,4 +1,4 @@
-"""The bytes behind a shell."""
+"""Multiplexed and raw streams."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def frame(content: bytes, stream: int = 1) -> bytes:
 
 
 class Chunks(SocketConnection):
-    """A connection that delivers what was given to it, one chunk at a time."""
+    """A connection that delivers the given chunks one at a time."""
 
     def __init__(self, *chunks: bytes) -> None:
         self.chunks = list(chunks)

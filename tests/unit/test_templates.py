@@ -1,4 +1,4 @@
-"""A database filled once for all who use a server, and copies of it, on the fake engine."""
+"""Templates that are filled once per server, and copies of them, on the fake engine."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def lease(servers: Servers) -> Lease:
 
 @pytest.fixture
 def colleague(servers: Servers, lease: Lease) -> Lease:  # noqa: ARG001 - it comes second
-    """Another process's lease on the same server."""
+    """A second lease on the same server, as of another process."""
     return servers.obtain(FOLDERS)
 
 
@@ -164,7 +164,7 @@ def test_template_of_a_dead_process_is_filled_by_another(
         waiting = pool.submit(
             Templates(databases_on(colleague), "cafe0123", said.append).obtain, setup
         )
-        wait_until(lambda: bool(said), 5.0, "it does not wait")
+        wait_until(lambda: bool(said), 5.0, "the other process does not wait")
         lease.shell.close()
         name = waiting.result(10.0)
     assert things(colleague, name) == ["sealed", "thing"]
@@ -172,7 +172,7 @@ def test_template_of_a_dead_process_is_filled_by_another(
 
 
 def kill(lease: Lease) -> None:
-    """End the shell of a lease before it can do what was left for its end."""
+    """Kill the shell of a lease before it can run its deferred commands."""
     kill_group(process_of(lease.shell))
 
 
@@ -187,7 +187,7 @@ def test_template_is_refilled_after_its_shell_is_killed(
         waiting = pool.submit(
             Templates(databases_on(colleague), "cafe0123", said.append).obtain, setup
         )
-        wait_until(lambda: bool(said), 5.0, "it does not wait")
+        wait_until(lambda: bool(said), 5.0, "the other process does not wait")
         kill(lease)
         assert things(colleague, waiting.result(10.0)) == ["sealed", "thing"]
 
@@ -268,9 +268,9 @@ def test_external_server_is_left_unchanged(tmp_path: Path) -> None:
     databases_on(lease).create("ldb_x", template)
     assert (databases / "ldb_x" / "thing").exists()
     lease.shell.close()
-    wait_until(lambda: not list(databases.iterdir()), 5.0, "something is left")
+    wait_until(lambda: not list(databases.iterdir()), 5.0, "a database is left")
     ready = tmp_path / "home" / "templates"
-    wait_until(lambda: not list(ready.glob("*.ready")), 5.0, "the template is still known")
+    wait_until(lambda: not list(ready.glob("*.ready")), 5.0, "the template is still registered")
 
 
 def test_type_without_load_is_an_error(servers: Servers, tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_dropped_databases_are_not_dropped_again_on_kept_servers(
     first, second = databases.make(), databases.make()
     databases.put_back(first)
     staying = servers.obtain(FOLDERS)
-    staying.shell.run(["mkdir", first.database])  # Now another process's.
+    staying.shell.run(["mkdir", first.database])  # Now another process has a database of this name.
     kept.shell.close()
     wait_until(
         lambda: second.database not in things(staying, "."), 5.0, "the database is still there"

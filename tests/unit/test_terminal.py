@@ -1,4 +1,4 @@
-"""What a run tells: the lines that people read."""
+"""Lines of the header and the summary."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_header_omits_an_engine_chosen_by_a_hook() -> None:
 
 def test_header_shows_an_unknown_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    monkeypatch.setenv("DOCKER_CONTEXT", "nobody-made-this-one")
+    monkeypatch.setenv("DOCKER_CONTEXT", "no-such-context")
     assert header({}, chosen_engine=False) == "ldb: engine unknown"
 
 

@@ -1,4 +1,4 @@
-"""What processes tell of one server becomes what the run tells of it."""
+"""Merging the usage records of processes."""
 
 from __future__ import annotations
 

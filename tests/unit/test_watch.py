@@ -1,4 +1,4 @@
-"""Evidence of how a container ran, collected as it happens."""
+"""Watching the log and the exit of a container."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_unreachable_engine_ends_the_watch() -> None:
 
 
 class Engine(Transport):
-    """Answers waiting with one thing after the other, and says one thing of the container."""
+    """A transport with prepared responses to `wait` and one response to `inspect`."""
 
     def __init__(self, waits: list[object], container: object) -> None:
         super().__init__(lambda: pytest.fail("nothing is sent"))
