@@ -1,8 +1,8 @@
-"""The command `pytest-ldb`: servers outside of test runs.
+"""The command `pytest-ldb`: manage servers outside test runs.
 
-``app`` builds the command; ``manage``, ``inspect``, ``maintain`` and ``doctor`` hold its
-sub-commands, ``context`` what they share; ``output`` and ``terminal`` write. Only this folder
-imports click, rich and psutil, which the extra `cli` installs.
+``app`` defines the command; ``manage``, ``inspect``, ``maintain`` and ``doctor`` define its
+sub-commands, ``context`` the objects that they share; ``output`` and ``terminal`` print. Only this
+folder imports click, rich and psutil, which the extra `cli` installs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command and end the process with its exit code."""
+    """Run the command and exit with its exit code."""
     try:
         from .app import run
     except ModuleNotFoundError as error:
@@ -21,6 +21,6 @@ def main() -> None:
             f"pytest-ldb: the command needs {error.name}, which is not installed.\n"
             "Run `pip install 'pytest-ldb[cli]'`. The pytest plugin works without it."
         )
-    except KeyboardInterrupt:  # Ctrl-C came before there was anything to do about it.
+    except KeyboardInterrupt:  # Ctrl-C during the imports; `run` handles it later.
         sys.exit(130)
     sys.exit(run())

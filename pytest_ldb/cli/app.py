@@ -1,4 +1,4 @@
-"""What the command consists of, and its way out: exit codes, and errors as sentences."""
+"""The command with its sub-commands, exit codes and error messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
 class _Commands(click.Group):
-    """Lists commands in the order in which people meet them."""
+    """Lists commands in the order of their definition, which is by topic, not alphabetical."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(self.commands)
@@ -30,8 +30,8 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            # Whoever read our output has read enough, which click takes for a failure. The
-            # interpreter must not complain when it ends, either.
+            # The reader of a pipe, such as `head`, has closed it: not a failure, as click assumes.
+            # Redirecting stdout keeps the interpreter from reporting the broken pipe at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
 
@@ -39,8 +39,8 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Names of servers may be shortened to what is unambiguous. "
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
+    epilog="Server names can be abbreviated as long as they are unambiguous. "
+    "Exit codes: 0 success, 1 failure, 2 usage error, 130 interrupted.",
 )
 @click.option(
     "--timeout",
@@ -48,13 +48,13 @@ class _Commands(click.Group):
     type=click.FloatRange(min=0, min_open=True),
     envvar="LDB_TIMEOUT",
     metavar="SECONDS",
-    help="The most time that a server may take to become ready (default: 60).",
+    help="Maximum time to wait for a server to become ready (default: 60).",
 )
 @click.option(
     "--image-prefix",
     envvar="LDB_IMAGE_PREFIX",
     metavar="PREFIX",
-    help="Pull from this registry what is named without one.",
+    help="Registry to prepend to image names that do not name one.",
 )
 @click.option(
     "--bind",
@@ -65,7 +65,7 @@ class _Commands(click.Group):
 @click.version_option(version("pytest-ldb"), prog_name="pytest-ldb")
 @click.pass_context
 def cli(context: click.Context, /, **given: Any) -> None:
-    """Real database servers in containers: those that test runs keep, and your own."""
+    """Manage database servers in containers: those that test runs keep, and standalone ones."""
     context.obj = here = Context(settings_from(**given))
     context.call_on_close(lambda: _close(here))
 
@@ -77,7 +77,7 @@ for command in (logs, url, shell, pull, cache, prune, doctor, completion):
 
 
 def run() -> int:
-    """Run the command of this process's command line and return the exit code."""
+    """Run the command with the arguments of this process and return the exit code."""
     try:
         return int(cli.main(prog_name="pytest-ldb", standalone_mode=False) or 0)
     except click.ClickException as error:
@@ -92,6 +92,6 @@ def run() -> int:
 
 
 def _close(here: Context) -> None:
-    """Remove what was not finished."""
+    """Remove servers whose creation did not finish."""
     if "owned" in vars(here):
         here.owned.close()

@@ -1,4 +1,4 @@
-"""What shells offer while a command line is typed."""
+"""Completion of command line arguments in a shell."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .context import Context, settings_from
 def complete_type(
     _context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Offer the types of databases."""
+    """Complete the name of a database type."""
     return [
         CompletionItem(database_type.name)
         for database_type in BUILTIN
@@ -24,7 +24,7 @@ def complete_type(
 def complete_server(
     _context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Offer the servers; nothing if no engine answers, as nobody could read why."""
+    """Complete the name of a server; offer none on errors, as a shell does not show messages."""
     try:
         names = Context(settings_from()).inventory.names()
     except LdbError:

@@ -1,4 +1,4 @@
-"""What the commands work on: this user's servers, on the engine that answers."""
+"""The objects that the commands share: settings, engine, and the user's servers."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from .standalone import StandaloneServers
 
 
 class Context:
-    """Everything that a command may need, made when it is needed.
+    """The objects that commands use, created on first use.
 
     Args:
-        settings: What the user decided.
+        settings: The settings from the command line and the environment.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -40,40 +40,40 @@ class Context:
 
     @cached_property
     def engine(self) -> DockerEngine:
-        """The engine."""
+        """The Docker engine."""
         return DockerEngine()
 
     @cached_property
     def identity(self) -> UserIdentity:
-        """The user."""
+        """The identity of the user, who owns the servers."""
         return UserIdentity.load(self.state)
 
     @cached_property
     def inventory(self) -> Inventory:
-        """Which servers there are."""
+        """The servers of the user."""
         return Inventory(self.engine, self.identity)
 
     @cached_property
     def lifecycle(self) -> Lifecycle:
-        """The seven commands."""
+        """The lifecycle commands, restricted to the servers of the user."""
         whose = {f"{LABEL}user": self.identity.mark}
         return Lifecycle(self.planner, BUILTIN, whose)
 
     @cached_property
     def planner(self) -> Planner:
-        """Decides what is started."""
+        """Plans which servers to start."""
         return Planner(
             self.engine, self.settings, Scope.standalone(self.identity.mark), self.identity, say
         )
 
     @cached_property
     def owned(self) -> OwnedServers:
-        """Holds what is being created."""
+        """The servers that are being created."""
         return OwnedServers(self.engine, self.settings.timeout_s)
 
     @property
     def standalone(self) -> StandaloneServers:
-        """Creates servers that stay."""
+        """Creates standalone servers."""
         return StandaloneServers(self.planner, self.owned)
 
     @cached_property
@@ -82,32 +82,36 @@ class Context:
         return ServerCache(self.state / "cache", self.identity.mark, self.engine.url)
 
     def servers(self, names: Iterable[str]) -> list[Server]:
-        """Return the servers with these names, each once."""
+        """Return the servers with these names, without duplicates."""
         found = [self.inventory.find(name) for name in names]
         return list({server.instance.id: server for server in found}.values())
 
     def database(self, server: Server, name: str = "") -> Database:
-        """Return a database of a server; the one that it has from the beginning by default."""
+        """Return a database of a server; by default its initial database."""
         database_type = self.database_type(server)
         return Database(
             server.instance, name or database_type.server.initial_database, database_type
         )
 
     def database_type(self, server: Server) -> DatabaseType:
-        """Return the type of a server."""
+        """Return the database type of a server.
+
+        Raises:
+            InvalidRequest: A project declares the type, so the command does not know it.
+        """
         try:
             return type_named(server.instance.database_type, BUILTIN)
         except InvalidRequest as error:
             raise InvalidRequest(
                 server.instance.name,
-                f"its type, {server.instance.database_type}, was declared in a project, which "
-                "this command does not read",
-                remedy="Commands that only look, stop or delete work.",
+                f"its database type, {server.instance.database_type}, is declared in a project, "
+                "whose files this command does not read",
+                remedy="Only `list`, `status`, `logs`, `stop` and `delete` work on this server.",
             ) from error
 
 
 def settings_from(**given: object) -> Settings:
-    """Return the settings from what was given on the command line, and from the environment."""
+    """Return the settings from command line options and the environment."""
     names = [database_type.name for database_type in BUILTIN]
     try:
         images = images_in(os.environ.get("LDB_IMAGE", ""))
@@ -119,7 +123,7 @@ def settings_from(**given: object) -> Settings:
 
 
 def _type_name(given: str) -> str:
-    """Return the name of the type; one that a project declares is not known here."""
+    """Replace an alias by the type's name; keep unknown names, as a project may declare them."""
     known = (database_type for database_type in BUILTIN if database_type.answers_to(given))
     return next((database_type.name for database_type in known), given)
 

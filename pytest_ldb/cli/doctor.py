@@ -1,4 +1,4 @@
-"""The command doctor: what is asked for in reports of bugs."""
+"""The command doctor: check the environment, and collect facts for bug reports."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ LITTLE_MEMORY_BYTES = 2 << 30
 CHEAPEST_FIRST = ("redis", "postgres", "mongodb", "mysql")
 
 
-@click.command(short_help="Look for what is wrong, and tell what to do.")
+@click.command(short_help="Check the environment and suggest fixes.")
 @json_option
 @pass_context
 def doctor(here: Context, *, as_json: bool) -> None:
-    """Look at everything that servers need, try it with one, and tell what to do.
+    """Check the environment, start a server as a test, and suggest fixes.
 
-    The exit code is 1 if there is a problem.
+    The exit code is 1 if a problem is found.
     """
     findings = list(_findings(here))
     if as_json:
@@ -53,7 +53,7 @@ def _findings(here: Context) -> Iterator[Finding]:
     yield Finding("python", OK, f"{platform.python_version()}, {platform.platform()}")
     yield from _variables()
     try:
-        _ = here.identity  # made, or read
+        _ = here.identity  # Created or read: fails if the directory is not usable.
         yield Finding("state", OK, str(here.state))
         for look in (_engine, _images, _cache, _servers):
             yield from look(here)
@@ -69,11 +69,11 @@ def _version(package: str) -> str:
 
 
 def _variables() -> Iterator[Finding]:
-    """Tell which variables matter here; addresses may hold passwords."""
+    """List the variables that pytest-ldb reads; values of URLs are hidden, as of passwords."""
     names = [name for name in sorted(os.environ) if name.startswith(("LDB_", "DOCKER_"))]
-    told = [name if name.endswith("_URL") else f"{name}={os.environ[name]}" for name in names]
-    if told:
-        yield Finding("variables", OK, ", ".join(told))
+    shown = [name if name.endswith("_URL") else f"{name}={os.environ[name]}" for name in names]
+    if shown:
+        yield Finding("variables", OK, ", ".join(shown))
 
 
 def _engine(here: Context) -> Iterator[Finding]:
@@ -85,12 +85,12 @@ def _engine(here: Context) -> Iterator[Finding]:
     yield Finding("address", OK, f"{about.url}, from {about.chosen_by}")
     memory = f"{about.cpus} processors, {about.memory_bytes / 1e9:.1f} GB of memory"
     if about.memory_bytes < LITTLE_MEMORY_BYTES:
-        remedy = "Data is held in memory: give the engine 2 GB or more, or use --ldb-durable."
+        remedy = "Data is kept in memory: give the engine 2 GB or more, or use --ldb-durable."
         yield Finding("memory", NOTE, memory, remedy)
     else:
         yield Finding("memory", OK, memory)
     try:
-        yield Finding("ports", OK, f"are published on {here.engine.bind(None)}")
+        yield Finding("ports", OK, f"published on {here.engine.bind(None)}")
     except InvalidRequest as error:
         yield Finding("ports", NOTE, error.fact, error.remedy)
 
@@ -103,7 +103,7 @@ def _images(here: Context) -> Iterator[Finding]:
             image = here.engine.image(reference, pull="never", say=say)
         except ImageUnavailable:
             remedy = f"The first run pulls it, or `pytest-ldb pull {database_type.name}`."
-            yield Finding("image", NOTE, f"{reference} is not here", remedy)
+            yield Finding("image", NOTE, f"{reference} is not present", remedy)
         else:
             present.append(database_type)
             fact = f"{reference}, {image.id[7:19]}, {image.size_bytes / 1e6:.0f} MB"
@@ -113,8 +113,8 @@ def _images(here: Context) -> Iterator[Finding]:
 
 def _trial(here: Context, database_types: list[DatabaseType]) -> Iterator[Finding]:
     if not database_types:
-        remedy = "Pull one (`pytest-ldb pull redis`), and ask again."
-        yield Finding("server", NOTE, "none was tried, as no image is here", remedy)
+        remedy = "Pull one (`pytest-ldb pull redis`), and run `pytest-ldb doctor` again."
+        yield Finding("server", NOTE, "not tested, as no image is present", remedy)
         return
     cheapest = min(
         database_types, key=lambda database_type: CHEAPEST_FIRST.index(database_type.name)
@@ -125,7 +125,7 @@ def _trial(here: Context, database_types: list[DatabaseType]) -> Iterator[Findin
 def _cache(here: Context) -> Iterator[Finding]:
     known = [cached for cached, _ in here.cache.known()]
     usable = [cached for cached in known if cached.image]
-    yield Finding("cache", OK, f"{len(usable)}; `pytest-ldb cache` lists them")
+    yield Finding("cache", OK, f"{len(usable)} cached servers; `pytest-ldb cache` lists them")
     for cached in known:
         if cached.failure:
             reason = cached.failure.partition("\n")[0]
@@ -137,10 +137,10 @@ def _servers(here: Context) -> Iterator[Finding]:
     servers = here.inventory.servers()
     yield Finding("servers", OK, f"{len(servers)} of yours; `pytest-ldb list` lists them")
     stale = StaleResources(here.engine, here.inventory, here.cache, here.state / "locks")
-    for leftover in stale.found(servers, volumes=True):
-        flag = " --volumes" if leftover.what == "volume" else ""
+    for found in stale.found(servers, volumes=True):
+        flag = " --volumes" if found.what == "volume" else ""
         remedy = f"`pytest-ldb prune{flag}` removes it."
-        yield Finding("leftover", NOTE, f"{leftover.what} {leftover.name}: {leftover.why}", remedy)
+        yield Finding("stale", NOTE, f"{found.what} {found.name}: {found.why}", remedy)
     for container in here.engine.containers({f"{LABEL}schema": ""}):
         user = container.labels.get(f"{LABEL}user", "unknown")
         if user != here.identity.mark:

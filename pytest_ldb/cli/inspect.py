@@ -1,4 +1,4 @@
-"""The commands that only look: list, status, logs, url, shell."""
+"""The commands that do not change servers: list, status, logs, url, shell."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def list_servers(here: Context, *, as_json: bool) -> None:
     write_table(heads, [_row(server, brief=is_terminal()) for server in servers])
 
 
-@click.command(short_help="Tell how a server is.")
+@click.command(short_help="Show the state of a server.")
 @name_argument
 @json_option
 @pass_context
 def status(here: Context, *, name: str, as_json: bool) -> None:
-    """Tell how a server is."""
+    """Show the state of a server."""
     server = here.inventory.find(name)
     if as_json:
         write_json(server.facts())
@@ -69,14 +69,18 @@ def status(here: Context, *, name: str, as_json: bool) -> None:
     )
 
 
-@click.command(short_help="Write what a server has logged.")
+@click.command(short_help="Print the log of a server.")
 @name_argument
-@click.option("-f", "--follow", "following", is_flag=True, help="Go on until it ends, or Ctrl-C.")
-@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
-@click.option("--json", "as_json", is_flag=True, help="Write each line as a JSON object.")
+@click.option(
+    "-f", "--follow", "following", is_flag=True, help="Follow the log until the server stops."
+)
+@click.option(
+    "--tail", type=click.IntRange(min=0), metavar="N", help="Print only the last N lines."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print each line as a JSON object.")
 @pass_context
 def logs(here: Context, *, name: str, following: bool, tail: int | None, as_json: bool) -> None:
-    """Write what a server has logged."""
+    """Print the log of a server."""
     server = here.inventory.find(name)
     log = here.engine.log(server.container.id, follow=following, tail=tail)
     try:
@@ -86,26 +90,27 @@ def logs(here: Context, *, name: str, following: bool, tail: int | None, as_json
         log.close()
 
 
-@click.command(short_help="Write where a server is, for the usual programs.")
+@click.command(short_help="Print the address of a server.")
 @name_argument
 @click.option(
     "--format",
     "form",
     type=click.Choice(FORMATS),
     default="url",
-    help="url (default), libpq (keywords and values), sqlalchemy, env (lines for a shell), json.",
+    help="Output format: url (default), libpq (keywords and values), sqlalchemy, env (export "
+    "commands for a shell), json.",
 )
-@click.option("--json", "form", flag_value="json", help="The same as --format json.")
-@click.option("--driver", default="", metavar="NAME", help="The driver for --format sqlalchemy.")
+@click.option("--json", "form", flag_value="json", help="Same as --format json.")
+@click.option("--driver", default="", metavar="NAME", help="Driver for --format sqlalchemy.")
 @click.option(
     "--database",
     default="",
     metavar="NAME",
-    help="A database (default: the one that it began with).",
+    help="Name of a database (default: the initial database of the server).",
 )
 @pass_context
 def url(here: Context, *, name: str, form: str, driver: str, database: str) -> None:
-    """Write where a server is, password included, in the words of the usual programs."""
+    """Print the address of a server, including the password, in a format for other programs."""
     found = here.database(here.inventory.find(name), database)
     if form == "url":
         click.echo(found.url)
@@ -124,21 +129,22 @@ def url(here: Context, *, name: str, form: str, driver: str, database: str) -> N
 
 @click.command(
     context_settings={"ignore_unknown_options": True},
-    short_help="Open the database's own client on a server.",
+    short_help="Open the database's client on a server.",
 )
 @name_argument
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @pass_context
 def shell(here: Context, *, name: str, arguments: Sequence[str]) -> int:
-    """Open the database's own client (psql, mysql, mongosh, redis-cli) on a server.
+    """Open the database's client (psql, mysql, mongosh, redis-cli) on a server.
 
-    It runs inside the container. ARGUMENTS are the client's. Its input may come from a pipe.
+    The client runs inside the container. ARGUMENTS are passed to it. It also reads statements from
+    a pipe.
     """
     server = here.inventory.find(name)
     database_type, credentials = here.database_type(server), server.instance.credentials
     if not database_type.client.terminal:
-        raise InvalidRequest(database_type.name, "nobody said which client people use")
-    here.database(server).address  # noqa: B018 - raises if it does not run
+        raise InvalidRequest(database_type.name, "this database type does not define `terminal`")
+    here.database(server).address  # noqa: B018 - raises if the server is not running
     values = values_inside(database_type, credentials)
     execution = here.engine.execute(
         server.container.id,
@@ -150,7 +156,7 @@ def shell(here: Context, *, name: str, arguments: Sequence[str]) -> int:
 
 
 def _row(server: Server, *, brief: bool) -> list[str]:
-    """Return the cells of a server; brief ones leave out what a table has no room for."""
+    """Return the cells of a server; ``brief`` shortens images and projects for a terminal."""
     instance, project = server.instance, server.ownership.project
     return [
         instance.name,
@@ -166,7 +172,7 @@ def _row(server: Server, *, brief: bool) -> list[str]:
 
 
 def _use(server: Server) -> str:
-    """Say what a server is for, and how many processes hold it."""
+    """Return the purpose of a server and the number of processes that use it."""
     if not server.processes:
         return server.purpose
     plural = "es" if server.processes > 1 else ""
@@ -174,6 +180,6 @@ def _use(server: Server) -> str:
 
 
 def _libpq_value(text: str) -> str:
-    """Quote a value where that is needed (PostgreSQL documentation, "Connection Strings")."""
+    """Quote a value if necessary (PostgreSQL documentation, "Connection Strings")."""
     escaped = re.sub(r"(['\\])", r"\\\1", text)
     return text if re.fullmatch(r"[^\s'\\]+", text) else f"'{escaped}'"

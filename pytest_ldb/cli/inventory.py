@@ -1,4 +1,4 @@
-"""Which servers there are, whose they are, and who uses them."""
+"""List and find the servers of a user, with their use and size."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _ANONYMOUS = re.compile("[0-9a-f]{64}")
 LOOK_TIMEOUT_S = 10.0
 
 SHORTEST_ID = 4
-"""Less could be anything that somebody mistyped."""
+"""Shorter prefixes are too ambiguous."""
 
-# How many processes hold the server, and how many KiB its data takes.
+# Prints how many processes use the server, and the size of its data in KiB.
 _LOOK = f"""
 home=$LDB_HOME me=
 {script("owners")}
@@ -37,14 +37,14 @@ du -sk "$@" 2>/dev/null
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """A server as people see it.
+    """A server as the commands show it.
 
     Args:
         instance: The server.
-        ownership: Whose it is.
+        ownership: The user, project and run that own it.
         container: Its container.
-        processes: How many processes hold it; None while it does not run.
-        size_bytes: What its data takes; None while it does not run, or if nobody can tell.
+        processes: Number of processes that use it; None if it is not running.
+        size_bytes: Size of its data; None if it is not running, or the size is unknown.
     """
 
     instance: Instance
@@ -55,29 +55,29 @@ class Server:
 
     @property
     def purpose(self) -> str:
-        """What it is there for.
+        """What the server is used for.
 
-        ``free-standing`` (made with the command), ``kept`` (for the next run), ``run`` (for all
-        processes of a run) or ``test`` (for a test that made it with the fixture ``ldb``).
+        ``standalone`` (created with the command), ``kept`` (for the next run), ``run`` (shared by
+        the processes of a run) or ``test`` (created by a test with the fixture ``ldb``).
         """
         if self.ownership.kept:
-            return "kept" if self.ownership.shared else "free-standing"
+            return "kept" if self.ownership.shared else "standalone"
         return "run" if self.ownership.shared else "test"
 
     @property
     def in_memory(self) -> bool:
-        """Whether its data is gone when it stops."""
+        """Whether its data is lost when it stops."""
         return bool(self.container.memory)
 
     @property
     def volumes(self) -> list[str]:
-        """The names of the volumes that its data is in; anonymous ones end with it."""
+        """The names of its data volumes, without anonymous ones, which are removed with it."""
         return sorted(
             name for name in self.container.volumes.values() if not _ANONYMOUS.fullmatch(name)
         )
 
     def facts(self) -> dict[str, Any]:
-        """Return what is known about it, as JSON has it; no password."""
+        """Return all facts as JSON values, without the password."""
         facts: dict[str, Any] = json.loads(self.instance.to_json())
         del facts["credentials"]
         return {
@@ -97,7 +97,7 @@ class Inventory:
     """The servers of one user.
 
     Args:
-        engine: Where they live.
+        engine: The engine that runs the servers.
         identity: The user.
     """
 
@@ -105,21 +105,21 @@ class Inventory:
     identity: UserIdentity
 
     def servers(self) -> list[Server]:
-        """Return all of them, oldest first."""
+        """Return all servers, oldest first."""
         containers = self._containers()
         with ThreadPoolExecutor(max_workers=8) as pool:
             servers = list(pool.map(self._server, containers))
         return sorted(servers, key=lambda server: server.instance.created_at)
 
     def find(self, name: str) -> Server:
-        """Return the server with this name, which may be shortened to what is unambiguous.
+        """Return the server with this name, which can be abbreviated.
 
-        That is the beginning of its name, of a part of its name behind a `-`, or of its id
+        An abbreviation is a prefix of the name, of a part of the name after a `-`, or of the id
         (four digits or more).
 
         Raises:
-            InstanceNotFound: There is none.
-            AmbiguousName: There are several.
+            InstanceNotFound: No server has this name.
+            AmbiguousName: Several servers match the abbreviation.
         """
         name = server_name(name)
         containers = self._containers()
@@ -128,18 +128,18 @@ class Inventory:
         if len(fitting) > 1:
             names = sorted(server_name(found.name) for found in fitting)
             raise AmbiguousName(
-                name, f"{len(names)} servers answer to this", evidence="\n".join(names)
+                name, f"{len(names)} servers match this name", evidence="\n".join(names)
             )
         if not fitting:
             raise self._not_found(name)
         return self._server(fitting[0])
 
     def names(self) -> list[str]:
-        """Return the names of all of them."""
+        """Return the names of all servers."""
         return sorted(server_name(container.name) for container in self._containers())
 
     def volumes(self, name: str = "") -> list[Volume]:
-        """Return the volumes with data of all servers, or of a server that may be gone."""
+        """Return the data volumes of all servers, or of one, which may have been deleted."""
         found = self.engine.volumes({f"{LABEL}user": self.identity.mark})
         if not name:
             return list(found)
@@ -148,11 +148,11 @@ class Inventory:
         return [volume for volume in found if wanted & {volume.labels[label] for label in known}]
 
     def volumes_of(self, server: Server) -> list[Volume]:
-        """Return the volumes that a server has its data in."""
+        """Return the data volumes of a server."""
         return [volume for volume in self.volumes() if volume.name in server.volumes]
 
     def orphans(self, servers: Iterable[Server]) -> list[Volume]:
-        """Return the volumes that none of these servers, which are all, has its data in."""
+        """Return the volumes that no server uses; ``servers`` must be all servers of the user."""
         used = {name for server in servers for name in server.volumes}
         return [volume for volume in self.volumes() if volume.name not in used]
 
@@ -171,7 +171,7 @@ class Inventory:
         return InstanceNotFound(
             name,
             "there is no such server of pytest-ldb",
-            remedy="`pytest-ldb list` names those there are.",
+            remedy="Run `pytest-ldb list` to list all servers.",
         )
 
     def _server(self, container: Container) -> Server:
@@ -190,21 +190,21 @@ class Inventory:
         paths = [*container.memory, *container.volumes]
         try:
             text = run_beside(self.engine, container.id, ["sh", "-c", _LOOK, "sh", *paths])
-        except (CommandFailed, EngineFailed):  # It is just ending.
+        except (CommandFailed, EngineFailed):  # The container is stopping.
             return None, None
         held = re.search(r"^held by (\d+)$", text, re.MULTILINE)
         sizes = re.findall(r"^(\d+)\s", text, re.MULTILINE)
-        if held is None:  # It ended just before.
+        if held is None:  # The container stopped before the script printed it.
             return None, None
         return int(held[1]), sum(map(int, sizes)) * 1024 if sizes else None
 
 
 def run_beside(engine: Engine, container: str, argv: Sequence[str]) -> str:
-    """Run a command in a container and return what it wrote.
+    """Run a command in a container and return its output.
 
     Raises:
-        EngineFailed: It could not be begun.
-        CommandFailed: It wrote nothing for ten seconds, or the connection broke.
+        EngineFailed: The command could not be started.
+        CommandFailed: There was no output for ten seconds, or the connection was lost.
     """
     execution = engine.execute(container, argv, environment={}, tty=False)
     try:
@@ -213,24 +213,24 @@ def run_beside(engine: Engine, container: str, argv: Sequence[str]) -> str:
         return b"".join(text for piece in pieces for _, text in piece).decode(errors="replace")
     except OSError as error:
         silent = isinstance(error, TimeoutError)
-        fact = f"wrote nothing for {LOOK_TIMEOUT_S:g} s" if silent else "was cut off"
+        fact = f"wrote nothing for {LOOK_TIMEOUT_S:g} s" if silent else "lost its connection"
         raise CommandFailed(container[:12], f"`{argv[0]}` {fact}", evidence=str(error)) from error
     finally:
         execution.close()
 
 
 def refuse_if_used(server: Server) -> None:
-    """Keep others from losing a server.
+    """Refuse to change a server that processes are using.
 
     Raises:
-        InUse: Processes hold it.
+        InUse: At least one process uses the server.
     """
     if server.processes:
         many = "a process uses" if server.processes == 1 else f"{server.processes} processes use"
         raise InUse(
             server.instance.name,
             f"{many} this server",
-            remedy="Let the test run end first, or say --force.",
+            remedy="Wait until the test run ends, or use --force.",
         )
 
 

@@ -1,4 +1,4 @@
-"""The commands that look after what servers are made of: pull, cache, prune, completion."""
+"""The maintenance commands: pull, cache, prune, completion."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from .stale import StaleResource, StaleResources
 @click.argument("names", nargs=-1, metavar="[TYPE|IMAGE]...", shell_complete=complete_type)
 @pass_context
 def pull(here: Context, *, names: Sequence[str]) -> None:
-    """Pull the images of types, or images by name, even if they are here; by default all types'.
+    """Pull the images of database types, or images by name, and print their names.
 
-    The images' names are written when they are here.
+    Without arguments the images of all types are pulled. Images that are present are pulled again.
     """
     wanted = names or [database_type.name for database_type in BUILTIN]
     references = list(dict.fromkeys(_reference(here, name) for name in wanted))
@@ -37,7 +37,7 @@ def pull(here: Context, *, names: Sequence[str]) -> None:
         for reference in list(references):
             try:
                 _pull(here, reference, bars)
-            except LdbError as error:  # noqa: PERF203 - one that fails does not keep off the others
+            except LdbError as error:  # noqa: PERF203 - pull the other images anyway
                 failures.append(error)
                 references.remove(reference)
     for reference in references:
@@ -71,7 +71,7 @@ def _bars() -> Progress:
 
 
 def _reference(here: Context, name: str) -> str:
-    """Return the image of a type, or what is one already."""
+    """Return the image of a database type, or the name if it is an image reference."""
     try:
         database_type = type_named(name, BUILTIN)
     except InvalidRequest:
@@ -81,20 +81,20 @@ def _reference(here: Context, name: str) -> str:
     return here.settings.image_for(database_type.name, database_type.image)
 
 
-@click.command(short_help="List the cached servers that runs start from.")
+@click.command(short_help="List the cached servers that test runs start from.")
 @click.option(
-    "--delete", "deleting", is_flag=True, help="Delete them all; later runs make new ones."
+    "--delete", "deleting", is_flag=True, help="Delete all of them; later runs create new ones."
 )
 @json_option
 @pass_context
 def cache(here: Context, *, deleting: bool, as_json: bool) -> None:
-    """List the cached copies of initialised servers, from which test runs start fast."""
+    """List the cached copies of initialised servers that test runs start from."""
     known = list(here.cache.known())
     if deleting:
         with alone(here.state / "locks", "cache"):
             for cached, _ in known:
                 here.cache.forget(cached.key)
-            # What a kept server uses stays; `prune` removes it later.
+            # Images that a kept server uses cannot be removed yet; `prune` removes them later.
             remove_unnamed_images(here.engine, here.cache)
         say(f"{len(known)} deleted")
         return
@@ -113,52 +113,54 @@ def _facts(one: CachedServer, unused_s: float, size_bytes: int | None) -> dict[s
 
 def _row(one: CachedServer, unused_s: float, size_bytes: int | None) -> Sequence[str]:
     used = f"{unused_s / DAY_S:.0f} d ago" if unused_s > DAY_S else "today"
-    failure = one.failure.partition("\n")[0] or "its image is gone"
+    failure = one.failure.partition("\n")[0] or "its image was removed"
     state = failure if size_bytes is None else "ok"
     return one.key, one.type, one.base, used, size(size_bytes), state
 
 
-@click.command(short_help="Remove what is ours and dead.")
-@click.option("--dry-run", is_flag=True, help="Only tell what would be removed.")
-@click.option("--volumes", is_flag=True, help="Also volumes whose server is gone, and their data.")
+@click.command(short_help="Remove stale containers, volumes, cached servers and images.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be removed.")
+@click.option(
+    "--volumes", is_flag=True, help="Also remove volumes of deleted servers, with their data."
+)
 @json_option
 @pass_context
 def prune(here: Context, *, dry_run: bool, volumes: bool, as_json: bool) -> None:
-    """Remove what is ours and dead: what runs that were cut off have left, and old cached servers.
+    """Remove stale resources: those that killed runs have left, and outdated cached servers.
 
-    Kept and free-standing servers stay; `pytest-ldb delete --all` ends those.
+    Kept and standalone servers are not removed; `pytest-ldb delete --all` deletes them.
     """
     stale = StaleResources(here.engine, here.inventory, here.cache, here.state / "locks")
-    dead = list(stale.found(here.inventory.servers(), volumes=volumes))
-    found = dead if dry_run else [leftover for leftover in dead if _is_removed(leftover)]
+    found = list(stale.found(here.inventory.servers(), volumes=volumes))
+    removed = found if dry_run else [resource for resource in found if _is_removed(resource)]
     if as_json:
-        write_json([{"what": one.what, "name": one.name, "why": one.why} for one in found])
+        write_json([{"what": one.what, "name": one.name, "why": one.why} for one in removed])
     else:
-        write_table(("WHAT", "NAME", "WHY"), [(one.what, one.name, one.why) for one in found])
-    say(f"{len(found)} {'would be ' if dry_run else ''}removed")
-    if len(found) < len(dead):
+        write_table(("WHAT", "NAME", "WHY"), [(one.what, one.name, one.why) for one in removed])
+    say(f"{len(removed)} {'would be ' if dry_run else ''}removed")
+    if len(removed) < len(found):
         raise click.exceptions.Exit(1)
 
 
-def _is_removed(leftover: StaleResource) -> bool:
-    """Remove something; one that fails does not keep off the others."""
+def _is_removed(resource: StaleResource) -> bool:
+    """Remove a resource; print the error and return False if that fails."""
     try:
-        leftover.remove()
+        resource.remove()
     except LdbError as error:
         show_error(error)
         return False
     return True
 
 
-@click.command(short_help="Write what makes a shell complete words.")
+@click.command(short_help="Print a completion script for a shell.")
 @click.argument("shell_name", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, *, shell_name: str) -> None:
-    """Write what makes bash, zsh or fish complete this command's words.
+    """Print a script that enables completion of this command in bash, zsh or fish.
 
-    For bash: eval "$(pytest-ldb completion bash)" in ~/.bashrc.
+    For bash: add eval "$(pytest-ldb completion bash)" to ~/.bashrc.
     """
-    kind = get_completion_class(shell_name)
-    assert kind
+    completion_class = get_completion_class(shell_name)
+    assert completion_class
     root = context.find_root().command
-    click.echo(kind(root, {}, "pytest-ldb", "_PYTEST_LDB_COMPLETE").source())
+    click.echo(completion_class(root, {}, "pytest-ldb", "_PYTEST_LDB_COMPLETE").source())

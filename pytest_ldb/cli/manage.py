@@ -21,32 +21,36 @@ from .ports import naming_the_listener
 names_argument = click.argument(
     "names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_server
 )
-force_option = click.option("--force", is_flag=True, help="Even if processes use it.")
+force_option = click.option("--force", is_flag=True, help="Act even if processes use the server.")
 
 
-@click.command(short_help="Create and start a server that stays.")
+@click.command(short_help="Create and start a standalone server.")
 @click.argument("type_name", metavar="TYPE", shell_complete=complete_type)
 @click.option(
     "--name",
     default="",
     metavar="NAME",
-    help="Its name (default: the type's, with a number if taken).",
+    help="Name of the server (default: the type's name, with a number if it is in use).",
 )
-@click.option("--image", metavar="REFERENCE", help="The image to run.")
+@click.option("--image", metavar="REFERENCE", help="Image to run.")
 @click.option(
-    "--port", type=click.IntRange(1, 65535), metavar="PORT", help="The port to publish it on."
+    "--port",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="Port to publish the server on.",
 )
 @click.option(
-    "--volume", default="", metavar="NAME", help="The volume for its data (default: ldb-NAME)."
+    "--volume", default="", metavar="NAME", help="Volume for the data (default: ldb-NAME)."
 )
 @pass_context
 def create(
     here: Context, *, type_name: str, name: str, image: str | None, port: int | None, volume: str
 ) -> None:
-    """Create and start a server that stays until it is deleted, and write its name.
+    """Create and start a standalone server, and print its name.
 
-    TYPE is postgres, mysql, mongodb or redis. The data is in a volume, which outlives the server.
-    A volume that is there already is used again, with what is in it.
+    TYPE is postgres, mysql, mongodb or redis. The server runs until it is stopped or deleted. Its
+    data is in a volume, which is kept when the server is deleted. An existing volume is used with
+    its data.
     """
     began = time.monotonic()
     database_type = type_named(type_name, BUILTIN)
@@ -59,28 +63,28 @@ def create(
         )
     click.echo(instance.name)
     took = f"{time.monotonic() - began:.1f} s"
-    say(f"created from {instance.image} in {took}; `pytest-ldb url {instance.name}` tells where")
+    say(f"created from {instance.image} in {took}; `pytest-ldb url {instance.name}` prints its URL")
 
 
 @click.command(short_help="Start servers.")
 @names_argument
 @pass_context
 def start(here: Context, *, names: Sequence[str]) -> None:
-    """Start servers, wait until they are ready, and write their names.
+    """Start servers, wait until they are ready, and print their names.
 
-    The port may be another one than before, unless it was chosen when the server was created.
+    The port can differ from the previous one, unless the server was created with --port.
     """
     _each(here, names, lambda server: here.lifecycle.start(server.instance), force=True)
 
 
-@click.command(short_help="Stop servers; data in volumes stays.")
+@click.command(short_help="Stop servers; data in volumes is kept.")
 @names_argument
 @force_option
 @pass_context
 def stop(here: Context, *, names: Sequence[str], force: bool) -> None:
-    """Stop servers the way their images ask for, and write their names.
+    """Stop servers with the stop signals of their images, and print their names.
 
-    Data in volumes stays. What test runs keep is in memory, and is gone.
+    Data in volumes is kept. Servers of test runs have their data in memory, and lose it.
     """
     _each(here, names, lambda server: here.lifecycle.stop(server.instance), force=force)
 
@@ -90,25 +94,25 @@ def stop(here: Context, *, names: Sequence[str], force: bool) -> None:
 @force_option
 @pass_context
 def restart(here: Context, *, names: Sequence[str], force: bool) -> None:
-    """Stop servers, start them again, wait until they are ready, and write their names."""
+    """Stop servers, start them again, wait until they are ready, and print their names."""
     _each(here, names, lambda server: here.lifecycle.restart(server.instance), force=force)
 
 
-@click.command(short_help="Delete servers; volumes stay unless told otherwise.")
+@click.command(short_help="Delete servers; volumes are kept unless --volumes is given.")
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_server)
-@click.option("--all", "everything", is_flag=True, help="All servers of this user.")
-@click.option("--volumes", is_flag=True, help="Their volumes too: then the data is gone.")
+@click.option("--all", "everything", is_flag=True, help="Delete all servers of this user.")
+@click.option("--volumes", is_flag=True, help="Delete the volumes too, and the data in them.")
 @force_option
 @pass_context
 def delete(
     here: Context, *, names: Sequence[str], everything: bool, volumes: bool, force: bool
 ) -> None:
-    """Delete servers, running or not, and write their names; volumes stay unless told otherwise.
+    """Delete servers, running or not, and print their names; volumes are kept by default.
 
-    With --volumes NAME may also be a server that is gone and has left its volume.
+    With --volumes, NAME can also be a deleted server whose volume still exists.
     """
     if everything == bool(names):
-        raise click.UsageError("Name servers, or say --all.")
+        raise click.UsageError("Give names of servers, or --all.")
     servers, orphans = _named(here, names, volumes=volumes)
     if everything:
         servers = here.inventory.servers()
@@ -119,7 +123,7 @@ def delete(
         here.lifecycle.delete(server.instance)
         _remove(here, mine)
         if server.volumes and not volumes:
-            say(f"{server.instance.name}: its data stays in the volume {', '.join(server.volumes)}")
+            say(f"{server.instance.name}: data kept in volume {', '.join(server.volumes)}")
 
     _remove(here, orphans)
     _act(servers, remove, force=force)
@@ -128,14 +132,14 @@ def delete(
 def _named(
     here: Context, names: Sequence[str], *, volumes: bool
 ) -> tuple[list[Server], list[Volume]]:
-    """Return the servers with these names, and the volumes of those that have left nothing else."""
+    """Return the servers with these names, and the volumes of deleted servers with these names."""
     servers: dict[UUID, Server] = {}
     orphans: list[Volume] = []
     for name in names:
         try:
             server = here.inventory.find(name)
             servers[server.instance.id] = server
-        except InstanceNotFound:  # noqa: PERF203 - each turn talks to the engine
+        except InstanceNotFound:  # noqa: PERF203 - the request to the engine takes longer
             left = here.inventory.volumes(name) if volumes else []
             if not left:
                 raise
@@ -146,28 +150,28 @@ def _named(
 def _remove(here: Context, volumes: Iterable[Volume]) -> None:
     for volume in volumes:
         here.engine.remove_volume(volume.name)
-        say(f"deleted the volume {volume.name}")
+        say(f"deleted volume {volume.name}")
 
 
 def _each(
     here: Context, names: Sequence[str], act: Callable[[Server], Instance], *, force: bool
 ) -> None:
-    """Do something to each server, once all names are known to be right, and tell how it is."""
+    """Resolve all names first, so that a wrong name changes no server; then act on each server."""
 
-    def act_and_tell(server: Server) -> None:
+    def act_and_report(server: Server) -> None:
         name = server.instance.name
         with naming_the_listener(here.engine, name), waiting(name):
             instance = act(server)
         if instance.address is not None:
             say(f"{instance.name}: ready on {instance.address.host}:{instance.address.port}")
         elif server.in_memory:
-            say(f"{instance.name}: its data was in memory, and is gone")
+            say(f"{instance.name}: its data was in memory, and is lost")
 
-    _act(here.servers(names), act_and_tell, force=force)
+    _act(here.servers(names), act_and_report, force=force)
 
 
 def _act(servers: Iterable[Server], act: Callable[[Server], None], *, force: bool) -> None:
-    """Do something to each server; one that fails does not keep it from the others."""
+    """Act on each server, print errors, and exit with status 1 if there were any."""
     failed = False
     for server in servers:
         try:
@@ -175,7 +179,7 @@ def _act(servers: Iterable[Server], act: Callable[[Server], None], *, force: boo
                 refuse_if_used(server)
             act(server)
             click.echo(server.instance.name)
-        except LdbError as error:  # noqa: PERF203 - as above
+        except LdbError as error:  # noqa: PERF203 - go on with the other servers
             show_error(error)
             failed = True
     if failed:

@@ -1,4 +1,4 @@
-"""What the commands write: tables and colours for people, lines and JSON for programs."""
+"""Output of the commands: tables and colours on a terminal, lines and JSON for programs."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from ..model.errors import LdbError
 COLOURS = {"running": "green", "stopped": "yellow", "creating": "cyan", "error": "red"}
 COLOURS |= {"ok": "green", "note": "yellow", "problem": "red"}
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 CUT = {"IMAGE", "PROJECT"}
-"""The columns that a narrow terminal may cut."""
+"""The columns that are truncated on a narrow terminal."""
 
 BROKEN = {"WHY", "STATE", "FINDING"}
-"""The columns that a narrow terminal may break into lines."""
+"""The columns that are wrapped on a narrow terminal."""
 
 
 ASIDE = Console(stderr=True, highlight=False, soft_wrap=True)
-"""Where everything goes that is not the result; one for all, as lines and what moves share it."""
+"""Standard error, for all output but the result; shared, so that lines do not break spinners."""
 
 
 def say(line: str) -> None:
-    """Tell something that is not the result."""
+    """Print a line to standard error."""
     ASIDE.print(line, markup=False)
 
 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
-    """Show on a terminal that something takes its time, and how long it has taken."""
+    """Show a spinner with the elapsed time on a terminal."""
     with Progress(
         SpinnerColumn(),
         TextColumn(what),
@@ -58,7 +58,7 @@ def waiting(what: str) -> Iterator[None]:
 
 
 def show_error(error: LdbError) -> None:
-    """Write an error for people."""
+    """Print an error with its evidence and remedy to standard error."""
     ASIDE.print(Text(f"{error.subject}: {error.fact}.", style="red"))
     for line in error.evidence.splitlines():
         ASIDE.print(Text(f"    {line}", style="dim"))
@@ -67,17 +67,17 @@ def show_error(error: LdbError) -> None:
 
 
 def write_json(value: Any) -> None:
-    """Write a value for programs."""
+    """Print a value as JSON."""
     click.echo(json.dumps(value, indent=2))
 
 
 def is_terminal() -> bool:
-    """Whether people read what is written."""
+    """Whether standard output is a terminal."""
     return sys.stdout.isatty()
 
 
 def write_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write rows: as a table on a terminal, else with tabs between the columns and no head."""
+    """Print rows: as a table on a terminal, otherwise separated by tabs and without a header."""
     rows = list(rows)
     if not is_terminal():
         for row in rows:
@@ -93,7 +93,7 @@ def write_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def write_facts(facts: Mapping[str, str]) -> None:
-    """Write pairs of names and values, one a line."""
+    """Print names and values, one pair per line."""
     width = max(map(len, facts)) + 2
     console = Console(highlight=False, soft_wrap=True)
     for name, value in facts.items():
@@ -105,7 +105,7 @@ def write_facts(facts: Mapping[str, str]) -> None:
 
 
 def age(since: datetime) -> str:
-    """Return how long ago something was, in the largest unit that fits."""
+    """Return the time since a moment, in the largest unit that fits."""
     seconds = max(0, int((datetime.now(timezone.utc) - since).total_seconds()))
     for unit, size in _UNITS:
         if seconds >= size:
@@ -114,12 +114,12 @@ def age(since: datetime) -> str:
 
 
 def size(count: int | None) -> str:
-    """Return a number of bytes for people."""
+    """Return a number of bytes in a readable unit."""
     return "-" if count is None else decimal(count, precision=0)
 
 
 def _for_this_command(remedy: str) -> str:
-    """Leave out of a remedy what only the plugin can do."""
+    """Adapt a remedy that was written for the plugin: its options have other names here."""
     remedy = remedy.partition(" --ldb-no-engine=skip")[0]
     if remedy.startswith("Use .url."):
         return "Use --format url, or json."

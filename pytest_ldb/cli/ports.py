@@ -1,4 +1,4 @@
-"""Who listens on a port that was asked for."""
+"""Find the container or process that listens on a port."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..model.errors import PortTaken
 
 @contextmanager
 def naming_the_listener(engine: Engine, subject: str) -> Iterator[None]:
-    """Say in the error for a port that is taken who listens there, and whose port it was to be."""
+    """Add the listener, and the server that needs the port, to the error for a port in use."""
     try:
         yield
     except PortTaken as error:
         listener = _container_on(engine, error.port) or _process_on(error.port)
         if listener is None:
             raise
-        fact = f"port {error.port} is taken by {listener}"
+        fact = f"port {error.port} is already in use by {listener}"
         raise PortTaken(
             subject, fact, evidence=error.evidence, remedy=error.remedy, port=error.port
         ) from error
@@ -34,7 +34,7 @@ def _container_on(engine: Engine, port: int) -> str | None:
 
 
 def _process_on(port: int) -> str | None:
-    """Look among the processes of this machine; those of others may be hidden from this user."""
+    """Search the processes of this machine; the process of another user may not be visible."""
     try:
         for connection in psutil.net_connections("inet"):
             here = connection.laddr and connection.laddr.port == port

@@ -1,4 +1,4 @@
-"""Whether an engine does what servers need, found out by trying it with one."""
+"""Test the engine by starting a server."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ LITTLE_BYTES = 5 << 30
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that was looked at.
+    """The result of a check.
 
     Args:
-        topic: What it is about.
-        level: ``ok``, ``note`` (works, but worth knowing) or ``problem``.
-        fact: What was found.
-        remedy: What to do about it.
+        topic: What was checked.
+        level: ``ok``, ``note`` (works, with a limitation) or ``problem``.
+        fact: The result.
+        remedy: How to fix it; empty if nothing is to be done.
     """
 
     topic: str
@@ -38,23 +38,23 @@ class Finding:
 
     @classmethod
     def of(cls, topic: str, error: LdbError) -> Finding:
-        """Return the problem that an error tells of, on one line."""
+        """Convert an error to a finding, with its evidence on one line."""
         said = f" ({' '.join(error.evidence.split())})" if error.evidence else ""
         return cls(topic, PROBLEM, f"{error.subject}: {error.fact}{said}", error.remedy)
 
 
 @dataclass(frozen=True)
 class SelfTest:
-    """Starts a server that nobody needs, and tries with it what the others need.
+    """Starts a temporary server and checks what the engine can do with it.
 
     Args:
-        planner: Resolves it.
+        planner: Plans the server.
     """
 
     planner: Planner
 
     def findings(self, database_type: DatabaseType) -> Iterator[Finding]:
-        """Try everything with a type whose image is there; nothing of it is left."""
+        """Run all checks with a type whose image is present; the server is removed afterwards."""
         identity = uuid4()
         server = self.planner.named(
             self.planner.private(database_type, suffix=""), f"doctor-{identity.hex[:8]}"
@@ -83,27 +83,27 @@ class SelfTest:
     def _try_exec(self, container: Container) -> Finding:
         said = run_beside(self._engine, container.id, ["sh", "-c", "echo $((6 * 7))"]).strip()
         if said == "42":
-            return Finding("exec", OK, "run beside a server")
+            return Finding("exec", OK, "commands run inside containers")
         remedy = "Its image must have `sh`, and the engine must allow `exec`."
-        return Finding("exec", PROBLEM, f"do not run beside a server: {said}", remedy)
+        return Finding("exec", PROBLEM, f"commands do not run inside containers: {said}", remedy)
 
     def _try_memory(self, container: Container, paths: Sequence[str]) -> Iterator[Finding]:
         mounts = run_beside(self._engine, container.id, ["cat", "/proc/mounts"]).splitlines()
-        kinds = {path: kind for _, path, kind, *_ in map(str.split, mounts)}
+        file_systems = {path: name for _, path, name, *_ in map(str.split, mounts)}
         for path in paths:
-            if kinds.get(path) == "tmpfs":
-                yield Finding("tmpfs", OK, f"data can be held in memory ({path})")
+            if file_systems.get(path) == "tmpfs":
+                yield Finding("tmpfs", OK, f"data can be kept in memory ({path})")
             else:
-                remedy = "Data goes to disk, which is slower; nothing else changes."
-                yield Finding("tmpfs", NOTE, f"{path} is not held in memory", remedy)
+                remedy = "Data is written to disk, which is slower; nothing else changes."
+                yield Finding("tmpfs", NOTE, f"{path} cannot be kept in memory", remedy)
 
     def _look_at_disk(self, container: Container) -> Iterator[Finding]:
         lines = run_beside(self._engine, container.id, ["df", "-Pk", "/"]).splitlines()
         with suppress(IndexError, ValueError):
             total, _, free = (int(number) * 1024 for number in lines[1].split()[1:4])
-            fact = f"{free / 1e9:.0f} of {total / 1e9:.0f} GB are free where the engine keeps data"
+            fact = f"{free / 1e9:.0f} of {total / 1e9:.0f} GB are free on the engine's disk"
             if free < LITTLE_BYTES:
-                remedy = "`docker system df` shows what fills it, `docker system prune` frees some."
+                remedy = "`docker system df` shows the usage, `docker system prune` frees space."
                 yield Finding("disk", PROBLEM, fact, remedy)
             else:
                 yield Finding("disk", OK, fact)
@@ -115,9 +115,11 @@ class SelfTest:
             made = self._engine.remember(container.id, ["/etc"], labels, "pytest-ldb-doctor:trial")
             self._engine.remove_image(made)
         except LdbError as error:
-            remedy = "Servers are initialised anew in every run (--ldb-cache=never)."
-            return Finding("commit", NOTE, f"images cannot be made: {error.fact}", remedy)
-        return Finding("commit", OK, "images can be made of servers")
+            remedy = "Servers are initialised in every run, as with --ldb-cache=never."
+            return Finding(
+                "commit", NOTE, f"containers cannot be committed as images: {error.fact}", remedy
+            )
+        return Finding("commit", OK, "containers can be committed as images")
 
     @property
     def _engine(self) -> Engine:

@@ -1,4 +1,4 @@
-"""What is ours and dead: nobody uses it, and nobody will."""
+"""Find stale resources that pytest-ldb created."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from ..util.locks import alone
 from .inventory import Inventory, Server
 
 YOUNG_S = 60.0
-"""A server that is only just being made has no user yet."""
+"""Younger servers may have just been created, before a process uses them."""
 
 LONG_STOPPED_S = 3600.0
-"""A test may have stopped its server, and start it again."""
+"""A test can stop its server and start it again later."""
 
 
 @dataclass(frozen=True)
 class StaleResource:
-    """Something that can go.
+    """A resource that can be removed.
 
     Args:
-        what: ``container``, ``volume``, ``cached`` or ``image``.
-        name: Its name on the engine.
-        why: Why nobody needs it.
-        remove: Removes it.
+        what: ``container``, ``volume``, ``cached`` (a cached server) or ``image``.
+        name: Name on the engine, or key of the cached server.
+        why: Why the resource is stale.
+        remove: Removes the resource.
     """
 
     what: str
@@ -43,7 +43,7 @@ class StaleResource:
 
 @dataclass(frozen=True)
 class StaleResources:
-    """What one user has left behind on an engine.
+    """The stale resources of a user on an engine.
 
     Args:
         engine: The engine.
@@ -58,11 +58,11 @@ class StaleResources:
     locks: Path
 
     def found(self, servers: Sequence[Server], *, volumes: bool = False) -> Iterator[StaleResource]:
-        """Yield what is dead.
+        """Yield the stale resources.
 
         Args:
-            servers: All servers of the user, as they are now.
-            volumes: Whether volumes count whose server is gone: they hold what somebody wanted.
+            servers: All servers of the user in their current state.
+            volumes: Whether to include the volumes of deleted servers, which may hold wanted data.
         """
         for server in servers:
             why = _why_dead(server)
@@ -71,38 +71,39 @@ class StaleResources:
                 yield StaleResource("container", server.container.name, why, remove)
         for volume in self.inventory.orphans(servers) if volumes else ():
             remove = partial(self.engine.remove_volume, volume.name)
-            yield StaleResource("volume", volume.name, "its server is gone", remove)
-        # Whoever makes cache has containers and images that no file names as yet.
+            yield StaleResource("volume", volume.name, "its server was deleted", remove)
+        # A process that builds the cache holds the lock, and has resources not yet on record.
         with suppress(TimeoutError), alone(self.locks, "cache", 0):
             yield from self._of_cache()
 
     def _of_cache(self) -> Iterator[StaleResource]:
         makers = {f"{LABEL}user": self.inventory.identity.mark, f"{LABEL}cached": ""}
         for container in self.engine.containers(makers):
-            # Servers made from a cached have the labels of its image, and more.
+            # Servers that started from a cached image inherit its labels, but have a schema too.
             if f"{LABEL}schema" not in container.labels:
                 remove = partial(self.engine.remove, container.id)
-                yield StaleResource("container", container.name, "nobody makes its cached", remove)
+                why = "its cached server was never finished"
+                yield StaleResource("container", container.name, why, remove)
         old = dict(old_entries(self.engine, self.cache))
         for cached, why in old.items():
             forget = partial(self.cache.forget, cached.key)
             yield StaleResource("cached", cached.key, why, forget)
         used = {container.image_id for container in self.engine.containers({f"{LABEL}schema": ""})}
         for image in unnamed_images(self.engine, self.cache, old):
-            if image.id in used:  # A kept server was made from it.
+            if image.id in used:  # A kept server started from it.
                 continue
             remove = partial(self.engine.remove_image, image.id)
-            yield StaleResource("image", image.id[7:19], "no cached of this user needs it", remove)
+            yield StaleResource("image", image.id[7:19], "no cached server uses it", remove)
 
 
 def _why_dead(server: Server) -> str:
-    """Return why nobody will use a server; nothing if somebody may."""
+    """Return why a server is stale; empty if it may still be used."""
     seconds = (datetime.now(timezone.utc) - server.instance.created_at).total_seconds()
     runs = server.instance.status is InstanceStatus.RUNNING
     if server.purpose == "kept" and server.in_memory and not runs and seconds > YOUNG_S:
-        return "it was kept, and has ended; its data was in memory"
+        return "kept server has stopped; its data was in memory"
     if server.purpose == "run" and not server.processes and seconds > YOUNG_S:
-        return "its run is over"
+        return "its run has ended"
     if server.purpose == "test" and not runs and seconds > LONG_STOPPED_S:
-        return "it has been stopped for long, so its test is over"
+        return "stopped for over an hour, so its test has ended"
     return ""

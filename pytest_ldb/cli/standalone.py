@@ -1,4 +1,4 @@
-"""Servers that belong to no run: they stay until somebody deletes them, their data even longer."""
+"""Standalone servers: they exist until the user deletes them, and their volumes even longer."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ LONGEST_NAME = 100
 
 @dataclass(frozen=True)
 class StandaloneServers:
-    """Creates servers that stay.
+    """Creates standalone servers.
 
     Args:
-        planner: Decides what is started.
-        owned: Starts it.
+        planner: Plans the servers.
+        owned: Starts them.
     """
 
     planner: Planner
@@ -41,22 +41,22 @@ class StandaloneServers:
         port: int | None = None,
         volume: str = "",
     ) -> Instance:
-        """Create and start a server, and return it when it is ready. If it fails, nothing is left.
+        """Create and start a server, and return it when it is ready; a failure leaves nothing.
 
         Args:
-            database_type: What to run.
-            image: The reference to run; None for the one that the settings or the type name.
-            name: Its name; empty: the type's name, with a number if that is in use.
-            port: The port to publish it on; None: one that the engine chooses.
-            volume: The volume that its data is in, made if it is not there; empty: ``ldb-<name>``.
+            database_type: The type of the server.
+            image: Image reference; None for the one of the settings or the type.
+            name: Name of the server; by default the type's name, with a number if it is in use.
+            port: Port to publish the server on; None to let the engine choose.
+            volume: Volume for the data, created if necessary; by default ``ldb-<name>``.
 
         Raises:
-            InvalidRequest: The name is none, or data of this type cannot be in a volume.
-            NameTaken: There is a server of this name.
-            ForeignContainer: A container that is not ours has this name.
-            VolumeUnusable: The volume holds something else, or belongs to another server.
-            PortTaken: Somebody listens on that port.
-            StartFailed: It did not become ready.
+            InvalidRequest: The name is invalid, or the type does not support volumes.
+            NameTaken: A server with this name exists.
+            ForeignContainer: A container that pytest-ldb did not create has this name.
+            VolumeUnusable: The volume contains other data, or another server uses it.
+            PortTaken: The port is already in use.
+            StartFailed: The server did not become ready.
         """
         if name:
             name = _checked(name)
@@ -77,7 +77,7 @@ class StandaloneServers:
                 if name:
                     raise
             except VolumeUnusable:
-                # Another process may have taken name and volume since they were looked for.
+                # Another process may have taken the generated name; try the next one.
                 if name or volume:
                     raise
         raise AssertionError("there is always another number")
@@ -89,7 +89,7 @@ class StandaloneServers:
         return instance
 
     def _free_names(self, server: ResolvedServer, volume: str) -> Iterator[str]:
-        """Yield names that no server has, and whose volumes hold no data from earlier."""
+        """Yield names for which neither a server nor a volume exists."""
         volumes = {there.name for there in self._engine.volumes({})}
         for number in count(1):
             base = server.database_type.name
@@ -106,7 +106,7 @@ class StandaloneServers:
         Ownership.of(container)
         raise NameTaken(
             name,
-            "there is a server of this name",
+            "a server with this name exists",
             remedy=f"Start it (`pytest-ldb start {name}`), or choose another name.",
         )
 
@@ -121,22 +121,22 @@ class StandaloneServers:
         if volume.labels.get(f"{LABEL}user") != request.scope.user:
             raise VolumeUnusable(
                 volume.name,
-                "this volume was not made by pytest-ldb for this user, so its password is unknown",
+                "pytest-ldb did not create this volume for this user, so its password is unknown",
                 remedy="Choose another one with --volume.",
             )
         before, now = volume.labels[f"{LABEL}type"], request.database_type.name
         if before != now:
             raise VolumeUnusable(
                 volume.name,
-                f"it holds data of {before}, which {now} cannot read",
+                f"it contains data of {before}, which {now} cannot read",
                 remedy="Choose another one with --volume.",
             )
         users = self._engine.containers({f"{LABEL}volume": request.volume})
         if users:
             raise VolumeUnusable(
                 volume.name,
-                f"{server_name(users[0].name)} has its data there",
-                remedy="Delete that server first (its data stays), or choose another volume.",
+                f"server {server_name(users[0].name)} uses it",
+                remedy="Delete that server first (its data is kept), or choose another volume.",
             )
 
     @property
@@ -149,7 +149,7 @@ def _checked(name: str) -> str:
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", name) or len(name) > LONGEST_NAME:
         raise InvalidRequest(
             repr(name),
-            "this cannot be the name of a server",
-            remedy=f"Use letters, digits, `_`, `.` and `-`, at most {LONGEST_NAME}.",
+            "this is not a valid name for a server",
+            remedy=f"Use at most {LONGEST_NAME} letters, digits, `_`, `.` and `-`.",
         )
     return name

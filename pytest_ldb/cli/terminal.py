@@ -1,4 +1,4 @@
-"""Standard streams joined to something in a container, with a terminal or without."""
+"""Connect standard streams to a command in a container, with or without a terminal."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ CHUNK_BYTES = 65536
 
 
 def is_conversation() -> bool:
-    """Whether people type, and read the answers."""
+    """Whether standard input and output are terminals."""
     streams = (sys.stdin, sys.stdout)  # None if they are closed.
     return all(stream is not None and stream.isatty() for stream in streams)
 
 
 def relay(execution: Execution) -> int:
-    """Join this process's standard streams to a command until it ends; return its exit status."""
+    """Connect the standard streams to a command until it ends; return its exit status."""
     threading.Thread(target=_feed, args=[execution], daemon=True).start()
     try:
         with _raw_terminal(execution) if is_conversation() else nullcontext():
@@ -49,7 +49,7 @@ def _pieces(execution: Execution) -> Iterator[tuple[int, bytes]]:
 
 
 def _feed(execution: Execution) -> None:
-    """Pass on what is typed, or comes from a pipe; in a thread, as reading cannot be given up."""
+    """Forward standard input to the command; in a thread, as a read cannot be interrupted."""
     with suppress(OSError):
         while sys.stdin and (content := os.read(sys.stdin.fileno(), CHUNK_BYTES)):
             execution.send(content)
@@ -58,7 +58,7 @@ def _feed(execution: Execution) -> None:
 
 @contextmanager
 def _raw_terminal(execution: Execution) -> Iterator[None]:
-    """Have every key go to the other side, Ctrl-C too, and tell it how large the terminal is."""
+    """Send all keys, including Ctrl-C, and the size of the terminal to the command."""
     import termios
     import tty
 

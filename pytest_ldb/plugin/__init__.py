@@ -1,1 +1,1 @@
-"""What pytest sees: hooks, options, fixtures, reports."""
+"""The pytest plugin: hooks, options, fixtures and reports."""

@@ -1,6 +1,6 @@
-"""Addresses in the environment, before conftest files and a project's settings are imported.
+"""Set environment variables (``--ldb-env``) before conftest files and settings are imported.
 
-A fixture comes too late for what is decided at import.
+Fixtures run too late for values that a project reads at import time.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
 ATTRIBUTES = ("url", "host", "port", "user", "password", "database", "name")
 CALLED = "sqlalchemy_url"
-"""The one that takes a driver."""
+"""The only attribute that takes a driver."""
 
-TELLS_ONLY = ("help", "version", "markers", "cacheshow")
-"""pytest's options with which nothing is even collected."""
+COLLECTS_NOTHING = ("help", "version", "markers", "cacheshow")
+"""pytest's options with which no test is collected."""
 
 NOT_STARTED = "not-started"
-NOBODY = Address("127.0.0.1", 1)
-"""No database listens there."""
+UNREACHABLE = Address("127.0.0.1", 1)
+"""The address in runs that start no server: connections to it are refused."""
 
 _BRACES = re.compile(r"\{(.*?)\}")
 _PART = re.compile(r"(\w+)\.(\w+)(?:\((\w+)\))?")
 
 
 class _Early:
-    """pytest's configuration before conftest files have added theirs."""
+    """Reads pytest's configuration before conftest files are loaded."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -55,17 +55,17 @@ class _Early:
 
 
 def fill(config: pytest.Config, added: Sequence[DatabaseType]) -> None:
-    """Set the variables that are asked for, for the run.
+    """Set the environment variables of ``--ldb-env`` until the end of the run.
 
     Args:
-        config: pytest's; nothing but what :class:`_Early` reads is there yet.
-        added: Types of plugins.
+        config: pytest's configuration, of which only what :class:`_Early` reads is available.
+        added: The database types that plugins add.
 
     Raises:
-        pytest.UsageError: An expression is wrong, or a server cannot be had.
+        pytest.UsageError: An expression is invalid, or a server could not be started.
     """
     early, types = _Early(config), all_types(added)
-    runs = not any(early.getoption(option) for option in (*TELLS_ONLY, *RUNS_NO_TEST))
+    runs = not any(early.getoption(option) for option in (*COLLECTS_NOTHING, *RUNS_NO_TEST))
     expressions = read_environment(early)
     database_types = types_in(expressions, types)
     if runs:
@@ -85,31 +85,32 @@ def fill(config: pytest.Config, added: Sequence[DatabaseType]) -> None:
 
 
 def check_late(run: RunPlugin, added: Iterable[DatabaseType]) -> None:
-    """Check what conftest files have added to a run that was begun before they were imported.
+    """Check the types and engines that conftest files add after servers have been started.
 
     Raises:
-        pytest.UsageError: It contradicts what was begun.
+        pytest.UsageError: A conftest file replaces a type or an engine that is already in use.
     """
     types = all_types(added)
     for name, server in run.session().servers.items():
         if server.lease.database_type not in types:
             raise pytest.UsageError(
-                f"--ldb-env: a conftest.py has another {name!r}, and is imported after a server of "
-                "it has been started. Declare the type in a plugin, or give it another name."
+                f"--ldb-env: a conftest.py redeclares the database type {name!r}, but its server "
+                "is already running. Declare the type in a plugin, or give it another name."
             )
     if count_engine_hooks(run.config) != run.engine_hooks:
         raise pytest.UsageError(
-            "--ldb-env: the pytest_ldb_engine of a conftest.py comes too late. Put it in a plugin."
+            "--ldb-env: pytest_ldb_engine is implemented in a conftest.py, which is too late. "
+            "Move it to a plugin."
         )
 
 
 def types_in(
     expressions: Mapping[str, str], types: Sequence[DatabaseType]
 ) -> Sequence[DatabaseType]:
-    """Return the types that expressions name.
+    """Return the database types that the expressions name.
 
     Raises:
-        pytest.UsageError: One is wrong; the message lists what there is.
+        pytest.UsageError: An expression is invalid; the message lists the valid names.
     """
     named = {}
     for variable, text in expressions.items():
@@ -121,7 +122,7 @@ def types_in(
 
 
 def valued(text: str, by_type: Mapping[str, Database], types: Sequence[DatabaseType]) -> str:
-    """Return the value of an expression that has been checked."""
+    """Return the value of an expression that :func:`types_in` has checked."""
 
     def value(match: re.Match[str]) -> str:
         name, attribute, driver = _PART.fullmatch(match[1]).groups()  # type: ignore[union-attr]
@@ -134,7 +135,7 @@ def valued(text: str, by_type: Mapping[str, Database], types: Sequence[DatabaseT
 
 
 def absent(database_type: DatabaseType) -> Database:
-    """Return the address of a server that does not run, for runs that run no test."""
+    """Return a placeholder database, for runs that start no server."""
     instance = Instance(
         id=UUID(int=0),
         name=NOT_STARTED,
@@ -142,15 +143,15 @@ def absent(database_type: DatabaseType) -> Database:
         image=database_type.image,
         credentials=Credentials(database_type.server.user, NOT_STARTED),
         created_at=datetime.now(timezone.utc),
-        address=NOBODY,
+        address=UNREACHABLE,
     )
     return Database(instance, database_type.server.initial_database, database_type)
 
 
 def beside(database: str, suffixes: Iterable[str]) -> list[str]:
-    """Return what test runners call the databases that they make beside one.
+    """Return the names of the databases that test runners derive from a database.
 
-    Django puts a word before the name, and pytest-django suffixes behind it.
+    Django adds the prefix ``test_`` to the name, pytest-django adds suffixes.
     """
     names = [f"test_{database}"]
     for suffix in filter(None, suffixes):
@@ -166,15 +167,15 @@ def _type_in(part: str, subject: str, types: Sequence[DatabaseType]) -> Database
     match = _PART.fullmatch(part)
     if match is None:
         raise pytest.UsageError(
-            f"{subject}: it takes TYPE.ATTRIBUTE, for example postgres.url, or a text with such in "
-            "braces."
+            f"{subject}: it takes TYPE.ATTRIBUTE, for example postgres.url, or a text with such "
+            "expressions in braces."
         )
     name, attribute, driver = match.groups()
     database_type = next((known for known in types if known.answers_to(name)), None)
     if database_type is None:
         raise pytest.UsageError(
             f"{subject}: there is no database type {name!r}. There are: "
-            f"{', '.join(known.name for known in types)}. Types of a conftest.py are not known yet."
+            f"{', '.join(known.name for known in types)}. Types of a conftest.py cannot be used."
         )
     if attribute not in (ATTRIBUTES if driver is None else [CALLED]):
         raise pytest.UsageError(
@@ -200,7 +201,7 @@ def _obtained(session: Session, database_types: Sequence[DatabaseType]) -> dict[
 
 
 def _named(session: Session, database_type: DatabaseType) -> Database:
-    """Take the database that is this process's, and see that nothing beside it stays."""
+    """Return this process's database; those that test runners derive from it are dropped too."""
     server = session.server(database_type.name)
     database = server.early = session.database(database_type.name)
     suffixes = (os.environ.get("TOX_PARALLEL_ENV", ""), session.run.place.worker)

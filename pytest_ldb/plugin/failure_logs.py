@@ -1,4 +1,4 @@
-"""What servers wrote while a test ran, for the report of that test if it failed."""
+"""Add server logs to the report of a failing test."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from .session import Session
 
 LINES_READ = 2000
-"""Reading a long log from its beginning would take an engine long."""
+"""The limit keeps engines from reading a long log from its beginning, which is slow."""
 
 MOST_LINES = 50
 SETTLES_S = 0.05
-"""How long the engine may take to have a line that a server has written."""
+"""How long to wait for the engine to receive the lines that a server has written."""
 
 PATIENCE_S = 2.0
-"""The most time that all failing tests of a process together wait for that."""
+"""Maximum total time for these waits in one process."""
 
 READING_S = 10.0
 
@@ -40,15 +40,15 @@ _WAITED_S = pytest.StashKey[float]()
 
 @dataclass(frozen=True)
 class _Server:
-    """A server whose log is to be shown.
+    """A server whose log is added to the report.
 
     Args:
-        title: Of the section.
-        database_type: Its kind, if it is one that there is.
-        container: Its name or id.
-        since: When what matters began, in seconds since 1970.
-        databases: Those that matter; None: all.
-        watch: Evidence where its log is gone.
+        title: Title of the report section.
+        database_type: The type of the server; None if it is unknown.
+        container: Name or id of the container.
+        since: Time of the earliest entry to show, in seconds since 1970.
+        databases: Names of the databases whose entries to show; None for all.
+        watch: Source of the last lines if the container has been removed with its log.
     """
 
     title: str
@@ -60,10 +60,10 @@ class _Server:
 
 
 def show_logs(item: pytest.Item, report: pytest.TestReport, session: Session) -> None:
-    """Add what the servers of a failing test wrote since its setup began to its report.
+    """Add the log lines that servers wrote since the setup of a failing test to its report.
 
-    The moment is of this machine's clock. An engine on another machine has its own: if that is
-    ahead, lines from before the test come along, and if it is behind, some are missing.
+    The start time is measured by this machine's clock. If the engine runs on another machine whose
+    clock is ahead, earlier lines are included; if it is behind, some lines are missing.
     """
     servers = _servers_of(item, session)
     if servers:
@@ -80,13 +80,13 @@ def relevant(
     databases: Collection[str] | None = None,
     since: float = 0.0,
 ) -> list[str]:
-    """Return the lines of entries that are about these databases, or about none.
+    """Return the lines of log entries that concern these databases, or no particular database.
 
     Args:
-        lines: Of a log.
-        database_type: Says what an entry is; None: nobody knows.
-        databases: Their names; None: all.
-        since: Earlier entries are left out; in seconds since 1970.
+        lines: Lines of a log.
+        database_type: Defines how an entry begins; None to return all lines.
+        databases: Names of the databases; None for all.
+        since: Time of the earliest entry to return, in seconds since 1970.
     """
     if database_type is None:
         return list(lines)
@@ -94,7 +94,7 @@ def relevant(
         re.compile(database_type.log.entry),
         re.compile(database_type.log.noise or "(?!)"),
     )
-    # Otherwise the first lines are the rest of an entry from before.
+    # If some line begins an entry, the lines before it are the rest of an earlier entry.
     keep = not any(map(begins.match, lines))
     kept = []
     for line in lines:
@@ -113,16 +113,16 @@ def _is_about(database: str | None, databases: Collection[str] | None) -> bool:
 
 
 def _is_later(time: str | None, since: float) -> bool:
-    """Whether this is no earlier than a moment, in milliseconds, as servers have them."""
+    """Whether a log time is not before ``since``; servers log milliseconds, so round down."""
     try:
         moment = datetime.fromisoformat(time or "").replace(tzinfo=timezone.utc)
-    except ValueError:  # Another program of the image had not ended its line.
+    except ValueError:  # Another program of the image wrote to the same line.
         return True
     return moment >= datetime.fromtimestamp(int(since * 1000) / 1000, timezone.utc)
 
 
 def shortened(lines: Sequence[str]) -> list[str]:
-    """Return the last lines, and before them how many there were."""
+    """Return the last lines, preceded by the number of lines left out."""
     left_out = len(lines) - MOST_LINES
     return [f"({left_out} lines before)", *lines[left_out:]] if left_out > 0 else list(lines)
 
@@ -154,7 +154,7 @@ def _servers_of(item: pytest.Item, session: Session) -> list[_Server]:
 def _private_servers(
     item: pytest.Item, session: Session, began: float, used: Collection[str]
 ) -> list[_Server]:
-    """Return the servers of the fixture `ldb` that the test was given, or has made."""
+    """Return the servers of the fixture `ldb` that the test uses or has created."""
     given = getattr(item, "funcargs", {}).values()
     instances = [value.instance if isinstance(value, Server) else value for value in given]
     names = {*used, *(one.name for one in instances if isinstance(one, Instance))}
@@ -183,27 +183,27 @@ def _text(server: _Server, session: Session) -> str:
         lines, end = _lines(server, session)
         shown = shortened(relevant(lines, server.database_type, server.databases, server.since))
     except Exception as error:  # noqa: BLE001 - the report of the test must not be lost
-        return f"It could not be read: {error!r}"
+        return f"The log could not be read: {error!r}"
     return "\n".join([*shown, *end])
 
 
 def _lines(server: _Server, session: Session) -> tuple[list[str], list[str]]:
-    """Return the lines of the log, and what there is to say after them."""
+    """Return the lines of the log, and a note on why it is incomplete."""
     try:
         return _read(session, server), []
     except LdbError as error:
-        # A container that removes itself takes its log along.
+        # The log of a container with auto-remove is deleted with it; the watch has the last lines.
         watch = server.watch
         ended = watch.ended(READING_S) if watch else None
         if watch is None or ended is None:
-            return [], [f"There is none. {error}"]
-        end = f"The server has ended, with exit code {ended.code}."
+            return [], [f"The log is not available. {error}"]
+        end = f"The server ended with exit code {ended.code}."
         return watch.log(LINES_READ).splitlines(), [end]
 
 
 def _read(session: Session, server: _Server) -> list[str]:
     log = session.log(server.container, tail=LINES_READ, since=server.since)
-    # An engine that falls silent must not keep the run.
+    # An engine that stops responding must not block the run.
     end = threading.Timer(READING_S, log.close)
     end.start()
     try:

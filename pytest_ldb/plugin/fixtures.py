@@ -1,4 +1,4 @@
-"""A type of database becomes its fixtures."""
+"""The fixtures of each database type, and the fixture `ldb`."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ _MANUAL = """A {name} database per worker, shared by its tests; `ldb_{name}_db` 
 Return a `pytest_ldb.Database`: `.url`, `.host`, `.port`, `.user`, `.password`, `.database`,
 `.instance`, and for drivers `.connect_args(driver)`, `.sqlalchemy_url(driver)`, `.env`.
 One real server is shared by the whole run, all xdist workers included, and with it its users,
-roles and settings. It starts when collection ends, on first use at the latest, and is removed when
-the run ends, however the run ends; with --ldb-keep the server stays for the next run.
+roles and settings. It starts when collection ends, on first use at the latest. It is removed when
+the run ends, even if the run is killed; with --ldb-keep the next run uses it again.
 """
 
 _FRESH_MANUAL = """A {name} database per test, always fresh; `ldb_{name}` is per worker.
 
-Return a `pytest_ldb.Database`, on the same server as `ldb_{name}`. It holds what
-`ldb_{name}_setup` has filled it with, and nothing of any other test. After the test it is
-dropped, with its open connections; where that is faster it is reset instead, and the reset is
-verified. After a test that failed it stays until the end of the run, unless space runs short.
+Return a `pytest_ldb.Database` on the same server as `ldb_{name}`. It contains the data of
+`ldb_{name}_setup` and no data of other tests. After the test it is dropped and its open
+connections are closed; where that is faster it is reset instead, and the reset is verified.
+After a failed test it is kept until the end of the run, unless space runs short.
 Users, roles and settings belong to the server, which all tests share.
 """
 
-_SETUP_MANUAL = """What fills the databases of `ldb_{name}` and `ldb_{name}_db`; override it.
+_SETUP_MANUAL = """Setup of the databases of `ldb_{name}` and `ldb_{name}_db`; override it.
 
 Return a callable that takes a `pytest_ldb.Database`, or a list of files, or a `pytest_ldb.Setup`.
-It runs once for all workers of a run, on a database that is copied from then on.
+It runs once per run, for all workers, on a template; all databases are copies of the template.
 """
 
 FAILED = pytest.StashKey[bool]()
 """Whether a phase of this test has failed."""
 
 BEGAN = pytest.StashKey[float]()
-"""When the setup of this test began, in seconds since 1970."""
+"""Start time of the setup of this test, in seconds since 1970."""
 
 HANDED_OUT: pytest.StashKey[dict[str, Database]] = pytest.StashKey()
-"""The databases of this test, or of the session's fixtures, by the name of the fixture."""
+"""The databases of a test or of the session, by the name of the fixture that returned them."""
 
 
 def fixture_module(names: Iterable[str], begin: Callable[[], Session]) -> ModuleType:
-    """Return a plugin with a fixture for each type of database, and `ldb`."""
+    """Return a plugin with the fixtures of each database type, and `ldb`."""
     module = ModuleType(f"{__name__}.of_this_run")
     for name in names:
         setattr(module, f"ldb_{name}", _database_fixture(name, begin))
@@ -88,11 +88,11 @@ def _fresh_fixture(name: str, begin: Callable[[], Session]) -> object:
 
 
 def databases_of(item: pytest.Item, early: Iterable[Database]) -> list[Database]:
-    """Return the databases that this test has, also if a fixture that uses them has failed.
+    """Return the databases that a test uses, even if a fixture that depends on them failed.
 
     Args:
         item: The test.
-        early: Those whose addresses are in the environment: any test may use them.
+        early: The databases of ``--ldb-env``; any test may use them.
     """
     from ..model.database import Database
 
@@ -116,7 +116,7 @@ def _handed_out(request: pytest.FixtureRequest, database: Database) -> Database:
 
 
 def used_types(items: Iterable[pytest.Item], names: Iterable[str]) -> list[str]:
-    """Return the types whose fixtures these tests use, those that will be skipped left out."""
+    """Return the database types whose fixtures these tests use; skipped tests do not count."""
     fixtures = {f"ldb_{name}{suffix}": name for name in names for suffix in ("", "_db")}
     used: dict[str, None] = {}
     for item in items:
@@ -127,7 +127,7 @@ def used_types(items: Iterable[pytest.Item], names: Iterable[str]) -> list[str]:
 
 
 def _is_skipped(item: pytest.Item) -> bool:
-    """Whether marks skip a test; their conditions are evaluated as pytest will do it."""
+    """Whether marks skip a test; conditions are evaluated as pytest evaluates them."""
     if item.get_closest_marker("skip"):
         return True
     if not item.get_closest_marker("skipif"):
@@ -136,12 +136,12 @@ def _is_skipped(item: pytest.Item) -> bool:
         from _pytest.skipping import evaluate_skip_marks
 
         return evaluate_skip_marks(item) is not None
-    except (Exception, pytest.fail.Exception):  # noqa: BLE001 - the test's setup will raise it
+    except (Exception, pytest.fail.Exception):  # noqa: BLE001 - pytest reports it in the setup
         return False
 
 
 def _users(request: pytest.FixtureRequest, fixture: str) -> int:
-    """Return how many tests use a fixture; any may if none says so (`getfixturevalue`)."""
+    """Return how many tests use a fixture; all if none names it (`getfixturevalue`)."""
     items = request.session.items
     return sum(fixture in getattr(item, "fixturenames", ()) for item in items) or len(items)
 
@@ -156,12 +156,12 @@ def _setup_fixture(name: str) -> object:
 
 def _lifecycle_fixture(begin: Callable[[], Session]) -> object:
     def ldb() -> Lifecycle:
-        """Servers that a test has to itself, to stop, restart and break.
+        """Servers for a single test, which it can stop, restart and break.
 
         Return a `pytest_ldb.Lifecycle`. `with ldb.server("redis") as server:` gives a server with
         `.url`, `.database`, `.stop()`, `.start()` and `.restart()`, and deletes it. The commands
         are `create(type)`, `start`, `stop`, `restart`, `delete`, `list`, `status`.
-        What it creates is deleted at the end of the run, however the run ends.
+        All servers are deleted at the end of the run, even if the run is killed.
         """
         session = begin()
         with failing_in_a_sentence(session):
@@ -172,7 +172,7 @@ def _lifecycle_fixture(begin: Callable[[], Session]) -> object:
 
 @contextmanager
 def failing_in_a_sentence(session: Session) -> Iterator[None]:
-    """Turn our errors into a failure without a traceback, or into a skip where that was asked."""
+    """Fail the test without a traceback on an LdbError, or skip it with --ldb-no-engine=skip."""
     __tracebackhide__ = True
     from ..model.errors import EngineUnavailable, LdbError
 

@@ -1,6 +1,6 @@
-"""The hooks that pytest calls, in the order in which it calls them. Wiring only.
+"""Implementations of pytest's hooks, in the order in which pytest calls them.
 
-What a run that needs no database does not need is imported on use.
+Modules that only runs with a database need are imported inside functions, to keep other runs fast.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
-    # A wrapper comes before pytest-django imports the settings, in whatever order they are loaded.
+    # pytest-django imports the settings in this hook; wrappers run first in any load order.
     if environment_is_wanted(early_config):
         from .early_env import fill
 
@@ -58,8 +58,9 @@ def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager
     if late:
         warnings.warn(
             pytest.PytestConfigWarning(
-                f"{getattr(plugin, '__file__', plugin)}: pytest_ldb_database_types comes too late "
-                "here, its types are not used. Move it to the conftest.py of the root directory."
+                f"{getattr(plugin, '__file__', plugin)}: pytest_ldb_database_types was "
+                "registered too late, so its types are ignored. Move it to the conftest.py of the "
+                "root directory."
             ),
             stacklevel=1,
         )
@@ -156,14 +157,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Begin deferred work, now that all output has been written."""
-    run = config.stash.get(RUN, None)  # Another plugin may have failed before ours was configured.
+    """Start deferred work once all output has been written."""
+    run = config.stash.get(RUN, None)  # None if another plugin failed to configure.
     if run is not None and run.begun is not None and not run.place.worker:
         run.begun.build_cache()
 
 
 def _added_types(config: pytest.Config) -> Sequence[DatabaseType]:
-    """Return the types of projects and plugins; of several with one name the first counts."""
+    """Return the types that the project and plugins add; the first one of each name wins."""
     hook = config.hook.pytest_ldb_database_types
     if not hook.get_hookimpls():
         return []
@@ -195,7 +196,7 @@ def _types_in(answer: Any) -> Sequence[DatabaseType]:
 
 
 def _runs_tests(session: pytest.Session) -> bool:
-    """Whether the tests that were collected are going to be run."""
+    """Whether pytest will run the collected tests."""
     asked = session.config.getoption
     broken = session.testsfailed and not asked("continue_on_collection_errors")
     return not broken and not any(asked(option) for option in RUNS_NO_TEST)

@@ -1,4 +1,4 @@
-"""The hooks that projects and other plugins may implement."""
+"""Hooks that projects and other plugins can implement."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ if TYPE_CHECKING:
 
 @pytest.hookspec
 def pytest_ldb_database_types(config: pytest.Config) -> Iterable[DatabaseType]:  # type: ignore[empty-body]
-    """Return database types to add, or to put in the place of others of the same name.
+    """Return database types to add, or to replace types of the same name.
 
-    A project's ``conftest.py`` beats a plugin, which beats pytest-ldb. Called once, before
-    collection, so it works in ``conftest.py`` files that pytest loads at its start: the root
-    directory's and those of the paths on its command line or in ``testpaths``.
+    Types of a project's ``conftest.py`` take precedence over those of plugins, and these over the
+    built-in ones. Called once before collection. Only ``conftest.py`` files that pytest loads at
+    startup are used: that of the root directory, and those of the paths on the command line or in
+    ``testpaths``.
     """
 
 
 @pytest.hookspec(firstresult=True)
 def pytest_ldb_engine(config: pytest.Config) -> Engine | None:
-    """Return where containers live; if no hook does, the Docker engine is used.
+    """Return the engine that runs the containers, or None for the Docker engine.
 
-    Called when the first server is needed.
+    Called when the first server is needed; the first result that is not None is used.
     """
 
 
 @pytest.hookspec
 def pytest_ldb_instance_ready(config: pytest.Config, instance: Instance) -> None:
-    """Called in each process when it has obtained a server that is ready, before any test uses it.
+    """Called in each process for each server that is ready, before a test uses it.
 
-    What this raises fails the tests that wanted the server.
+    An exception fails all tests that use the server.
     """

@@ -1,4 +1,4 @@
-"""What a run used, as a file for programs. Its keys are documented, in docs/reference/report.md."""
+"""The file of ``--ldb-report``. Its keys are documented in docs/reference/report.md."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 from .usage import Use
 
 SCHEMA = 1
-"""Counts changes that programs must know of; a new key is none."""
+"""Increased by incompatible changes; adding a key is compatible."""
 
 
 def write_report(path: Path, uses: Iterable[Use]) -> str:
-    """Write the file whole, or leave what is there; return why it could not be written."""
+    """Write the file atomically. Return an error message, or an empty string on success."""
     text = json.dumps({"schema": SCHEMA, "servers": [_server(use) for use in uses]}, indent=2)
     try:
         _replace(path.resolve(), f"{text}\n")
@@ -27,10 +27,10 @@ def write_report(path: Path, uses: Iterable[Use]) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    if path.is_symlink():  # It was resolved: from Python 3.13 on links in a circle are not refused.
+    if path.is_symlink():  # A symlink loop: `resolve` does not raise for it since 3.13.
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "it is not a file")  # A device would be replaced, too.
+        raise OSError(errno.EINVAL, "it is not a file")  # `replace` would overwrite a device.
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.write_text(text, encoding="utf-8")

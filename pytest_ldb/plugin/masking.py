@@ -1,9 +1,9 @@
-"""Passwords are masked in the reports of tests.
+"""Mask passwords in test reports.
 
-A report shows values of a test's variables, assertions that compare them and what the test
-printed. Two things are masked there: passwords that pytest-ldb derived, which are too random to
-be part of anything else, and the passwords of other servers inside of URLs. Elsewhere the
-password of another server stays, as it may be a common word, even a part of the test's path.
+A report shows the values of a test's variables, compared values and captured output. Passwords
+that pytest-ldb generated are masked everywhere, as they are random and match nothing else. The
+password of an existing server is masked only inside URLs: it may be a common word, which can even
+be part of the test's path.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DERIVED = re.compile("[0-9a-f]{32}")
 
 
 def mask_report(report: pytest.TestReport, passwords: Iterable[str]) -> None:
-    """Mask these passwords in everything that the report shows, in place."""
+    """Mask the passwords in all parts of the report, in place."""
     patterns = [_pattern(password) for password in passwords if password]
     if patterns:
         hidden = re.compile("|".join(patterns))
@@ -37,7 +37,7 @@ def _pattern(password: str) -> str:
 
 
 def _masked(value: Any, hidden: re.Pattern[str]) -> Any:
-    """Return the value without passwords; pytest's representations are changed in place."""
+    """Return the value with passwords masked; pytest's own objects are modified in place."""
     if isinstance(value, str):
         return hidden.sub(MASK, value)
     if isinstance(value, (list, tuple)):

@@ -1,7 +1,7 @@
-"""Every option: its name, its kind, where its value comes from.
+"""The options of the plugin, and where their values come from.
 
-Command line, then environment, then ini: the first value that is given wins, even if it is `0`
-or empty.
+The command line takes precedence over the environment, and the environment over the ini file,
+even if the value is `0` or empty.
 """
 
 from __future__ import annotations
@@ -19,29 +19,30 @@ from ..util.env import by_type, images_in
 
 
 class Given(Protocol):
-    """Where options are read from."""
+    """The part of ``pytest.Config`` that options are read from."""
 
     def getoption(self, name: str) -> Any:
-        """Return what the command line says; None if nothing."""
+        """Return the value from the command line; None if there is none."""
 
     def getini(self, name: str) -> Any:
-        """Return what the configuration file says; None or an empty list if nothing."""
+        """Return the value from the ini file; None or an empty list if there is none."""
 
 
 class _Wrong(ValueError):
-    """A value that an option does not take; the message says what it does take."""
+    """An invalid value; the message describes valid ones."""
 
 
 class Option:
-    """One option. Not a dataclass: making one takes longer than all else here, in every run.
+    """One option.
 
     Args:
         name: ``keep`` for ``--ldb-keep``, ini ``ldb_keep`` and ``LDB_KEEP``.
-        parse: From a text to a value.
-        text: Its help.
-        metavar: What its value is; empty for a switch.
+        parse: Converts a string to the value; raises :class:`_Wrong`.
+        text: Help text, a single phrase without a period.
+        metavar: Name of the value in the help; empty for a switch.
     """
 
+    # Not a dataclass: creating one would take most of the plugin's import time, in every run.
     __slots__ = ("help", "metavar", "name", "parse")
 
     def __init__(
@@ -54,17 +55,17 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """As on the command line."""
+        """Name on the command line."""
         return f"--ldb-{self.name.replace('_', '-')}"
 
     @property
     def ini(self) -> str:
-        """As in pytest's configuration file."""
+        """Name in pytest's ini file."""
         return f"ldb_{self.name}"
 
     @property
     def variable(self) -> str:
-        """As in the environment."""
+        """Name of the environment variable."""
         return f"LDB_{self.name.upper()}"
 
 
@@ -103,7 +104,7 @@ def _images(text: str) -> dict[str, str]:
 
 
 def _variables(text: str) -> dict[str, str]:
-    # A comma may be part of an address.
+    # A comma separates variables only before a NAME=; addresses may contain commas.
     pairs = [part.partition("=") for part in re.split(r"\n|,(?=\s*\w+\s*=)", text) if part.strip()]
     given = {name.strip(): expression.strip() for name, _, expression in pairs}
     if not all(re.fullmatch(r"\w+", name) and expression for name, expression in given.items()):
@@ -116,8 +117,8 @@ def _address(text: str) -> str:
 
     try:
         ipaddress.ip_address(text)
-    except ValueError:  # Empty above all: engines take that for all addresses.
-        raise _Wrong("it takes an address, for example 0.0.0.0 for all that there are") from None
+    except ValueError:  # An empty value too: engines would publish on all addresses.
+        raise _Wrong("it takes an IP address, for example 0.0.0.0 for all interfaces") from None
     return text
 
 
@@ -126,84 +127,85 @@ def _text(text: str) -> str:
 
 
 SEVERAL = (_images, _variables)
-"""Values of these can be given more than once."""
+"""Options with these parsers can be given more than once."""
 
 OPTIONS = (
-    Option("keep", _switch, "Keep the servers after the run; the next run attaches to them."),
+    Option("keep", _switch, "Keep the servers after the run; the next run attaches to them"),
     Option(
         "keep_failed",
         _switch,
-        "Keep the servers that failed tests used, with the databases of those tests.",
+        "Keep the servers that failed tests used, with the databases of those tests",
     ),
-    Option("recreate", _switch, "Replace kept servers by new ones."),
+    Option("recreate", _switch, "Replace kept servers with new ones"),
     Option(
         "image",
         _images,
         "Run this image for a database type, given by name or alias, for example pg=postgres:17 "
-        "(repeatable).",
+        "(repeatable)",
         "NAME=REFERENCE",
     ),
     Option(
         "image_prefix",
         _text,
-        "Pull from this registry what is named without one, for example mirror.example.com/hub.",
+        "Registry to prepend to image names that do not name one, for example "
+        "mirror.example.com/hub",
         "PREFIX",
     ),
     Option(
         "pull",
         _one_of("missing", "always", "never"),
-        "When to pull images: missing (default), always, never.",
+        "When to pull images: missing (default), always, never",
         "WHEN",
     ),
     Option(
         "timeout",
         _seconds,
-        "The most time that a server may take to become ready (default: 60).",
+        "Maximum time to wait for a server to become ready (default: 60)",
         "SECONDS",
     ),
     Option(
         "no_engine",
         _one_of("error", "skip"),
-        "What to do with tests when no container engine is available: error (default), skip.",
+        "What to do with tests when no container engine is available: error (default), skip",
         "WHAT",
     ),
     Option(
         "cache",
         _one_of("auto", "always", "never"),
-        "Start from cached copies of initialised servers: auto (default), always, never.",
+        "Cache the data of initialised servers: auto (default), always, never",
         "WHEN",
     ),
-    Option("durable", _switch, "Keep data on disk, safe against crashes; slower."),
+    Option("durable", _switch, "Keep data on disk, safe against crashes; slower"),
     Option(
         "env",
         _variables,
         "Set an environment variable before conftest files and settings are imported, for example "
-        "DATABASE_URL=postgres.url (repeatable).",
+        "DATABASE_URL=postgres.url (repeatable)",
         "NAME=EXPRESSION",
     ),
     Option(
         "bind",
         _address,
-        "Publish databases on this address of the engine's host (default: its loopback).",
+        "Publish databases on this address of the engine's host (default: its loopback)",
         "ADDRESS",
     ),
-    Option("report", _text, "Write which servers the run used to this file, as JSON.", "FILE"),
+    Option("report", _text, "Write which servers the run used to this file, as JSON", "FILE"),
 )
 
 
 RUNS_NO_TEST = ("collectonly", "setupplan", "showfixtures", "show_fixtures_per_test")
-"""pytest's options with which tests are collected and not run."""
+"""pytest's options with which tests are collected but not run."""
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Declare all options; their defaults are None, so that "not given" can be told."""
+    """Declare all options; their defaults are None, which means that no value was given."""
     group = parser.getgroup(
         "ldb",
         "pytest-ldb: real databases (LDB_<NAME>_IMAGE chooses the image of one type, "
-        "LDB_<NAME>_URL a server that exists already)",
+        "LDB_<NAME>_URL names an existing server)",
     )
     for option in OPTIONS:
-        also = f" Environment: {option.variable}, ini: {option.ini}."
+        also = f". Environment: {option.variable}, ini: {option.ini}."
         if option.metavar:
             action = "append" if option.parse in SEVERAL else "store"
             group.addoption(
@@ -213,22 +215,22 @@ def add_options(parser: pytest.Parser) -> None:
             group.addoption(
                 option.flag, action=argparse.BooleanOptionalAction, help=option.help + also
             )
-        kind = "linelist" if option.parse in SEVERAL else "string"
-        parser.addini(option.ini, help=option.help, type=kind, default=None)  # type: ignore[arg-type]
+        ini_type = "linelist" if option.parse in SEVERAL else "string"
+        parser.addini(option.ini, help=option.help, type=ini_type, default=None)  # type: ignore[arg-type]
 
 
 def read_options(
     config: Given, types: Mapping[str, Collection[str]], *, all_are_known: bool = True
 ) -> tuple[Settings, dict[str, Any]]:
-    """Return the settings, and those arguments of theirs that the user gave.
+    """Return the settings, and the subset of values that the user set.
 
     Args:
-        config: pytest's, or what is known of it early.
-        types: The names of the database types, with their aliases.
-        all_are_known: Whether there can be no others.
+        config: pytest's configuration, or the part of it that is available early.
+        types: The aliases of the database types by name.
+        all_are_known: Whether ``types`` is complete, so that unknown names are errors.
 
     Raises:
-        pytest.UsageError: A value is wrong; the message says where it was given.
+        pytest.UsageError: A value is invalid; the message names its source.
     """
     given = {option.name: _given(config, option) for option in OPTIONS}
     values = {name: found[0] for name, found in given.items() if found}
@@ -247,23 +249,23 @@ def read_options(
 
 
 def environment_is_wanted(config: pytest.Config) -> bool:
-    """Whether environment variables are asked for, as far as is known early."""
+    """Whether ``--ldb-env`` is set, before all options have been parsed."""
     asked = getattr(config.known_args_namespace, "ldb_env", None)
     return bool(asked or os.environ.get("LDB_ENV") or config.getini("ldb_env"))
 
 
 def read_environment(config: Given) -> dict[str, str]:
-    """Return the environment variables that are asked for, and the expressions for them.
+    """Return the expressions of ``--ldb-env`` by the names of the variables.
 
     Raises:
-        pytest.UsageError: As above.
+        pytest.UsageError: A value is invalid; the message names its source.
     """
     option = next(option for option in OPTIONS if option.name == "env")
     return _merged(_given(config, option))
 
 
 def _given(config: Given, option: Option) -> list[Any]:
-    """Return all values that were given, parsed, the one that wins first."""
+    """Return the parsed values of an option, in order of precedence."""
     sources = {
         option.flag: config.getoption(f"ldb_{option.name}"),
         option.variable: os.environ.get(option.variable),
@@ -283,7 +285,7 @@ def _parsed(option: Option, source: str, value: Any) -> Any:
 
 
 def _merged(given: Iterable[dict[str, str]]) -> dict[str, str]:
-    """Merge by name, the first one that names it wins."""
+    """Merge mappings; the first value of each name wins."""
     merged: dict[str, str] = {}
     for some in given:
         merged = {**some, **merged}
@@ -291,7 +293,7 @@ def _merged(given: Iterable[dict[str, str]]) -> dict[str, str]:
 
 
 def _by_name(images: Mapping[str, str], types: Mapping[str, Collection[str]]) -> dict[str, str]:
-    """Return the images by the names of their types; names of unknown types stay as they are."""
+    """Replace aliases of types by their names; unknown names are unchanged."""
     names = {alias: name for name, aliases in types.items() for alias in (*aliases, name)}
     return {names.get(given.lower(), given): image for given, image in images.items()}
 

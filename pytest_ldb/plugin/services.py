@@ -1,6 +1,6 @@
-"""The objects that obtain servers, each made once for a process and connected to the others.
+"""The objects with which a process obtains servers, created once.
 
-Importing this takes as long as attaching to a server, so it is imported on use.
+This module is imported on use: the import takes as long as attaching to a server.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """What obtains servers for one process.
+    """Obtains servers for one process.
 
     Args:
-        engine: Where servers run.
-        scope: Whose they are.
-        shared: Finds or creates those that the run shares.
-        locks: A directory for lock files.
-        identity: Of the user; passwords derive from it.
-        say: Shows a line to the user.
+        engine: The engine that runs the servers.
+        scope: The user, project and run that own the servers.
+        shared: Finds or creates the servers that the run shares.
+        locks: Directory for lock files.
+        identity: The user; passwords are derived from it.
+        say: Prints a line to the user.
     """
 
     engine: Engine
@@ -47,17 +47,17 @@ class Services:
     say: Callable[[str], None]
 
     def planner(self, settings: Settings) -> Planner:
-        """Return what decides which servers are started; with ``--ldb-env`` settings change."""
+        """Return a planner; it is not cached, as ``--ldb-env`` reads the settings twice."""
         return Planner(self.engine, settings, self.scope, self.identity, self.say)
 
     def lifecycle(self, settings: Settings, types: Sequence[DatabaseType]) -> Lifecycle:
-        """Return the seven commands, for servers that a test has to itself."""
+        """Return the lifecycle commands, for servers of single tests."""
         from ..lifecycle.commands import Lifecycle
 
         return Lifecycle(self.planner(settings), types)
 
     def build_cache(self, timeout_s: float) -> None:
-        """Let a process that outlives this one make what the cache lacks, and remove old images."""
+        """Start a separate process that adds missing cache entries and deletes old images."""
         if not self.shared.cache.need_work():
             return
         from ..lifecycle.cache_builder import CacheBuilder, begin
@@ -76,15 +76,15 @@ def make_services(
     attach_cache: AttachCache,
     is_awaited: Callable[[], bool],
 ) -> Services:
-    """Return services that are connected to each other.
+    """Create the services of a process.
 
     Args:
         run: The settings of the run.
-        engine: Where servers run.
+        engine: The engine that runs the servers.
         state: The user's directory for the cache and locks.
-        identity: Of the user; passwords derive from it.
+        identity: The user; passwords are derived from it.
         attach_cache: The cache of kept servers' container ids.
-        is_awaited: Whether a test has been waiting for a server for a while.
+        is_awaited: Returns whether a test has been waiting for a server for a while.
     """
     settings = run.settings
     shared = SharedServers(

@@ -1,6 +1,6 @@
-"""This process's part in the run: it obtains servers, each once, and lets go of them.
+"""The servers and databases of one process of the run.
 
-What this imports is imported before a shell in a kept server is opened, so it imports little.
+This module imports little: its imports delay opening the shells in kept servers.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ LOOK_EVERY_S = 0.01
 
 
 class Session:
-    """Obtains servers for this process, and has its databases on them.
+    """Obtains each server once for this process, and holds the process's databases on them.
 
     Args:
         run: The settings and types of the run.
 
     Attributes:
-        servers: The servers that tests of this process asked for, by type.
-        pulls_s: How long images were pulled that were missing, by type.
+        servers: The servers that tests of this process use, by type.
+        pulls_s: How long pulling a missing image took, in seconds, by type.
     """
 
     def __init__(self, run: RunPlugin) -> None:
@@ -65,28 +65,28 @@ class Session:
         self._lifecycle: Lifecycle | None = None
 
     def begin(self, names: Iterable[str]) -> None:
-        """Start servers in the background; a test that needs one waits for the rest of its start.
+        """Start servers in the background; a test that needs one waits until it is ready.
 
         Args:
-            names: Of database types.
+            names: Names of database types.
         """
         names = list(names)
         if self.run.settings.keep and self._services is None:
-            # An engine takes longer to open a shell than all that is imported from here on.
-            with suppress(LdbError):  # The start raises it for the tests that need the server.
+            # Opening a shell takes longer than the imports below, so it is begun before them.
+            with suppress(LdbError):  # The start raises it again, for the tests that need it.
                 self._preopened = self._preopen(names)
-        # Imported here: later a test may have replaced what an import in a thread needs.
+        # Import now, not in a thread: a test may have patched what the import needs by then.
         from . import services  # noqa: F401
 
         for database_type in [self._type(name) for name in names]:
             self._starts.begin(database_type.name, partial(self._obtain, database_type))
 
     def server(self, name: str) -> ServerDatabases:
-        """Return the server of a type that the run shares, with this process's databases.
+        """Return the shared server of a type, with this process's databases.
 
         Raises:
-            LdbError: It could not be obtained; the same error for each test that asks.
-            Exception: What `pytest_ldb_instance_ready` raised.
+            LdbError: The server could not be obtained; all tests get the same error.
+            Exception: An exception of the hook `pytest_ldb_instance_ready`.
         """
         if name in self.servers:
             return self.servers[name]
@@ -96,39 +96,39 @@ class Session:
         return self.servers[database_type.name]
 
     def database(self, name: str, setup: object = None) -> Database:
-        """Return the database of this process on the server that the run shares.
+        """Return the database of this process on the shared server.
 
-        It is a new one, or that of the environment, which a setup fills anew.
+        It is a new database, or the one of ``--ldb-env``, on which the setup runs again.
 
         Args:
-            name: Of a type of database.
-            setup: What fills it, see :meth:`Setup.of`.
+            name: Name of a database type.
+            setup: Setup of the database, see :meth:`Setup.of`.
 
         Raises:
-            LdbError: One of its subclasses says what is wrong.
-            Exception: What the setup raised.
+            LdbError: The server or the database could not be obtained.
+            Exception: An exception of the setup.
         """
         return self.server(name).shared(setup)
 
     def fresh(self, name: str, setup: object, expected: Callable[[], int]) -> Pool[Database]:
-        """Return what hands out databases for single tests; arguments and errors as above.
+        """Return the pool of databases for single tests; raises as :meth:`database` does.
 
         Args:
-            name: Of a type of database.
-            setup: What fills them, see :meth:`Setup.of`.
-            expected: Returns how many tests use them.
+            name: Name of a database type.
+            setup: Setup of the databases, see :meth:`Setup.of`.
+            expected: Returns how many tests use the pool.
         """
         return self.server(name).fresh(setup, expected)
 
     def lifecycle(self) -> Lifecycle:
-        """Return the seven commands, for servers that a test has to itself."""
+        """Return the lifecycle commands, for servers of single tests."""
         if self._lifecycle is None:
             services = self.services()
             self._lifecycle = services.lifecycle(self.run.settings, self.run.types)
         return self._lifecycle
 
     def services(self) -> Services:
-        """Return what obtains servers, made on first use.
+        """Return the services of this process, created on first use.
 
         Raises:
             EngineUnavailable: No container engine answers.
@@ -148,40 +148,40 @@ class Session:
             return self._services
 
     def keep_failed(self, database: Database) -> None:
-        """Keep the database of a test that failed, and its server, if that was asked for."""
+        """Keep the database of a failed test and its server if ``--ldb-keep-failed`` is set."""
         server = self.servers.get(database.database_type.name)
         if self.run.settings.keep_failed and server and server.lease.instance == database.instance:
             server.keep(database)
 
     def report_failure(self, error: LdbError) -> str:
-        """Return an error in full for the first test that it fails, and a sentence for others."""
+        """Return the full text of an error for the first test, and a short one for later tests."""
         if error not in self._reported:
             self._reported.add(error)
             return str(error)
-        return f"{error.subject}: {error.fact}. The first test that failed for it has the details."
+        return f"{error.subject}: {error.fact}. The first test that failed with it has the details."
 
     def expect_no_more(self) -> None:
-        """Make no databases in advance from now on, as the last test has begun."""
+        """Stop creating databases in advance, as the last test has begun."""
         for server in self.servers.values():
             server.expect_no_more()
 
     def log(self, container: str, *, tail: int, since: float) -> Log:
-        """Return the last lines that a server wrote since a moment; see :meth:`Engine.log`."""
+        """Return the last lines of a server's log; see :meth:`Engine.log`."""
         return self.services().engine.log(container, tail=tail, since=since)
 
     @property
     def made(self) -> Sequence[Instance]:
-        """The servers that tests had to themselves."""
+        """The servers that single tests have created."""
         return self._lifecycle.created if self._lifecycle else ()
 
     @property
     def held(self) -> list[Lease]:
-        """The leases of this process, those that its tests did not ask for included."""
+        """All leases of this process, including servers that its tests did not use."""
         return self._starts.results()
 
     @property
     def early(self) -> list[Database]:
-        """The databases whose addresses are in the environment."""
+        """The databases of ``--ldb-env``."""
         return [server.early for server in self.servers.values() if server.early]
 
     @property
@@ -191,10 +191,10 @@ class Session:
         return {instance.credentials.password for instance in (*used, *self.made)}
 
     def unready(self, patience_s: float) -> list[PendingServer]:
-        """Return the servers that this process has begun to obtain and that are not ready yet.
+        """Return the servers that this process is starting and that are not ready yet.
 
         Args:
-            patience_s: Maximum time to wait until they have been started.
+            patience_s: Maximum time to wait for their containers to start.
         """
         deadline = time.monotonic() + patience_s
         while self._starts.pending() - set(self._unfinished()) and time.monotonic() < deadline:
@@ -203,32 +203,32 @@ class Session:
         return [server for server in self._unfinished().values() if server.instance.id not in held]
 
     def build_cache(self) -> None:
-        """Begin what is to be done for the cache of servers after the run."""
+        """Start the update of the server cache, after the run."""
         if self._services is not None:
             self._services.build_cache(self.run.settings.timeout_s)
 
     def close(self) -> None:
-        """End all leases; the servers end themselves if no other process uses them."""
+        """End all leases; a server stops when its last lease ends."""
         for server in self.servers.values():
             server.close()
         self._starts.give_up(lambda lease: lease.close())
         self.servers.clear()
 
     def close_own(self) -> None:
-        """Delete the servers that tests had to themselves, and close shells that were not used."""
+        """Delete the servers that single tests have created, and close unused shells."""
         if self._preopened is not None:
             self._preopened.close()
         if self._lifecycle is not None:
             self._lifecycle.close()
 
     def abandon(self) -> None:
-        """Let go of everything, from another thread, while a test may still run."""
+        """End leases and delete servers, from another thread, while a test may still run."""
         self.close()
         with suppress(LdbError):
             self.close_own()
 
     def _ready(self, database_type: DatabaseType) -> ServerDatabases:
-        """Obtain a server and let the hook see it, once: a failure is not tried again."""
+        """Obtain a server and call the hook; a failure is not retried."""
         from ..isolation.databases import databases_on
         from ..isolation.server_databases import ServerDatabases
 
@@ -262,7 +262,7 @@ class Session:
             with suppress(ImageUnavailable):
                 return planner.shared(database_type, pull="never")
         began = time.monotonic()
-        # The first process pulls the image, the others find it.
+        # With the lock one process pulls the image; the others wait and find it.
         with alone(services.locks, f"{services.scope.project}-{database_type.name}-image"):
             server = planner.shared(database_type)
         if settings.pull != "never":
@@ -270,7 +270,7 @@ class Session:
         return server
 
     def _preopen(self, names: Iterable[str]) -> PreopenedShells | None:
-        """Begin to open shells in the servers that the run before has kept."""
+        """Start opening shells in the servers that the previous run kept."""
         from ..engines.docker.preopened import PreopenedShells
         from ..engines.docker.transport.contexts import engine_address
         from ..engines.docker.transport.unix import SCHEMES, unix_transport
@@ -312,11 +312,11 @@ class Session:
 
 
 def _refusal(name: str, error: Exception) -> LdbError:
-    """Return the error for all tests after the one that has shown what the hook raised."""
+    """Return the error for all tests after the first, which shows the exception of the hook."""
     if isinstance(error, LdbError):
         return error
     return StartFailed(
         name,
-        f"pytest_ldb_instance_ready has raised {type(error).__name__} before",
-        remedy="The first test that used the server says why.",
+        f"pytest_ldb_instance_ready raised {type(error).__name__}",
+        remedy="The first test that used the server has the details.",
     )

@@ -1,6 +1,6 @@
-"""What the plugin knows of the run in this process: one object, under one key of the stash.
+"""The plugin's state in this process: one object in the stash of pytest's configuration.
 
-What a run that needs no database does not need is imported on use.
+Modules that only runs with a database need are imported inside functions, to keep other runs fast.
 """
 
 from __future__ import annotations
@@ -23,46 +23,46 @@ if TYPE_CHECKING:
     from .xdist import Place
 
 BUILTIN = {"postgres": ("postgresql", "pg"), "mysql": (), "mongodb": ("mongo",), "redis": ()}
-"""The names and aliases of `databases.BUILTIN`, known without importing those."""
+"""The names and aliases of `databases.BUILTIN`; importing these would slow down every run."""
 
 
 class Messages:
-    """Shows lines to the user at once, from any thread, while pytest captures output.
+    """Prints lines to the user immediately, from any thread, while pytest captures output.
 
-    They go to a duplicate of the standard error, as pytest's faulthandler does it. To suspend the
-    capturing instead would cost a test output that it captures at the same time.
-    It is made while pytest does not capture: by `pytest_configure` at the latest.
+    They are written to a duplicate of standard error, as in pytest's faulthandler plugin.
+    Suspending the capture instead would lose output of the running test. Create it while pytest
+    does not capture: in `pytest_configure` at the latest.
     """
 
     def __init__(self) -> None:
         self._stream = os.fdopen(os.dup(_stderr()), "wb", buffering=0)
 
     def __call__(self, line: str) -> None:
-        """Show a line."""
-        with suppress(ValueError, OSError):  # It is closed, as the run has ended.
+        """Print a line."""
+        with suppress(ValueError, OSError):  # The run has ended and closed the stream.
             self._stream.write(f"\nldb: {line}\n".encode(errors="backslashreplace"))
 
     def close(self) -> None:
-        """Show nothing from now on."""
+        """Close the stream; later lines are dropped."""
         self._stream.close()
 
 
 class RunPlugin:
-    """The settings of the run, its database types, and this process's part in it.
+    """The settings and database types of the run, and the session of this process.
 
     Args:
-        config: pytest's.
-        settings: What the user decided.
-        given: Those arguments of ``settings`` that the user gave.
+        config: pytest's configuration.
+        settings: The settings of the run.
+        given: The subset of ``settings`` that the user set.
         added: The database types that the project and its plugins add.
 
     Attributes:
-        say: Shows a line to the user.
-        used: What this process and its workers report of servers, as plain values.
-        engine_hooks: How many implementations of `pytest_ldb_engine` there were at first.
+        say: Prints a line to the user.
+        used: Usage records of this process and its workers, as plain values.
+        engine_hooks: The initial number of implementations of `pytest_ldb_engine`.
     """
 
-    # Not a dataclass: making one takes longer than all else here, in every run.
+    # Not a dataclass: creating one would take most of the plugin's import time, in every run.
 
     def __init__(
         self,
@@ -77,14 +77,14 @@ class RunPlugin:
         self.used: list[dict[str, Any]] = []
         self.engine_hooks = count_engine_hooks(config)
         self.begun: Session | None = None
-        """The session, if this process needed one."""
+        """The session; None if this process has needed no server."""
         self._place: Place | None = None
         self.decide(settings, given, added)
 
     def decide(
         self, settings: Settings, given: Mapping[str, Any], added: Sequence[DatabaseType]
     ) -> None:
-        """Take in the settings and types; with ``--ldb-env`` they are read a second time."""
+        """Set the settings and types; with ``--ldb-env`` they are read a second time."""
         self.settings, self.given, self.added = settings, given, added
 
     @property
@@ -94,14 +94,14 @@ class RunPlugin:
 
     @property
     def types(self) -> Sequence[DatabaseType]:
-        """All database types; importing ours takes a moment."""
+        """All database types; importing the built-in ones is slow."""
         from ..databases import all_types
 
         return all_types(self.added)
 
     @property
     def place(self) -> Place:
-        """This process's place among the processes of the run."""
+        """The position of this process in the run."""
         if self._place is None:
             from .xdist import find_place
 
@@ -109,9 +109,9 @@ class RunPlugin:
         return self._place
 
     def session(self) -> Session:
-        """Return this process's session, which is begun on first use.
+        """Return this process's session, created on first use.
 
-        A worker's leases end with its process: xdist ends that after the last test of the run.
+        A worker's leases end with its process, which xdist ends after the last test of the run.
         """
         if self.begun is None:
             from .session import Session
@@ -125,7 +125,7 @@ class RunPlugin:
         return self.begun
 
     def engine(self, preopened: PreopenedShells | None) -> Engine:
-        """Return the engine that a hook chooses, or the Docker engine with these shells."""
+        """Return the engine of `pytest_ldb_engine`, or the Docker engine with these shells."""
         engine: Engine | None = self.config.hook.pytest_ldb_engine(config=self.config)
         if engine is not None:
             return engine
@@ -134,7 +134,7 @@ class RunPlugin:
         return DockerEngine(preopened=preopened)
 
     def on_ready(self, instance: Instance) -> None:
-        """Call the hook for a server that this process has obtained."""
+        """Call `pytest_ldb_instance_ready` for a server that this process has obtained."""
         __tracebackhide__ = True
         self.config.hook.pytest_ldb_instance_ready(config=self.config, instance=instance)
 
@@ -143,17 +143,17 @@ RUN = pytest.StashKey[RunPlugin]()
 
 
 def types_by_name(added: Sequence[DatabaseType]) -> Mapping[str, Collection[str]]:
-    """Return the aliases of all types, ours and those that are added, by name."""
+    """Return the aliases of the built-in and the added types, by name."""
     return {**BUILTIN, **{database_type.name: database_type.aliases for database_type in added}}
 
 
 def count_engine_hooks(config: pytest.Config) -> int:
-    """Return how many hooks choose the engine."""
+    """Return the number of implementations of `pytest_ldb_engine`."""
     return len(config.hook.pytest_ldb_engine.get_hookimpls())
 
 
 def _stderr() -> int:
     try:
         return sys.stderr.fileno()
-    except (AttributeError, ValueError):  # pytester and some IDEs put another object there.
+    except (AttributeError, ValueError):  # pytester and some IDEs replace it.
         return 2

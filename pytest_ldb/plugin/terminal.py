@@ -1,4 +1,4 @@
-"""What a run tells about its servers."""
+"""The lines that a run prints about its servers."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from .session import Session
     from .usage import Use
 
-SHORTEST_TOLD_S = 0.001
+SHORTEST_SHOWN_S = 0.001
 
 
 def header(given: Mapping[str, Any], *, chosen_engine: bool) -> str:
-    """Return a line about what the user decided, and which engine that concerns.
+    """Return the line in pytest's header: the non-default options and the engine.
 
     Args:
-        given: The arguments of ``Settings`` that were given.
-        chosen_engine: Whether a hook of the project chooses the engine.
+        given: The arguments of ``Settings`` that the user set.
+        chosen_engine: Whether `pytest_ldb_engine` chooses the engine.
     """
     from ..engines.docker.transport.contexts import engine_address
 
@@ -34,7 +34,7 @@ def _decision(name: str, value: Any) -> str:
     words = name.replace("_", "-")
     if isinstance(value, bool):
         return words if value else f"no {words}"
-    if name == "urls":  # They hold passwords.
+    if name == "urls":  # URLs contain passwords.
         return f"existing servers for {' '.join(value)}"
     if name == "images":
         return f"images {' '.join(f'{type_name}={image}' for type_name, image in value.items())}"
@@ -42,7 +42,7 @@ def _decision(name: str, value: Any) -> str:
 
 
 def show_databases(item: pytest.Item, report: pytest.TestReport, session: Session) -> None:
-    """Name the databases of a failing test in its report, and keep them if that was asked for."""
+    """Add the databases of a failing test to its report; keep them with --ldb-keep-failed."""
     from ..model.errors import LdbError
 
     databases = databases_of(item, session.early)
@@ -51,13 +51,13 @@ def show_databases(item: pytest.Item, report: pytest.TestReport, session: Sessio
         for database in databases:
             session.keep_failed(database)
     except LdbError as error:
-        lines.append(f"They could not be kept. {error}")
+        lines.append(f"The databases could not be kept. {error}")
     if lines:
         report.sections.append(("databases", "\n".join(lines)))
 
 
 def show_summary(reporter: pytest.TerminalReporter, used: Iterable[dict[str, Any]]) -> None:
-    """Write a section about the servers of the whole run."""
+    """Write the summary of the servers of the whole run."""
     from .usage import added_up
 
     reporter.write_sep("=", "ldb")
@@ -66,7 +66,7 @@ def show_summary(reporter: pytest.TerminalReporter, used: Iterable[dict[str, Any
 
 
 def summary_lines(use: Use) -> Iterator[str]:
-    """Yield a line about a server, and more only where there is something to say."""
+    """Yield one line about a server, and more lines only if they have content."""
     if use.origin == "existing":
         yield f"{use.type}: existing server, {use.name}"
     else:
@@ -106,6 +106,6 @@ def _counted(count: int, what: str) -> str:
 
 
 def _wait(seconds: float) -> str:
-    if seconds < SHORTEST_TOLD_S:
+    if seconds < SHORTEST_SHOWN_S:
         return "under 1 ms"
     return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"

@@ -1,4 +1,7 @@
-"""Which servers a run used, and what they took: each process tells its part, one adds them up."""
+"""Which servers a run used, and how long they took.
+
+Each process records its usage; the controller merges the records.
+"""
 
 from __future__ import annotations
 
@@ -16,32 +19,32 @@ if TYPE_CHECKING:
     from .session import Session
 
 LAST_MOMENT_S = 2.0
-"""Other workers wait for a server that one has begun to start before it was done with its tests."""
+"""How long a worker without tests waits for servers that it is starting for other workers."""
 
 STARTED = ("created", "restored", "restarted")
-"""How a server comes to the process that knows how long its start took."""
+"""Origins of a server in the process that started it, which has measured the start."""
 
 COMMAND_NEEDS = ("click", "psutil", "rich")
-"""What the extra `cli` brings, without which the command `pytest-ldb` does not work."""
+"""The packages of the extra `cli`, which the command `pytest-ldb` requires."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """What one process knows of a server that it used, or all processes together.
+    """The usage of one server, by one process or by all processes of the run.
 
     Args:
-        type: The name of its type.
-        name: Tells it from all others.
-        image: The reference it runs; empty for one that existed.
-        origin: How it came: ``created``, ``restored``, ``restarted``, ``attached``, ``existing``.
-        start_s: How long it took until the container ran.
-        ready_s: How long it took from there until the server answered; None if it did not yet.
-        pull_s: How long its image was waited for; None if that was there.
-        templates_s: How long each template took to make.
-        waits: How many tests waited how many seconds for a fresh database.
-        processes: How many processes had tests that used it.
-        kept: Whether it outlives the run because that was asked for.
-        kept_failed: Whether it does because of tests that failed.
+        type: Name of the database type.
+        name: Unique name of the server.
+        image: Image reference; empty for an existing server.
+        origin: ``created``, ``restored``, ``restarted``, ``attached`` or ``existing``.
+        start_s: Seconds until the container ran.
+        ready_s: Seconds from there until the server was ready; None if it was not ready yet.
+        pull_s: Seconds spent waiting for the image; None if it was present.
+        templates_s: Seconds to create each template.
+        waits: Number of tests by the seconds that they waited for a fresh database.
+        processes: Number of processes whose tests used the server.
+        kept: Whether the server is kept because of ``--ldb-keep``.
+        kept_failed: Whether it is kept because of ``--ldb-keep-failed`` and a failed test.
     """
 
     type: str
@@ -59,12 +62,12 @@ class Use:
 
     @property
     def container(self) -> str:
-        """The name of its container; empty if it is not one of ours."""
+        """The name of its container; empty for an existing server."""
         return "" if self.origin == "existing" else container_name(self.name)
 
     @property
     def ended_by(self) -> str:
-        """The command that ends it; empty if it ends by itself, or is not ours to end."""
+        """The command that deletes it; empty if it is not kept."""
         if not (self.kept or self.kept_failed):
             return ""
         if all(map(find_spec, COMMAND_NEEDS)):
@@ -73,17 +76,17 @@ class Use:
 
     @property
     def fresh_databases(self) -> int:
-        """How many tests got one."""
+        """The number of tests that used a fresh database."""
         return sum(self.waits.values())
 
     @property
     def median_wait_s(self) -> float | None:
-        """How long such a test waited, in the middle; None if there was none."""
+        """The median time that these tests waited; None without such tests."""
         waits = sorted(Counter(self.waits).elements())
         return waits[len(waits) // 2] if waits else None
 
     def and_of(self, other: Use) -> Use:
-        """Return what both know; about its start the one that started it knows better."""
+        """Merge two records; details of the start are taken from the process that started it."""
         return replace(
             other if other.origin in STARTED else self,
             ready_s=_longer(self.ready_s, other.ready_s),
@@ -96,21 +99,21 @@ class Use:
 
 
 def used_servers(session: Session, patience_s: float) -> list[dict[str, Any]]:
-    """Return what this process knows of the servers that it used, as plain values.
+    """Return the usage records of this process, as plain values.
 
     Args:
-        session: The process's part in the run.
-        patience_s: The most time to wait for servers that are about to be started.
+        session: The session of this process.
+        patience_s: Maximum time to wait for servers whose containers are about to start.
     """
     unready = session.unready(patience_s)
     servers: list[Lease | PendingServer] = [*session.held, *unready]
     return [asdict(_use(server, session)) for server in servers]
 
 
-def added_up(told: Iterable[dict[str, Any]]) -> list[Use]:
-    """Return what all processes know, a value for each server."""
+def added_up(records: Iterable[dict[str, Any]]) -> list[Use]:
+    """Merge the records of all processes into one record per server."""
     uses: dict[str, Use] = {}
-    for use in (Use(**values) for values in told):
+    for use in (Use(**values) for values in records):
         uses[use.name] = uses[use.name].and_of(use) if use.name in uses else use
     return sorted(uses.values(), key=lambda use: (use.type, use.name))
 

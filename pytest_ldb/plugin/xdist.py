@@ -1,6 +1,6 @@
-"""What the controller of an xdist run and its workers tell each other.
+"""Communication between the controller of an xdist run and its workers.
 
-The only file that knows xdist.
+This is the only module that depends on xdist.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 0.2
 
 ANNOUNCED = "PYTEST_LDB_RUN"
-"""The variable that tells workers the id of the run and the process id of the controller."""
+"""Environment variable with the id of the run and the process id of the controller."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a run this process stands.
+    """The position of a process in the run.
 
     Args:
-        run: The id of the run, 8 hex digits, the same in all its processes.
-        worker: The id of this worker; empty for a process that is its own controller.
-        controller: The process id of the controller.
+        run: Id of the run, 8 hex digits, the same in all its processes.
+        worker: Id of this worker; empty in the controller and without xdist.
+        controller: Process id of the controller.
     """
 
     run: str
@@ -41,22 +41,23 @@ class Place:
 
 
 def find_place(config: pytest.Config) -> Place:
-    """Return this process's place; without xdist it is its own controller, in a new run."""
-    told: dict[str, Any] | None = getattr(config, "workerinput", None)
-    if told is not None:
-        return Place(worker=told["workerid"], **told["ldb"])
+    """Return this process's position; without xdist it is the controller of a new run."""
+    worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if worker_input is not None:
+        return Place(worker=worker_input["workerid"], **worker_input["ldb"])
     run, _, controller = os.environ.get(ANNOUNCED, "").partition(":")
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    # A run that a test of a worker starts inherits both variables, but has another parent.
+    # A pytest run that a test starts inherits both variables, but its parent is the worker.
     if worker and controller == str(os.getppid()):
         return Place(run, worker, int(controller))
     return Place(run=uuid.uuid4().hex[:8], worker="", controller=os.getpid())
 
 
 def announce_place(config: pytest.Config, place: Place) -> None:
-    """Tell workers where they stand before xdist lets us: they ask before that.
+    """Pass the position to workers in the environment, as ``--ldb-env`` needs it early.
 
-    It reaches those that are children of this process. Others have a run of their own.
+    xdist's ``workerinput`` is not available then. Workers that are not child processes, on another
+    machine, do not get the variable and form runs of their own.
     """
     os.environ.pop(ANNOUNCED, None)
     if not place.worker:
@@ -69,15 +70,16 @@ def _silence() -> None:
 
 
 def tell_worker(node: Any, place: Place) -> None:
-    """Send a worker that is about to start the place of its controller."""
+    """Send the id of the run and the controller's process id to a worker before it starts."""
     node.workerinput["ldb"] = {"run": place.run, "controller": place.controller}
 
 
 def when_controller_is_gone(place: Place, act: Callable[[], None]) -> None:
-    """Call ``act`` in a thread when the controller of this worker has ended before the worker.
+    """Call ``act`` in a thread if the controller ends before this worker.
 
-    A worker whose controller was killed goes on with its test for seconds, and so would its
-    servers. Workers that are not children of their controller (on another machine) cannot tell.
+    After the controller was killed, a worker continues its test for seconds, and its servers would
+    continue to run. Workers that are not child processes of the controller, on another machine, do
+    not notice its end.
     """
 
     def watch() -> None:
@@ -90,22 +92,19 @@ def when_controller_is_gone(place: Place, act: Callable[[], None]) -> None:
 
 
 def share_of(config: pytest.Config, names: Sequence[str]) -> list[str]:
-    """Return what of a list this worker does for all: each part is one worker's."""
-    told: dict[str, Any] | None = getattr(config, "workerinput", None)
-    if told is None:
+    """Return this worker's part of a list; the parts of all workers make up the whole list."""
+    worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if worker_input is None:
         return list(names)
-    digits = re.search(r"\d+$", told["workerid"])
+    digits = re.search(r"\d+$", worker_input["workerid"])
     number = int(digits[0]) if digits else 0
-    count: int = told["workercount"]
+    count: int = worker_input["workercount"]
     return [name for i, name in enumerate(sorted(names)) if i % count == number % count]
 
 
 def tell_controller(run: RunPlugin, servers: list[dict[str, Any]]) -> None:
-    """Send the controller which servers this process used, as plain values.
-
-    A process that is its own controller takes them itself.
-    """
-    if run.config.pluginmanager.hasplugin("dsession"):  # Its workers run the tests.
+    """Send usage records to the controller; the controller itself stores them."""
+    if run.config.pluginmanager.hasplugin("dsession"):  # The tests ran in workers, not here.
         servers = [{**server, "processes": 0} for server in servers]
     if hasattr(run.config, "workeroutput"):
         run.config.workeroutput["ldb"] = servers
@@ -114,5 +113,5 @@ def tell_controller(run: RunPlugin, servers: list[dict[str, Any]]) -> None:
 
 
 def hear_worker(node: Any, run: RunPlugin) -> None:
-    """Take what a worker sent; one that was killed has sent nothing."""
+    """Store the usage records of a worker; a killed worker has sent none."""
     run.used.extend(getattr(node, "workeroutput", {}).get("ldb", ()))

@@ -1,7 +1,6 @@
-"""Conformance checks for engines and types of databases, ours and those of third parties.
+"""Conformance tests for engines and database types, also of third parties.
 
-Inherit from a contract in a test module, say what it is about, and run pytest. The classes say
-what they need.
+Subclass a contract in a test module, define what its docstring asks for, and run pytest.
 """
 
 from __future__ import annotations

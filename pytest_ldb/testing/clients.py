@@ -1,4 +1,4 @@
-"""What shells do with clients that are kept open."""
+"""Tests of client programs that shells keep open."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .processes import wait_until
 
 
 class ClientContract:
-    """What every shell must do with a client; a part of the contract for engines."""
+    """Tests that every shell must pass with a client; a part of ``EngineContract``."""
 
     root = ""
 
@@ -71,7 +71,7 @@ class ClientContract:
 
 
 def _ended(shell: Shell, client: Client) -> bool:
-    """Whether the client that was open has ended meanwhile."""
+    """Whether the open client has ended."""
     try:
         shell.feed(client, ":")
     except CommandFailed:

@@ -1,4 +1,4 @@
-"""What every type of database must do, on a real engine."""
+"""The tests that every database type must pass, on a real engine."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ IDLE_MIB = 150
 
 
 class DatabaseTypeContract:
-    """What every :class:`~pytest_ldb.DatabaseType` must do.
+    """Tests that every :class:`~pytest_ldb.DatabaseType` must pass.
 
-    A test class for a type of your own::
+    A test class for a custom database type::
 
         class TestMyDatabase(DatabaseTypeContract):
             database_type = MY_DATABASE
             script = ("fill.sql", "CREATE TABLE filled (x int)")
 
             def add(self, database, name):
-                ...  # connect with the usual driver, create a table, a collection or a key
+                ...  # connect with a common driver, create a table, a collection or a key
 
             def things(self, database):
-                ...  # connect with the usual driver, return the names of what is there
+                ...  # connect with a common driver, return the names of all of them
 
     Attributes:
-        database_type: What is tested.
-        script: The name and the text of a script that creates ``filled``, for ``load`` and as an
-            init script; None where there is neither.
-        refused: What the driver raises when the password is wrong.
+        database_type: The database type to test.
+        script: Name and content of a script that creates ``filled``, for ``load`` and as an init
+            script; None if the type supports neither.
+        refused: The exceptions that the driver raises for a wrong password.
     """
 
     database_type: DatabaseType
@@ -49,17 +49,17 @@ class DatabaseTypeContract:
     refused: type[Exception] | tuple[type[Exception], ...] = Exception
 
     def add(self, database: Database, name: str) -> None:
-        """Connect with the usual driver and create something with this name."""
+        """Connect with a common driver and create a table, a collection or a key with this name."""
         raise NotImplementedError
 
     def things(self, database: Database) -> set[str]:
-        """Connect with the usual driver and return the names of everything that is there."""
+        """Connect with a common driver and return the names of all tables, collections or keys."""
         raise NotImplementedError
 
     @pytest.fixture(scope="class")
     @classmethod
     def make_engine(cls) -> Callable[[], Engine]:
-        """Return what makes the engine."""
+        """Return a callable that creates the engine."""
         from ..engines.docker.engine import DockerEngine
 
         return DockerEngine
@@ -77,7 +77,7 @@ class DatabaseTypeContract:
     @pytest.fixture(scope="class")
     @classmethod
     def lease(cls, servers: Servers) -> Lease:
-        """A server as the fixtures of a run share it."""
+        """A lease on a server, as the fixtures of a run share it."""
         return servers.obtain(cls.database_type)
 
     @pytest.fixture(scope="class")
@@ -89,7 +89,7 @@ class DatabaseTypeContract:
     @pytest.fixture(scope="class")
     @classmethod
     def durable(cls, servers: Servers) -> Lease:
-        """A server that keeps its data on disk, filled by an init script if there is one."""
+        """A lease on a server with data on disk, filled by the init script if there is one."""
         return servers.obtain(cls._filled(servers.directory), durable=True)
 
     @pytest.fixture
@@ -245,7 +245,7 @@ class DatabaseTypeContract:
 
     def test_data_is_in_memory_unless_durable(self, lease: Lease, durable: Lease) -> None:
         if not lease.data_paths:
-            pytest.skip("it has no place for data, neither a volume nor one of data_paths")
+            pytest.skip("it has no data path, neither a volume nor one of data_paths")
         assert 0.0 <= lease.space_taken() < 0.5
         assert durable.space_taken() == 0.0
         for volume in lease.data_paths:
@@ -279,7 +279,7 @@ class DatabaseTypeContract:
 
     def test_idle_server_uses_little_memory(self, lease: Lease) -> None:
         if not lease.data_paths:
-            pytest.skip("it has no place for data, neither a volume nor one of data_paths")
+            pytest.skip("it has no data path, neither a volume nor one of data_paths")
         for volume in lease.data_paths:
             used = lease.shell.run(["df", "-m", volume]).splitlines()[-1].split()[2]
             assert int(used) < IDLE_MIB
@@ -303,7 +303,7 @@ class DatabaseTypeContract:
             machine.forget_cache()
 
     def _left(self, database: Database) -> set[str]:
-        """Return what is in a database that was dropped; drivers may refuse to connect to it."""
+        """Return the content of a dropped database; drivers may refuse to connect to it."""
         try:
             return self.things(database)
         except self.refused:

@@ -1,4 +1,4 @@
-"""What every engine must do."""
+"""The tests that every engine must pass."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ from .volumes import VolumeContract
 
 SHARED = {f"{LABEL}shared": "true", f"{LABEL}kept": "false"}
 GUARDED_S = 2.0
-"""Longer than a guard takes to act."""
+"""A guard acts in less time than this."""
 
 UNREACHABLE = "localhost:1/ldb/absent:1"
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - for a moment
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - only during a test
 
 
 class EngineContract(
     ShellContract, ClientContract, ImageContract, LogContract, VolumeContract, ExecutionContract
 ):
-    """What every :class:`~pytest_ldb.engines.protocol.Engine` must do.
+    """Tests that every :class:`~pytest_ldb.engines.protocol.Engine` must pass.
 
-    A test class for an engine of your own::
+    A test class for a custom engine::
 
-        class TestMyRuntime(EngineContract):
+        class TestMyEngine(EngineContract):
             @pytest.fixture(scope="class")
             @classmethod
             def make_engine(cls):
-                return MyRuntime  # called in other processes too, so it must be picklable
+                return MyEngine  # other processes call it too, so it must be picklable
 
             def pause(self, engine, container):
-                ...  # the one thing about containers that pytest-ldb never does
+                ...  # not part of the engine protocol, as pytest-ldb never pauses containers
 
     Attributes:
         image: The reference of a Redis image.
-        root: What comes before a container's absolute paths in its shells.
-        terminals: Whether its commands can have a terminal.
+        root: Prefix of a container's absolute paths in its shells; empty for real containers.
+        terminals: Whether commands in containers can have a terminal.
     """
 
     image = REDIS.image
@@ -61,7 +61,7 @@ class EngineContract(
     @pytest.fixture(scope="class")
     @classmethod
     def make_engine(cls) -> Callable[[], Engine]:
-        """Return what makes the engine, in this process and in others."""
+        """Return a picklable callable that creates the engine."""
         raise NotImplementedError
 
     def pause(self, engine: Any, container: str) -> None:
@@ -71,7 +71,7 @@ class EngineContract(
     @pytest.fixture(scope="class")
     @classmethod
     def containers(cls, make_engine: Callable[[], Engine]) -> Iterator[Containers]:
-        """Containers of the image."""
+        """Creates containers of the image."""
         made = Containers(make_engine(), cls.image)
         yield made
         made.close()
@@ -108,7 +108,9 @@ class EngineContract(
         assert REDIS.ready.proves(ask(found.address, REDIS.ready))
         assert _status(found) is InstanceStatus.RUNNING
 
-    @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is no address")
+    @pytest.mark.skipif(
+        sys.platform != "linux", reason="127.0.0.2 is a loopback address only on Linux"
+    )
     @pytest.mark.parametrize(
         ("bind", "others"),
         [("127.0.0.1", ["127.0.0.2"]), ("127.0.0.2", ["127.0.0.1"]), (EVERYWHERE, [])],
@@ -244,7 +246,7 @@ class EngineContract(
             watch = containers.engine.start(identity)
         except EngineFailed as error:
             said = str(error)
-        else:  # The image's entrypoint could be run.
+        else:  # The entrypoint of the image ran, and failed to run the command.
             assert watch.ended(ENDS_S) == Exit(code=127, out_of_memory=False)
             said = watch.log(10)
             watch.close()
@@ -275,7 +277,7 @@ class EngineContract(
     ) -> None:
         spec, engine = containers.spec(), containers.engine
         process = guarding(make_engine, spec.labels[f"{LABEL}id"])
-        if state == "absent":  # It is only just being created.
+        if state == "absent":  # The process is killed before the engine has created the container.
             process.kill()
         engine.create(spec)
         if state in ("running", "exited"):
@@ -288,7 +290,7 @@ class EngineContract(
     def test_guard_spares_containers_of_other_processes(
         self, containers: Containers, make_engine: Callable[[], Engine]
     ) -> None:
-        """It has the same name: it is the server that both wanted."""
+        """Two processes create the same server; the names are equal, the ids are not."""
         ours, theirs = containers.spec(), containers.spec(labels=SHARED, auto_remove=True)
         guarding(make_engine, ours.labels[f"{LABEL}id"]).kill()
         containers.engine.create(replace(theirs, name=ours.name))

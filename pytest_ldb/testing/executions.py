@@ -1,4 +1,4 @@
-"""What every engine must do with commands that somebody looks on."""
+"""Tests of commands whose input and output are connected to the caller."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..model.errors import EngineFailed
 from .containers import ENDS_S, Containers
 
 ENOUGH_BYTES = 1 << 20
-"""More than what is on its way at once."""
+"""More than the buffers of pipes and sockets hold."""
 
 
 class ExecutionContract:
-    """What an engine does with commands beside servers; a part of ``EngineContract``."""
+    """Tests of ``Engine.execute``; a part of ``EngineContract``."""
 
     terminals = True
-    """Whether its commands can have a terminal."""
+    """Whether commands in containers can have a terminal."""
 
     @pytest.fixture
     def beside(self, containers: Containers) -> Iterator[_Beside]:
@@ -77,7 +77,7 @@ class ExecutionContract:
         execution = beside.begin("echo $$; exec cat")
         ((_, process),) = execution.receive(ENDS_S)
         execution.close()
-        # It ends too, as its input does at the latest.
+        # Closing also ends the process, at the latest because its input ends.
         waiting = beside.begin(f"while kill -0 {int(process)} 2>/dev/null; do sleep 0.05; done")
         waiting.end_input()
         assert list(waiting.receive(ENDS_S)) == []
@@ -94,7 +94,7 @@ class ExecutionContract:
         assert list(execution.receive(ENDS_S)) == [(1, b"here\n")]
         containers.engine.remove(beside.container)
         assert list(execution.receive(ENDS_S)) == []
-        with suppress(EngineFailed):  # There may be nobody left to ask.
+        with suppress(EngineFailed):  # The engine may not know the command any more.
             assert execution.status() != 0
 
     def test_tty_exec_has_one_stream_and_the_terminal_size(self, beside: _Beside) -> None:
@@ -103,12 +103,12 @@ class ExecutionContract:
         execution.send(b"go\n")
         (said,) = _all(execution).values()
         assert b"33 77\r\nwrong\r\n/dev/" in said
-        execution.resize(24, 80)  # It has ended: nobody wants to know.
+        execution.resize(24, 80)  # No error, although the command has ended.
         assert execution.status() == 0
 
 
 class _Beside:
-    """A container, and what was begun in it."""
+    """A container, and the commands that were started in it."""
 
     def __init__(self, containers: Containers) -> None:
         self._containers = containers
@@ -126,7 +126,7 @@ class _Beside:
 
 
 def _all(execution: Execution) -> dict[int, bytes]:
-    """Return everything that came, by stream."""
+    """Return all output, by stream."""
     came: dict[int, bytes] = {}
     for pieces in iter(partial(execution.receive, ENDS_S), []):
         for stream, content in pieces:

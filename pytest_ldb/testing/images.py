@@ -1,4 +1,4 @@
-"""What every engine must do with images of its own making."""
+"""Tests of images that are made from containers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OURS = f"{LABEL}contract"
 
 @dataclass(frozen=True)
 class Remembered:
-    """An image that holds a file, and how it is found."""
+    """An image that contains a file, with its tag and the value of its label."""
 
     id: str
     tag: str
@@ -26,13 +26,13 @@ class Remembered:
 
 
 class ImageContract:
-    """What an engine makes of stopped containers; a part of ``EngineContract``."""
+    """Tests of ``Engine.remember``; a part of ``EngineContract``."""
 
     root: str
 
     @pytest.fixture
     def remembered(self, containers: Containers) -> Iterator[Remembered]:
-        """An image that was made of a container that had written a file."""
+        """An image made from a container that has written a file."""
         inner = f"{self.root}/data/inner"
         script = f"umask 027; mkdir -p {inner}; echo kept >{inner}/file; ln -s file {inner}/link"
         container, watch = containers.run(script)

@@ -1,4 +1,4 @@
-"""What every engine must do with what containers write."""
+"""Tests of the logs of containers."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from .processes import wait_until
 
 
 class LogContract:
-    """What an engine tells of what containers write; a part of ``EngineContract``."""
+    """Tests of ``Engine.log``; a part of ``EngineContract``."""
 
     def test_log_has_all_lines_in_order(self, containers: Containers) -> None:
         identity, watch = containers.run("echo one; echo two >&2; sleep 0.1; printf 'no newline'")
         assert watch.ended(ENDS_S) == Exit(code=0, out_of_memory=False)
         watch.close()
         lines = list(containers.engine.log(identity))
-        assert sorted(lines[:2]) == ["one", "two"]  # They are two streams.
+        assert sorted(lines[:2]) == ["one", "two"]  # Two streams: their order is undefined.
         assert lines[2:] == ["no newline"]
         assert list(containers.engine.log(identity, tail=1)) == ["no newline"]
         assert list(containers.engine.log(identity, tail=0)) == []
 
     def test_log_can_start_at_a_time(self, containers: Containers) -> None:
-        """The engine is on this machine here, so that it has this clock."""
+        """Needs an engine on this machine, as both must have the same clock."""
         identity, watch = containers.run("echo early; sleep 1; echo late; exec sleep 60")
         wait_until(lambda: "early" in watch.log(9), ENDS_S, "nothing in the log")
         began = time.time()
@@ -48,8 +48,8 @@ class LogContract:
         for follow in (True, False):
             log = containers.engine.log(identity, follow=follow)
             log.close()
-            assert list(log) in ([], ["here"])  # What has come already may be read.
-        assert containers.existing(identity).state == "running"  # No log waited for its end.
+            assert list(log) in ([], ["here"])  # Lines that have been received may be read.
+        assert containers.existing(identity).state == "running"  # Closing did not wait for its end.
 
     def test_followed_log_can_be_closed_from_another_thread(self, containers: Containers) -> None:
         identity, watch = containers.run("echo here; exec sleep 60")

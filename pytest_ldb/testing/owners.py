@@ -1,4 +1,4 @@
-"""What one shell of a server owns belongs to no other until it ends, however it ends."""
+"""Tests of exclusive ownership: what a shell owns is free when it ends, even if it is killed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ CLAIM = ("template_claim", "key", "cafe0123")
 
 
 class OwnerContract:
-    """What every shell must do with what it owns; a part of the contract for shells."""
+    """Tests of ownership that every shell must pass; a part of ``ShellContract``."""
 
     root = ""
 
     @pytest.fixture
     def pair(self, containers: Containers) -> Iterator[tuple[Shell, Shell]]:
-        """Two shells in a container of their own."""
+        """Two shells in a new container."""
         server = containers.serve()
         pair = _open(containers, server), _open(containers, server)
         yield pair
@@ -71,6 +71,6 @@ def _open(containers: Containers, server: Container) -> Shell:
 
 
 def _kill(shell: Shell, other: Shell) -> None:
-    """End all processes of a shell before they can do what was left for the end."""
+    """Kill all processes of a shell, so that it cannot run its deferred commands."""
     owner = shell.run(["sh", "-c", 'echo "$LDB_LEASE"']).partition("-")[0]
     other.run(["kill", "-KILL", f"-{owner}"])

@@ -1,4 +1,4 @@
-"""Other processes that use an engine, to be killed."""
+"""Processes that use an engine, for tests that kill them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ sys.stdin.read()
 
 
 class OtherProcess:
-    """A process that does something with an engine and then waits to be killed."""
+    """A process that runs a program with an engine and then waits to be killed."""
 
     def __init__(self, program: str, *arguments: Any) -> None:
         self._process = subprocess.Popen(
@@ -56,7 +56,7 @@ class OtherProcess:
         self._child = int(said)
 
     def kill(self) -> None:
-        """End it the hard way; a child of it goes on."""
+        """Kill the process; its child process continues."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -64,7 +64,7 @@ class OtherProcess:
             pipe.close()
 
     def kill_child(self) -> None:
-        """End its forked child, which must still be there."""
+        """Kill its forked child, which must still run."""
         os.kill(self._child, signal.SIGKILL)
 
 
@@ -75,24 +75,24 @@ def holding(
     later: Sequence[str] = (),
     forks: bool = False,
 ) -> OtherProcess:
-    """Return a process that has a shell in a container, for an ephemeral server.
+    """Start a process that holds an ephemeral server with a shell.
 
     Args:
-        make_engine: Makes its engine.
-        container: Where the shell is.
-        later: What it leaves to be done when it ends.
-        forks: Whether it has a forked child, which outlives it.
+        make_engine: Creates the engine in the process.
+        container: Name or id of the container.
+        later: A command that the shell runs when the process ends.
+        forks: Whether the process forks a child, which outlives it.
     """
     return OtherProcess(_HOLDING, make_engine, container, later, forks)
 
 
 def guarding(make_engine: Callable[[], Engine], identity: str) -> OtherProcess:
-    """Return a process that guards the container with this id of ours."""
+    """Start a process that guards the container whose label ``id`` is this."""
     return OtherProcess(_GUARDING, make_engine, identity)
 
 
 def wait_until(happened: Callable[[], bool], timeout_s: float, otherwise: str) -> None:
-    """Wait for something to happen; fail if it does not."""
+    """Wait for a condition; fail with the message ``otherwise`` after the timeout."""
     deadline = time.monotonic() + timeout_s
     while not happened():
         assert time.monotonic() < deadline, f"{otherwise} (after {timeout_s:g} s)"

@@ -1,4 +1,4 @@
-"""Servers for tests, as the fixtures start them."""
+"""Start servers for tests, as the fixtures do."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from .processes import wait_until
 
 @dataclass
 class Servers:
-    """Starts servers, all of which are gone after the tests of the class.
+    """Starts servers, which are removed after the tests of the class.
 
     Args:
-        engine: Where they live.
-        directory: For the state of the user whose they are.
-        run: The id of the run.
-        leases: What :meth:`obtain` returned.
-        cache: As in ``Settings``; entries are made as soon as they are wanted.
-        identity: The user.
+        engine: The engine that runs the servers.
+        directory: State directory of the user.
+        run: Id of the run.
+        leases: The leases that :meth:`obtain` has returned.
+        cache: As in ``Settings``; missing entries are created immediately.
+        identity: The user who owns the servers.
     """
 
     engine: Engine
@@ -45,7 +45,7 @@ class Servers:
     )
 
     def obtain(self, database_type: DatabaseType, *, durable: bool = False) -> Lease:
-        """Return a lease on the server that all who ask for the same share."""
+        """Return a lease on the server; calls with equal arguments share a server."""
         server = self._planner(database_type, durable=durable).shared(database_type)
         cache = self._cache
         shared = SharedServers(
@@ -62,18 +62,18 @@ class Servers:
         return lease
 
     def lifecycle(self, database_type: DatabaseType) -> Lifecycle:
-        """Return the seven commands."""
+        """Return the lifecycle commands."""
         return Lifecycle(self._planner(database_type), [database_type])
 
     def close(self) -> None:
-        """End all leases and wait for the servers to go."""
+        """End all leases and wait until the servers have been removed."""
         for lease in self.leases:
             lease.close()
         for lease in self.leases:
             self._wait_until_gone(f"ldb-{lease.instance.name}")
 
     def forget_cache(self) -> None:
-        """Remove the images of the cache."""
+        """Remove the images of cached servers."""
         user = self._cache.user
         for image in self.engine.images({f"{LABEL}user": user}):
             self.engine.remove_image(image.id)
@@ -88,14 +88,14 @@ class Servers:
 
     def _planner(self, database_type: DatabaseType, *, durable: bool = False) -> Planner:
         settings = Settings(images={database_type.name: image_of(database_type)}, durable=durable)
-        # Servers with other data have other names.
+        # Durable servers need names of their own: a server in memory cannot serve both requests.
         run = f"{self.run}-{'durable' if durable else 'memory'}"
         scope = Scope.of(self.directory, run, self.identity.mark)
         return Planner(self.engine, settings, scope, self.identity, print)
 
 
 def image_of(database_type: DatabaseType) -> str:
-    """Return the image to run: ``LDB_<NAME>_IMAGE`` where that is set, as for the plugin."""
+    """Return the image of a type; as in the plugin, ``LDB_<NAME>_IMAGE`` overrides it."""
     return (
         os.environ.get(f"LDB_{database_type.name.upper().replace('-', '_')}_IMAGE")
         or database_type.image

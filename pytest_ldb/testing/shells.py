@@ -1,4 +1,4 @@
-"""What the shells of every engine must do: run commands, and hold their server."""
+"""Tests of the shells of an engine: they run commands, and hold their server."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from .owners import OwnerContract
 from .processes import holding, wait_until
 
 GONE_WITHIN_S = 2.0
-"""The most time that an ephemeral server may outlive its last user."""
+"""Maximum time until an ephemeral server is removed after its last shell ended."""
 
 STAYS_S = 0.8
-"""Longer than it takes until a server that nobody holds is switched off."""
+"""An ephemeral server without a shell is switched off in less time than this."""
 
 
 class ShellContract(OwnerContract):
-    """What every shell must do; a part of the contract for engines."""
+    """Tests that every shell must pass; a part of ``EngineContract``."""
 
     root = ""
 
     @pytest.fixture(scope="class")
     @classmethod
     def server(cls, containers: Containers) -> Container:
-        """A server that stays when nobody has a shell in it."""
+        """A server that is not ephemeral: it runs without a shell."""
         return containers.serve()
 
     @pytest.fixture
     def shell(self, containers: Containers, server: Container) -> Iterator[Shell]:
-        """A shell in the server's container, the only one."""
+        """The only shell in the server's container."""
         opened = _open(containers, server.id)
         yield opened
         opened.close()
@@ -200,7 +200,7 @@ class ShellContract(OwnerContract):
 
     def test_shell_counts_other_shells(self, containers: Containers, server: Container) -> None:
         while (shell := _open(containers, server.id)).others:
-            shell.close()  # Those of the check before may be leaving.
+            shell.close()  # Shells of the previous test may still be ending.
         shells = [shell, *(_open(containers, server.id) for _ in range(2))]
         assert [shell.others for shell in shells] == [0, 1, 2]
         for shell in shells:

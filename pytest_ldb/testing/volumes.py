@@ -1,4 +1,4 @@
-"""What every engine must do with data that outlives containers, and with ports that are chosen."""
+"""Tests of volumes, and of ports that the caller chooses."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .processes import guarding, wait_until
 
 
 class VolumeContract:
-    """What an engine does with volumes; a part of ``EngineContract``."""
+    """Tests of volumes and ports; a part of ``EngineContract``."""
 
     root: str
 
     @pytest.fixture
     def volume(self, containers: Containers) -> Iterator[str]:
-        """The name of a volume that is not there yet, and will not stay."""
+        """The name of a volume that does not exist yet; it is removed after the test."""
         name = f"ldb-contract-{uuid.uuid4().hex[:12]}"
         yield name
         for container in containers.engine.containers({BATCH: containers.batch}):
@@ -86,7 +86,7 @@ class VolumeContract:
     def test_guard_removes_a_volume_without_container(
         self, containers: Containers, make_engine: Callable[[], Engine], volume: str
     ) -> None:
-        """Its process was killed between the two."""
+        """The process was killed after it removed the container, before it removed the volume."""
         spec = containers.spec(volumes={"/data": volume})
         process = guarding(make_engine, spec.labels[f"{LABEL}id"])
         containers.engine.remove(containers.engine.create(spec))
@@ -157,11 +157,11 @@ def _wait_until_gone(engine: Engine, name: str) -> None:
 
 
 def _free_port() -> int:
-    """Return a port that nobody listens on, outside of what engines choose from."""
+    """Return an unused port outside the range from which engines choose ports."""
     for port in range(20000, 30000, 7):
         try:
             with socket.create_server(("127.0.0.1", port)):
                 return port
-        except OSError:  # noqa: PERF203 - it takes a moment at most
+        except OSError:  # noqa: PERF203 - few iterations
             continue
     raise AssertionError("no port is free")

@@ -139,7 +139,7 @@ def served(
         yield Served(user, request.param, name, server["id"])
         done = user.run("delete", name, "--volumes").well()
         assert done.output == f"{name}\n"
-        assert f"deleted the volume {name}" in done.errors
+        assert f"deleted volume {name}" in done.errors
         assert user.containers() == user.volumes() == []
     finally:
         user.clean_up()
@@ -163,7 +163,7 @@ class TestAServer:
 
         again = f"{served.name}-again"
         deleted = user.run("delete", served.name).well()
-        assert f"{served.name}: its data stays in the volume {served.name}" in deleted.errors
+        assert f"{served.name}: data kept in volume {served.name}" in deleted.errors
         assert user.containers() == []
         assert user.create(served.type, f"--name={again}", f"--volume={served.name}") == again
         assert client.read(user.run("url", again).well().output.strip()) == 7
@@ -185,14 +185,14 @@ class TestAServer:
         assert user.json("status", served.name).keys() == server.keys() == KEYS
         assert server["address"].keys() == {"host", "port"}
         assert (server["database_type"], server["image"]) == (served.type, image)
-        assert (server["status"], server["purpose"]) == ("running", "free-standing")
+        assert (server["status"], server["purpose"]) == ("running", "standalone")
         assert (server["project"], server["processes"], server["in_memory"]) == (None, 0, False)
         assert all(volume.startswith(served.name) for volume in server["volumes"])
         assert server["size_bytes"] > 0
         (row,) = user.run("list").well().rows
         port = str(server["address"]["port"])
         assert row[:6] == [served.name, served.type, image, "running", port, "-"]
-        assert row[7] == "free-standing"
+        assert row[7] == "standalone"
         facts = dict(user.run("status", served.name).well().rows)
         assert (facts["name"], facts["id"], facts["processes"]) == (served.name, served.id, "0")
         for command in ("list", f"status {served.name}", f"logs {served.name}"):

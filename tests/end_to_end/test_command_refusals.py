@@ -111,9 +111,9 @@ def test_name_must_match_a_server_of_the_user(
     before = docker("inspect", *spared)
     absent = owner.run(command, "absent").refused()
     assert "absent: there is no such server of pytest-ldb." in absent.errors
-    assert "`pytest-ldb list` names those there are." in absent.errors
+    assert "Run `pytest-ldb list` to list all servers." in absent.errors
     ambiguous = owner.run(command, owner.mark).refused()
-    assert f"{owner.mark}: 2 servers answer to this." in ambiguous.errors
+    assert f"{owner.mark}: 2 servers match this name." in ambiguous.errors
     assert f"    {owner.mark}-one\n    {owner.mark}-other\n" in ambiguous.errors
     other = user.run(command, f"{owner.mark}-one").refused()
     assert "this server belongs to another user of pytest-ldb" in other.errors
@@ -137,7 +137,7 @@ def test_names_may_be_prefixes_and_repeated(owner: User) -> None:
 def test_existing_name_is_refused(owner: User, user: User, foreign: str) -> None:
     name = f"{owner.mark}-one"
     done = owner.run("create", "redis", f"--name={name}").refused()
-    assert f"{name}: there is a server of this name." in done.errors
+    assert f"{name}: a server with this name exists." in done.errors
     user.run("create", "redis", f"--name={name}").refused()
     done = user.run("create", "redis", f"--name={foreign}").refused()
     assert "did not create has this name" in done.errors
@@ -148,15 +148,15 @@ def test_existing_name_is_refused(owner: User, user: User, foreign: str) -> None
     ("arguments", "said"),
     [
         (["create", "oracle"], "There are: postgres, mysql, mongodb, redis."),
-        (["create", "redis", "--name=a b"], "this cannot be the name of a server"),
-        (["create", "redis", "--name=../up"], "this cannot be the name of a server"),
+        (["create", "redis", "--name=a b"], "this is not a valid name for a server"),
+        (["create", "redis", "--name=../up"], "this is not a valid name for a server"),
         (["create", "redis", f"--name={'n' * 101}"], "at most 100"),
         (["create", "redis", "--port=0"], "0 is not in the range"),
         (["create", "redis", "--port=many"], "not a valid integer"),
         (["create"], "Missing argument 'TYPE'"),
         (["stop"], "Missing argument 'NAME...'"),
-        (["delete"], "Name servers, or say --all."),
-        (["delete", "any", "--all"], "Name servers, or say --all."),
+        (["delete"], "Give names of servers, or --all."),
+        (["delete", "any", "--all"], "Give names of servers, or --all."),
         (["list", "--yaml"], "No such option"),
         (["logs", "any", "--tail=-1"], "-1 is not in the range"),
         (["pull", "oracle"], "no database type has this name"),
@@ -180,12 +180,14 @@ def test_port_in_use_is_reported_with_its_owner(user: User, owner: User) -> None
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         done = user.run("create", "redis", f"--port={port}").refused()
-    listener = f"redis: port {port} is taken by {Path('/proc/self/comm').read_text().strip()}"
+    listener = (
+        f"redis: port {port} is already in use by {Path('/proc/self/comm').read_text().strip()}"
+    )
     assert f"{listener} (process {os.getpid()})." in done.errors
     one = owner.json("status", "one")
     port = one["address"]["port"]
     done = user.run("create", "redis", "--name=me", f"--port={port}").refused()
-    assert f"me: port {port} is taken by the container {one['container']}." in done.errors
+    assert f"me: port {port} is already in use by the container {one['container']}." in done.errors
     assert user.containers() == user.volumes() == []
 
 
@@ -198,7 +200,7 @@ def test_chosen_port_survives_a_restart(user: User) -> None:
     user.run("stop", name).well()
     with socket.create_server(("127.0.0.1", port)):
         done = user.run("start", name).refused()
-    assert f"{name}: port {port} is taken by" in done.errors
+    assert f"{name}: port {port} is already in use by" in done.errors
     user.run("start", name).well()
 
 
@@ -207,16 +209,16 @@ def test_unsuitable_volume_is_refused_and_unchanged(user: User, owner: User) -> 
     docker("volume", "create", volume)
     try:
         done = user.run("create", "redis", f"--volume={volume}").refused()
-        assert f"{volume}: this volume was not made by pytest-ldb for this user" in done.errors
+        assert f"{volume}: pytest-ldb did not create this volume for this user" in done.errors
     finally:
         docker("volume", "rm", volume)
     theirs = f"ldb-{owner.mark}-one"
     done = user.run("create", "redis", f"--volume={theirs}").refused()
-    assert "was not made by pytest-ldb for this user" in done.errors
+    assert "pytest-ldb did not create this volume for this user" in done.errors
     done = owner.run("create", "postgres", "--name=me", f"--volume={theirs}").refused()
-    assert f"{theirs}: it holds data of redis, which postgres cannot read." in done.errors
+    assert f"{theirs}: it contains data of redis, which postgres cannot read." in done.errors
     done = owner.run("create", "redis", "--name=me", f"--volume={theirs}").refused()
-    assert f"{theirs}: {owner.mark}-one has its data there." in done.errors
+    assert f"{theirs}: server {owner.mark}-one uses it." in done.errors
     assert user.containers() == user.volumes() == []
     assert len(owner.containers()) == len(owner.volumes()) == 2
 

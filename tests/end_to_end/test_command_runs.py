@@ -45,7 +45,7 @@ def test_kept_servers_can_be_listed_used_and_deleted(shop: Project, user: User) 
     assert (row[5], row[7]) == (kept["project"], "kept")
     assert user.run("shell", "redis", "PING").well().output == "PONG\n"
     stopped = user.run("stop", "redis").well()
-    assert "its data was in memory, and is gone" in stopped.errors
+    assert "its data was in memory, and is lost" in stopped.errors
     user.run("start", "redis").well()
     shop.run("--ldb-keep").passed(2)
     (again,) = user.json("list")
@@ -109,12 +109,12 @@ def test_prune_removes_stale_resources_only(shop: Project, user: User) -> None:
     docker("create", "--name", left, *options, REDIS)
 
     (found,) = user.json("prune", "--dry-run")
-    assert found == {"what": "container", "name": left, "why": "its run is over"}
+    assert found == {"what": "container", "name": left, "why": "its run has ended"}
     would = user.run("prune", "--dry-run", "--volumes").well()
     assert would.errors == "2 would be removed\n"
-    assert user.run("doctor").output.count("leftover\tnote") == 2
+    assert user.run("doctor").output.count("stale\tnote") == 2
     assert left in user.containers()
-    assert user.run("prune").well().rows == [["container", left, "its run is over"]]
+    assert user.run("prune").well().rows == [["container", left, "its run has ended"]]
     assert user.run("prune", "--volumes").well().rows[0][:2] == ["volume", f"ldb-{gone}"]
     assert user.run("prune", "--volumes").well().output == ""
     assert {one["name"] for one in user.json("list")} == {kept["name"], own}
@@ -153,7 +153,7 @@ def test_doctor_succeeds_and_leaves_nothing(user: User) -> None:
     topics = [row[0] for row in done.rows]
     for topic in ("versions", "engine", "address", "memory", "image", "publishing", "commit"):
         assert topic in topics
-    assert {row[1] for row in done.rows if row[0] not in ("leftover", "disk")} <= {"ok", "note"}
+    assert {row[1] for row in done.rows if row[0] not in ("stale", "disk")} <= {"ok", "note"}
     assert "\x1b[32mok" in user.on_terminal("doctor").end().well().output
     assert user.containers() == user.volumes() == []
     assert docker("images", "--quiet", "--filter", f"label={LABEL}doctor") == ""

@@ -97,7 +97,7 @@ def test_log_of_a_crashed_server_is_shown(project: Project) -> None:
     output = project.run().output
     shown = log(reports(output)["test_it"])
     assert "LOG:  received immediate shutdown request" in shown, output
-    assert "The server has ended, with exit code 0." in shown
+    assert "The server ended with exit code 0." in shown
 
 
 def test_mongodb_log_shows_slow_operations_without_connections(project: Project) -> None:
@@ -184,4 +184,4 @@ def test_unreadable_log_is_reported_in_one_line(project: Project) -> None:
     )
     run = project.run()
     assert "1 failed, 1 passed" in run.output
-    assert "There is none. " in log(reports(run.output)["test_it"], "redis"), run.output
+    assert "The log is not available. " in log(reports(run.output)["test_it"], "redis"), run.output

@@ -69,7 +69,7 @@ def findings(told: About, bind: Any = None) -> dict[str, Any]:
 
 def test_doctor_accepts_an_adequate_engine() -> None:
     assert {one.level for one in findings(told()).values()} == {"ok"}
-    assert findings(told())["ports"].fact == "are published on 127.0.0.1"
+    assert findings(told())["ports"].fact == "published on 127.0.0.1"
 
 
 def test_doctor_warns_about_little_memory() -> None:

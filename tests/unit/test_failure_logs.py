@@ -122,4 +122,4 @@ def test_failing_pattern_loses_the_log_but_not_the_run() -> None:
     wrong = replace(POSTGRES, log=replace(POSTGRES.log))
     object.__setattr__(wrong.log, "entry", "(")  # Bypasses the validation of the type.
     text = _text(_Server("postgres", wrong, "ldb-x", 0.0), Session())  # type: ignore[arg-type]
-    assert text.startswith("It could not be read: ")
+    assert text.startswith("The log could not be read: ")

@@ -152,7 +152,7 @@ def test_default_names_are_generated(desk: Desk, fake: FakeEngine) -> None:
 
 @pytest.mark.parametrize("name", ["a b", "-a", "a/b", "ä", "a\n", "ldb-", "n" * 101])
 def test_invalid_names_are_refused(desk: Desk, name: str) -> None:
-    with pytest.raises(InvalidRequest, match="cannot be the name of a server"):
+    with pytest.raises(InvalidRequest, match="not a valid name for a server"):
         desk.create(name=name)
 
 
@@ -160,11 +160,11 @@ def test_name_and_volume_belong_to_one_server(desk: Desk) -> None:
     desk.create(name="mine")
     with pytest.raises(NameTaken, match="pytest-ldb start mine"):
         desk.create(name="mine")
-    with pytest.raises(VolumeUnusable, match="mine has its data there"):
+    with pytest.raises(VolumeUnusable, match="mine uses it"):
         desk.create(name="more", volume="ldb-mine")
-    with pytest.raises(VolumeUnusable, match="holds data of fake, which other cannot read"):
+    with pytest.raises(VolumeUnusable, match="contains data of fake, which other cannot read"):
         desk.create(OTHER_TYPE, name="more", volume="ldb-mine")
-    with pytest.raises(VolumeUnusable, match="was not made by pytest-ldb for this user"):
+    with pytest.raises(VolumeUnusable, match="pytest-ldb did not create this volume"):
         replace(desk, identity=OTHER).create(name="more", volume="ldb-mine")
     assert desk.names() == ["mine"]
 
@@ -212,7 +212,7 @@ def test_server_purpose_is_described(desk: Desk) -> None:
     desk.serve(run="2")
     desk.serve(run="3", shared=False, suffix="x")
     purposes = [server.purpose for server in desk.inventory.servers()]
-    assert sorted(purposes) == ["free-standing", "kept", "run", "test"]
+    assert sorted(purposes) == ["standalone", "kept", "run", "test"]
 
 
 def test_only_dead_resources_are_stale(desk: Desk, fake: FakeEngine) -> None:

@@ -634,7 +634,7 @@ def test_failed_start_is_tried_once_and_reported_in_full_once(
     assert (project.path / "starts.log").read_text() == "x"
     output = result.stdout.str()
     assert output.count("    bad luck") == 1
-    short = "fake: the server ended with exit code 3. The first test that failed for it has the"
+    short = "fake: the server ended with exit code 3. The first test that failed with it has the"
     assert output.count(f"\n{short} details.\n") == 4
 
 
@@ -654,7 +654,7 @@ def pytest_ldb_instance_ready(instance):
     result.assert_outcomes(errors=3)
     assert (project.path / "calls.log").read_text() == "x"
     assert result.stdout.str().count("E       ValueError: no extension") == 1
-    result.stdout.fnmatch_lines(["fake: pytest_ldb_instance_ready has raised ValueError before.*"])
+    result.stdout.fnmatch_lines(["fake: pytest_ldb_instance_ready raised ValueError.*"])
 
 
 def test_thread_messages_do_not_disturb_output_capture(

@@ -1,6 +1,7 @@
-"""What runs behind a container of the fake engine: its keeper, and the one server that there is.
+"""The programs of the fake engine: the keeper of a container, and a minimal Redis server.
 
-Both are started by the path of this file and without site-packages, so it imports nothing of ours.
+Both run as scripts, by the path of this file and without site-packages, so that they start fast.
+The module therefore imports only the standard library.
 """
 
 from __future__ import annotations
@@ -23,29 +24,29 @@ from pathlib import Path
 from types import FrameType
 
 PORT_TAKEN = 98
-"""The status of a container whose port somebody listens on."""
+"""Exit status of the keeper if the port is already in use."""
 
 BESIDE = "beside"
-"""The directory that names the commands that were begun beside a server."""
+"""The directory with a file for each command that was started beside a server."""
 
 LISTENER = "FAKE_LISTENER"
-"""The variable that tells the server which of its open files is the published port."""
+"""Environment variable with the file descriptor of the published port."""
 
 
 def keep(directory: Path) -> int:
-    """Start a container; return when it runs, leaving a process behind that waits for its end."""
+    """Start a container and return when it runs; a child process waits for its end."""
     news, ours = os.pipe()
     keeper = os.fork()
     if keeper:
         os.close(ours)
         code = int(os.read(news, 3) or b"125")
         if code:
-            os.waitpid(keeper, 0)  # Until then it would count as running.
+            os.waitpid(keeper, 0)  # The file is locked until the keeper has exited.
         return code
     os.close(news)
     os.setsid()
     with (directory / "exit").open("r+") as record:
-        # Locked until everything about this run is over; empty until its exit code is known.
+        # Locked until the cleanup is complete; empty until the exit code is known.
         fcntl.flock(record, fcntl.LOCK_EX)
         record.truncate()
         code = _run(directory, ours)
@@ -69,7 +70,7 @@ def _run(directory: Path, news: int) -> int:
         os.write(news, b"0")
         code = process.wait()
         _kill(process.pid)
-    recorder.join(1.0)  # What has left its group may still write.
+    recorder.join(1.0)  # A process that left the group may keep the pipe open.
     return code if code >= 0 else 128 - code
 
 
@@ -103,7 +104,7 @@ def _start(directory: Path, news: int, log: FileIO) -> subprocess.Popen[bytes] |
 
 
 def _record(directory: Path, output: int) -> None:
-    """Write down what a container says, and when."""
+    """Write the output of a container to its log, with times."""
     with (
         os.fdopen(output, "rb", 0) as pipe,
         (directory / "log").open("ab", 0) as log,
@@ -116,7 +117,7 @@ def _record(directory: Path, output: int) -> None:
 
 
 def _clean_up(directory: Path) -> None:
-    """Remove the container if it is to be removed, and end its shells."""
+    """End the container's shells, and delete it or its shells' directory."""
     spec = json.loads((directory / "spec.json").read_text())
     if spec["auto_remove"] or (directory / "doomed").exists():
         garbage = directory = directory.rename(directory.parents[1] / "removed" / uuid.uuid4().hex)
@@ -130,7 +131,7 @@ def _clean_up(directory: Path) -> None:
 
 
 def delete(directory: Path) -> None:
-    """Delete a directory, even one in which processes that are being killed still write."""
+    """Delete a directory; retry, as processes that are being killed may still write to it."""
     for _ in range(100):
         shutil.rmtree(directory, ignore_errors=True)
         if not directory.exists():
@@ -145,14 +146,14 @@ def _kill(group: int) -> None:
 
 class _Conversation(socketserver.StreamRequestHandler):
     def handle(self) -> None:
-        """Answer every line: all that anybody asks is whether it is there."""
+        """Answer every line as a PING, the only command that clients send."""
         with suppress(ConnectionError):
             for _ in self.rfile:
                 self.wfile.write(b"+PONG\r\n")
 
 
 def serve() -> None:
-    """Answer on the published port until a signal ends it, as Redis does."""
+    """Answer on the published port until a signal arrives."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, _end)
     server = socketserver.ThreadingTCPServer(("", 0), _Conversation, bind_and_activate=False)

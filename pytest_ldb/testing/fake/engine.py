@@ -1,18 +1,18 @@
-"""Containers as files: an engine for tests, which needs no engine and has a single image.
+"""An engine for tests: it needs no container engine, and all its images behave alike.
 
-A container is a directory and, while it runs, a group of processes of this machine. Besides this
-machine's programs it has two of its own: a `redis-server`, which answers `PING`, and a `redis-cli`.
-All state is in files, so any number of processes may share a directory and may be killed.
+A container is a directory and, while it runs, a process group on this machine. It can run the
+programs of this machine, a `redis-server` that answers `PING`, and a `redis-cli`.
+All state is in files, so that several processes can share a directory and can be killed.
 
     <directory>/bin/                  the programs
-    <directory>/images/               the references that were pulled; a directory was remembered
+    <directory>/images/               pulled references (files) and remembered images (directories)
     <directory>/containers/<name>/    a container
     <directory>/volumes/<name>/       a volume: its labels, and its data
-    <directory>/removed/              what is being made, and what is being deleted
+    <directory>/removed/              what is being created or deleted
 
 A container's directory has `spec.json`, `log`, `exit` (its exit code; locked while it runs),
-`running` (its processes and its port), `times` (when it wrote what), `paused`, `doomed`, `root/`
-(where its commands run), `home/` (what its shells share) and `beside/` (what else runs there).
+`running` (its process group and its port), `times` (times of log offsets), `paused`, `doomed`,
+`root/` (where its commands run), `home/` (shared by its shells) and `beside/` (other commands).
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ from .files import Directory, FakeLog, FakeWatch
 from .volumes import ProcessExecution, Volumes
 
 UNREACHABLE = "localhost:1/"
-"""The registry from which nothing can be pulled."""
+"""Prefix of references that cannot be pulled."""
 
 _PYTHON = [sys.executable, "-I", "-S", fake_container.__file__]
 
 _SERVER = f'#!/bin/sh\nexec {shlex.join(_PYTHON)} serve "$@"\n'
-# A key is a file in `db/<number>`.
+# Each key is a file in `db/<number>`.
 _CLIENT = """#!/bin/sh
 while [ $# -gt 1 ]; do case $1 in -n) number=$2; shift 2;; *) shift 2;; esac; done
 case $1 in
@@ -60,10 +60,10 @@ esac
 
 
 class FakeEngine:
-    """Containers in a directory.
+    """An engine whose containers are directories.
 
     Args:
-        directory: Where they are; it is made if it is not there.
+        directory: The directory for all state; created if necessary.
     """
 
     def __init__(self, directory: str | Path) -> None:
@@ -150,7 +150,7 @@ class FakeEngine:
         }
         (draft / "spec.json").write_text(json.dumps(facts))
         try:
-            # The kernel arbitrates: it does not replace a directory that has something in it.
+            # Atomic: `rename` does not replace a directory that is not empty.
             draft.rename(self._directory / "containers" / spec.name)
         except OSError as error:
             fake_container.delete(draft)
@@ -205,7 +205,7 @@ class FakeEngine:
                 directory.end(signal.SIGKILL)
 
     def pause(self, container: str) -> None:
-        """Let a container stop in its tracks, as `docker pause` does."""
+        """Suspend all processes of a container, as `docker pause` does."""
         directory = self._existing(container)
         (directory.path / "paused").touch()
         directory.send(signal.SIGSTOP)
@@ -223,7 +223,7 @@ class FakeEngine:
             if there:
                 (directory.path / "doomed").touch()
                 directory.end(signal.SIGKILL)
-            # Nobody else may start it or remove it now; its keeper has, if there was one.
+            # The lock excludes other processes; the keeper has removed it if it was running.
             if directory.is_there():
                 garbage = directory.path.rename(self._directory / "removed" / uuid4().hex)
                 fake_container.delete(garbage)
@@ -259,7 +259,7 @@ class FakeEngine:
             raise errors.ShellLost(container, "it does not run")
         group = running["group"]
         switch_off = f"kill -TERM -{group}; sleep 0.3; kill -KILL -{group}; exit"
-        # Only relative paths: a container that is gone must not come back as an empty directory.
+        # Relative paths: an absolute one would create the directory of a removed container again.
         enter = f"cd {shlex.quote(str(directory.path / 'root'))} || exit"
         fixed = {
             "LDB_EPHEMERAL": "1" if ephemeral else "",
@@ -269,7 +269,7 @@ class FakeEngine:
         }
         stream = ProcessStream(lease_script(switch_off), {**environment, **fixed})
         opened = shell.Shell(stream, container)
-        # A shell that is there when the container ends is ended by the keeper; this one came later.
+        # The keeper ends all shells when the container stops, but may have missed a newer one.
         if not directory.is_running():
             opened.close()
             raise errors.ShellLost(container, "it has just ended")

@@ -1,4 +1,4 @@
-"""The directory of a container of the fake engine, read and waited for by any process."""
+"""Read the directory of a container of the fake engine, and wait for changes, in any process."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ PATIENCE_S = 10.0
 
 
 class Directory:
-    """The directory of a container, and what it says.
+    """The directory of a container.
 
     Raises:
-        FileNotFoundError: It is gone.
+        FileNotFoundError: The container has been removed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,14 +33,14 @@ class Directory:
         self.spec: dict[str, Any] = json.loads((path / "spec.json").read_text())
 
     def container(self) -> Container:
-        """Return what is to be said of the container now."""
+        """Return the current state of the container."""
         running = self.running()
         code = self._read("exit")
         state = "exited" if code else "created"
         if running:
             state = "paused" if (self.path / "paused").exists() else "running"
         elif not code and self._read("running") and not self.is_running():
-            state = "dead"  # Somebody killed its keeper.
+            state = "dead"  # Its keeper was killed.
         return Container(
             id=self.spec["id"],
             name=self.path.name,
@@ -53,25 +53,25 @@ class Directory:
         )
 
     def running(self) -> dict[str, int]:
-        """Return the process group and the port; nothing while it does not run."""
+        """Return the process group and the port; empty if it is not running."""
         text = self._read("running")
         return json.loads(text) if text and self.is_running() else {}
 
     def is_running(self) -> bool:
-        """Whether it has a keeper, and has not ended."""
+        """Whether it has a keeper and no exit code yet."""
         with suppress(FileNotFoundError), (self.path / "exit").open() as record:
             return _is_locked(record.fileno()) and not record.read()
         return False
 
     def is_there(self) -> bool:
-        """Whether the directory is still that of this container."""
+        """Whether the directory still belongs to this container."""
         with suppress(FileNotFoundError):
             return bool(Directory(self.path).spec["id"] == self.spec["id"])
         return False
 
     @contextmanager
     def locked(self) -> Iterator[bool]:
-        """Keep others from starting and removing it; say whether it is still there."""
+        """Lock the container against start and removal; yield whether it still exists."""
         try:
             lock = (self.path / "lock").open("w")
         except FileNotFoundError:
@@ -82,14 +82,14 @@ class Directory:
             yield self.is_there()
 
     def send(self, number: int) -> None:
-        """Send a signal to all of its processes, if it runs."""
+        """Send a signal to all processes of the container if it is running."""
         running = self.running()
         if running:
             with suppress(ProcessLookupError):
                 os.killpg(running["group"], number)
 
     def end(self, number: int) -> None:
-        """Send a signal and wait until everything about the run is over, or for ten seconds."""
+        """Send a signal and wait until the container has stopped, at most ten seconds."""
         with suppress(FileNotFoundError), (self.path / "exit").open() as record:
             self.send(number)
             deadline = time.monotonic() + PATIENCE_S
@@ -108,7 +108,7 @@ class Directory:
 
 
 class FakeWatch:
-    """Open files: they can be read when the container's directory is gone."""
+    """A watch; its open files can be read even after the directory has been deleted."""
 
     def __init__(self, directory: Directory, *, from_start: bool) -> None:
         self._log = os.open(directory.path / "log", os.O_RDONLY)
@@ -117,7 +117,7 @@ class FakeWatch:
         self.close = weakref.finalize(self, _close, self._log, self._exit)
 
     def ended(self, timeout_s: float) -> Exit | None:
-        """Return how it ended, waiting at most so long; None while it runs."""
+        """Wait up to ``timeout_s`` for the exit; return None if the container is still running."""
         deadline = time.monotonic() + timeout_s
         while True:
             code = os.pread(self._exit, 3, 0)
@@ -128,20 +128,20 @@ class FakeWatch:
             time.sleep(min(PAUSE_S, timeout_s))
 
     def log(self, lines: int) -> str:
-        """Return the last lines that it wrote."""
+        """Return the last lines of the log."""
         size = os.fstat(self._log).st_size - self._begin
         text = os.pread(self._log, size, self._begin).decode(errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
 
 class FakeLog:
-    """What a container wrote, in pieces; an open file, like the above.
+    """The log of a container in chunks; its open file survives the deletion of the directory.
 
     Args:
-        directory: The container's.
-        follow: Whether it goes on until the container has ended.
-        tail: How many of the last lines there are at its beginning; None: all.
-        since: When what is first in it was written.
+        directory: The directory of the container.
+        follow: Whether to wait for more output until the container stops.
+        tail: Number of lines to start with, from the end; None for all.
+        since: Time of the earliest output, in seconds since 1970.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class FakeLog:
             self._closed.wait(PAUSE_S)
 
     def close(self) -> None:
-        """End it."""
+        """Stop the iteration."""
         self._closed.set()
 
     def _offset(self, since: float) -> int:

@@ -21,7 +21,7 @@ class Volumes:
         self._directory = directory
 
     def mount(self, spec: ContainerSpec, root: Path) -> None:
-        """Have a container's volumes, made if they are not there, at their paths."""
+        """Link the volumes of a container to their paths; create missing volumes."""
         for path, name in spec.volumes.items():
             volume = self._directory / name
             (volume / "data").mkdir(parents=True, exist_ok=True)
@@ -32,19 +32,19 @@ class Volumes:
             inside.symlink_to(volume / "data")
 
     def all(self) -> Iterator[Volume]:
-        """Yield all that there are."""
+        """Yield all volumes."""
         for path in self._directory.iterdir():
             with suppress(FileNotFoundError):
                 labels = json.loads((path / "labels.json").read_text())
                 yield Volume(name=path.name, labels=labels)
 
     def remove(self, name: str) -> None:
-        """Remove one, if it is there."""
+        """Remove a volume; do nothing if it does not exist."""
         delete(self._directory / name)
 
 
 class ProcessExecution:
-    """A process of this machine; it gets no terminal, and ends with its container."""
+    """A process on this machine without a terminal, which ends with its container."""
 
     def __init__(self, argv: Sequence[str], root: Path, environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -67,19 +67,19 @@ class ProcessExecution:
         self._streams.register(self._process.stderr, selectors.EVENT_READ, 2)
 
     def send(self, data: bytes) -> None:
-        """Give it input."""
+        """Write to its standard input."""
         assert self._process.stdin
         self._process.stdin.write(data)
         self._process.stdin.flush()
 
     def end_input(self) -> None:
-        """Tell it that no more input comes."""
+        """Close its standard input."""
         assert self._process.stdin
         with suppress(BrokenPipeError):
             self._process.stdin.close()
 
     def receive(self, timeout_s: float) -> list[tuple[int, bytes]]:
-        """Return what it wrote; TimeoutError if that was nothing."""
+        """Return its output by stream; raise TimeoutError if there is none."""
         while self._streams.get_map():
             ready = self._streams.select(timeout_s)
             if not ready:
@@ -102,7 +102,7 @@ class ProcessExecution:
         return code if code >= 0 else 128 - code
 
     def close(self) -> None:
-        """End it."""
+        """Kill the process and close its streams."""
         self.end_input()
         self._process.kill()
         self._process.wait()
