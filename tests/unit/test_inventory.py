@@ -212,7 +212,7 @@ def test_server_purpose_is_described(desk: Desk) -> None:
     desk.serve(run="2")
     desk.serve(run="3", shared=False, suffix="x")
     purposes = [server.purpose for server in desk.inventory.servers()]
-    assert sorted(purposes) == ["standalone", "kept", "run", "test"]
+    assert sorted(purposes) == ["kept", "run", "standalone", "test"]
 
 
 def test_only_dead_resources_are_stale(desk: Desk, fake: FakeEngine) -> None:
