@@ -17,7 +17,7 @@ fi
 [ "$(umask)" != 0022 ] || umask 0077
 
 # The official image is compiled with protected mode off: a published port would be useless with it.
-# Debian's is not, so the option is added wherever nobody has spoken about it.
+# Debian's is not, so the option is added wherever it is not set.
 protection_is_decided() {
     for argument in "$@"; do
         case "$argument" in
