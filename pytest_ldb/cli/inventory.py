@@ -170,7 +170,7 @@ class Inventory:
             )
         return InstanceNotFound(
             name,
-            "there is no such server of pytest-ldb",
+            "pytest-ldb has no server of this name",
             remedy="Run `pytest-ldb list` to list all servers.",
         )
 

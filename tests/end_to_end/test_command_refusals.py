@@ -110,7 +110,7 @@ def test_name_must_match_a_server_of_the_user(
     spared = [f"ldb-{foreign}", *owner.containers()]
     before = docker("inspect", *spared)
     absent = owner.run(command, "absent").refused()
-    assert "absent: there is no such server of pytest-ldb." in absent.errors
+    assert "absent: pytest-ldb has no server of this name." in absent.errors
     assert "Run `pytest-ldb list` to list all servers." in absent.errors
     ambiguous = owner.run(command, owner.mark).refused()
     assert f"{owner.mark}: 2 servers match this name." in ambiguous.errors
