@@ -400,6 +400,7 @@ class TestMongoDB(DatabaseTypeContract):
             collection.insert_many([{"name": "hat", "price": n} for n in range(3)])
             collection.create_index("price")
             collection.create_index("name")
+            client[template.database]["größen neu"].insert_one({})
         databases.seal(template)
         return DatabaseFactory(databases, f"ldb_{uuid.uuid4().hex[:8]}", template.database)
 
