@@ -86,6 +86,7 @@ class RunPlugin:
     ) -> None:
         """Set the settings and types; with ``--ldb-env`` they are read a second time."""
         self.settings, self.given, self.added = settings, given, added
+        self._types: Sequence[DatabaseType] = ()
 
     @property
     def names(self) -> list[str]:
@@ -95,9 +96,11 @@ class RunPlugin:
     @property
     def types(self) -> Sequence[DatabaseType]:
         """All database types; importing the built-in ones is slow."""
-        from ..databases import all_types
+        if not self._types:
+            from ..databases import all_types
 
-        return all_types(self.added)
+            self._types = all_types(self.added)
+        return self._types
 
     @property
     def place(self) -> Place:

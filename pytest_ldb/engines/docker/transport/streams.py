@@ -34,7 +34,7 @@ class MultiplexedStream:
         frames: list[tuple[int, bytes]] = []
         while not frames and (chunk := self._connection.receive(timeout_s)):
             self._raw += chunk
-            frames = list(self._take_frames(self._raw))
+            frames = self._take_frames(self._raw)
         return frames
 
     def close(self) -> None:
@@ -45,16 +45,17 @@ class MultiplexedStream:
         """Close the direction to the other side only."""
         self._connection.end_input()
 
-    def _take_frames(self, raw: bytearray) -> Iterator[tuple[int, bytes]]:
+    def _take_frames(self, raw: bytearray) -> list[tuple[int, bytes]]:
         return frames_in(raw)
 
 
 class TerminalStream(MultiplexedStream):
     """The same for a process with a terminal: one stream, without frames."""
 
-    def _take_frames(self, raw: bytearray) -> Iterator[tuple[int, bytes]]:
-        yield 1, bytes(raw)
+    def _take_frames(self, raw: bytearray) -> list[tuple[int, bytes]]:
+        frame = 1, bytes(raw)
         raw.clear()
+        return [frame]
 
 
 class FramedLog:
@@ -78,13 +79,15 @@ class FramedLog:
             self._connection.close()
 
 
-def frames_in(raw: bytearray) -> Iterator[tuple[int, bytes]]:
+def frames_in(raw: bytearray) -> list[tuple[int, bytes]]:
     """Take complete frames out of ``raw``; an incomplete one stays there."""
+    frames = []
     while len(raw) >= _HEADER_BYTES:
         end = _HEADER_BYTES + int.from_bytes(raw[4:8], "big")
         if len(raw) < end:
-            return
+            break
         frame = raw[0], bytes(raw[_HEADER_BYTES:end])
         del raw[:end]
         if frame[1]:  # An empty one would mean the end.
-            yield frame
+            frames.append(frame)
+    return frames
