@@ -114,7 +114,7 @@ def test_lifecycle_with_all_seven_commands(servers: Servers) -> None:
 
     servers.delete(restarted)
     assert servers.list() == ()
-    with pytest.raises(InstanceNotFound, match="there is no such server"):
+    with pytest.raises(InstanceNotFound, match="no server of this name"):
         servers.status(created)
 
 

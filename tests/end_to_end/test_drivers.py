@@ -165,7 +165,7 @@ def test_driver_connects(
     package: str,
     connected_to: Driver,
 ) -> None:
-    module = pytest.importorskip(package)
+    module = pytest.importorskip(package, exc_type=ImportError)
     database = databases(type_name)
     assert connected_to(module, database.connect_args(driver)) == database.name
 

@@ -155,7 +155,7 @@ def test_type_overridden_by_a_conftest_is_refused(project: Project) -> None:
     project.write("test_it.py", "def test_it(ldb_other): pass")
     run = project.run()
     assert run.status == 4, run.output
-    assert "a conftest.py has another 'postgres'" in run.output
+    assert "a conftest.py redeclares the database type 'postgres'" in run.output
     project.wait_until_gone()
 
 

@@ -6,6 +6,7 @@
   prepare.py postgres:17    an engine, and the images named
   prepare.py --env          the same as the first; prints LDB_POSTGRES_IMAGE=... for each type
   prepare.py --run pytest   the same; runs the command with these variables set
+  prepare.py --libraries    install what drivers without wheels are built against, on Debian
   prepare.py --stop         stop the engine, if it was started by this script
 
 To use the images in a shell:  export $(python tests/engine/prepare.py --env)
@@ -40,10 +41,14 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
+import bootstrap
 import builder
 import dockerd
 from recipes import ALL, MAIN, Recipe
 from steps import Failure, alone, say
+
+DRIVER_LIBRARIES = {"mysql_config": "default-libmysqlclient-dev", "pkg-config": "pkg-config"}
+"""Debian's packages that building mysqlclient needs, by a program that each brings."""
 
 
 def image(name: str) -> str:
@@ -97,6 +102,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--env", action="store_true", help="print variables that make the tests use the images"
     )
     parser.add_argument(
+        "--libraries", action="store_true", help="install what mysqlclient is built against"
+    )
+    parser.add_argument(
         "--stop", action="store_true", help="end the engine that this script started"
     )
     parser.add_argument(
@@ -115,6 +123,10 @@ def _prepare(options: argparse.Namespace) -> None:
     if options.stop:
         with alone():
             dockerd.stop(dockerd.Place())
+        return
+    if options.libraries:
+        with alone():
+            bootstrap.require(**DRIVER_LIBRARIES)
         return
     names = [*options.image] or [recipe.name for recipe in MAIN]
     if options.all:

@@ -9,5 +9,5 @@ def test_an_unknown_type(ldb):
 
 
 def test_an_unknown_server(ldb):
-    with pytest.raises(LdbError, match="there is no such server"):
+    with pytest.raises(LdbError, match="no server of this name"):
         ldb.stop("unknown")
