@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """What the user decided.
+
+    Not a dataclass: every run imports this, and defining one takes longer.
 
     Args:
         keep: Whether servers outlive the run.
@@ -29,7 +33,7 @@ class Settings:
     keep: bool = False
     keep_failed: bool = False
     recreate: bool = False
-    images: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, str] = _NONE
     image_prefix: str = ""
     pull: str = "missing"
     timeout_s: float = 60.0
@@ -38,7 +42,13 @@ class Settings:
     durable: bool = False
     bind: str | None = None
     report: str = ""
-    urls: Mapping[str, str] = field(default_factory=dict, repr=False)
+    urls: Mapping[str, str] = _NONE
+
+    def __repr__(self) -> str:
+        """Leave out the URLs, which may hold passwords."""
+        return (
+            f"Settings({', '.join(f'{n}={v!r}' for n, v in self._asdict().items() if n != 'urls')})"
+        )
 
     def image_for(self, name: str, declared: str) -> str:
         """Return the reference to run for a type."""
