@@ -57,7 +57,7 @@ def test(ldb_cache, ldb_redis):
     project.wait_until_gone()
     manual = project.run("--fixtures").output
     assert "ldb_cache [session scope]" in manual
-    assert "A database on a real cache server" in manual
+    assert "A cache database per worker, shared by its tests" in manual
     assert "ldb [session scope]" in manual
 
 

@@ -178,7 +178,7 @@ def test_missing_client_is_named(project: Project, lifecycle: Lifecycle) -> None
     project.environment |= {"LDB_POSTGRES_URL": database.url, "PATH": str(shells)}
     project.write("test_it.py", TEST.format(name="postgres", sleep=0))
     run = project.run()
-    assert "LDB_POSTGRES_URL: databases on an existing server are made with `psql`" in run.output
+    assert "LDB_POSTGRES_URL: databases on an existing server need `psql`" in run.output
     assert "Install the client programs of postgres on this machine." in run.output
 
 
