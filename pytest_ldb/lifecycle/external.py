@@ -12,6 +12,7 @@ from ..model.database_type import DatabaseType, render
 from ..model.errors import CommandFailed, InvalidRequest
 from ..model.instance import Address, Credentials, Instance, InstanceStatus
 from ..shell.shell import Shell
+from ..util.env import variable_for
 from .lease import Lease
 
 
@@ -65,14 +66,14 @@ def _check_client(database_type: DatabaseType, shell: Shell) -> None:
     except CommandFailed:
         shell.close()
         raise InvalidRequest(
-            f"LDB_{database_type.name.upper()}_URL",
+            variable_for("URL", database_type.name),
             f"databases on an existing server need `{program[0]}`, which is not installed here",
             remedy=f"Install the client programs of {database_type.name} on this machine.",
         ) from None
 
 
 def _split(database_type: DatabaseType, url: str) -> SplitResult:
-    variable = f"LDB_{database_type.name.upper()}_URL"
+    variable = variable_for("URL", database_type.name)
     try:
         parts = urlsplit(url)
         usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)

@@ -19,6 +19,7 @@ from ..model.credentials import UserIdentity
 from ..model.database_type import DatabaseType
 from ..model.request import LABEL, Scope
 from ..model.settings import Settings
+from ..util.env import variable_for
 from .processes import wait_until
 
 
@@ -96,7 +97,4 @@ class Servers:
 
 def image_of(database_type: DatabaseType) -> str:
     """Return the image of a type; as in the plugin, ``LDB_<NAME>_IMAGE`` overrides it."""
-    return (
-        os.environ.get(f"LDB_{database_type.name.upper().replace('-', '_')}_IMAGE")
-        or database_type.image
-    )
+    return os.environ.get(variable_for("IMAGE", database_type.name)) or database_type.image

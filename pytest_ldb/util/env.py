@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 
+def variable_for(what: str, name: str) -> str:
+    """Return the environment variable that sets something for one database type."""
+    return f"LDB_{name.upper().replace('-', '_')}_{what}"
+
+
 def by_type(what: str, names: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
     """Return ``LDB_<NAME>_<WHAT>`` for each type where it is set; empty counts as not set."""
-    variables = {name: f"LDB_{name.upper().replace('-', '_')}_{what}" for name in names}
+    variables = {name: variable_for(what, name) for name in names}
     return {name: environment[v] for name, v in variables.items() if environment.get(v)}
 
 
