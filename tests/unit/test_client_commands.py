@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pytest_ldb.model.database_type import ClientProgram, Operations, Reset
@@ -53,8 +54,10 @@ def end_connection(commands: DatabaseCommands) -> None:
 
 
 def _has_ended(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/stat")
-    return not status.exists() or status.read_text().rpartition(") ")[2].startswith("Z")
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def things(home: Path) -> set[str]:
