@@ -29,6 +29,7 @@ from ..model.errors import (
 )
 from ..model.request import LABEL, SCHEMA
 from ..util.locks import alone
+from ..util.poll import tries
 from ..util.progress import Progress
 from .attach_cache import AttachCache
 from .cache import ServerCache
@@ -226,12 +227,10 @@ class SharedServers:
 
     def _answers(self, server: ResolvedServer, container: Container) -> bool:
         exchange, address = server.database_type.ready, container.address
-        deadline = time.monotonic() + DEAF_AFTER_S
-        while address is not None and time.monotonic() < deadline:
-            if exchange.proves(ask(address, exchange)):
-                return True
-            time.sleep(AGAIN_S)
-        return False
+        if address is None:
+            return False
+        looks = tries(DEAF_AFTER_S, pause_s=AGAIN_S)
+        return any(exchange.proves(ask(address, exchange)) for _ in looks)
 
     def _create(self, server: ResolvedServer, cached: str | None) -> StartedServer:
         if server.request.kept:

@@ -18,6 +18,7 @@ from ..lifecycle.attach_cache import AttachCache
 from ..model.credentials import UserIdentity, state_directory
 from ..model.errors import ImageUnavailable, LdbError, StartFailed, hidden
 from ..util.background import BackgroundTasks
+from ..util.poll import tries
 
 if TYPE_CHECKING:
     from ..engines.docker.preopened import PreopenedShells
@@ -196,9 +197,9 @@ class Session:
         Args:
             patience_s: Maximum time to wait for their containers to start.
         """
-        deadline = time.monotonic() + patience_s
-        while self._starts.pending() - set(self._unfinished()) and time.monotonic() < deadline:
-            time.sleep(LOOK_EVERY_S)
+        for _ in tries(patience_s, pause_s=LOOK_EVERY_S):
+            if not self._starts.pending() - set(self._unfinished()):
+                break
         held = {lease.instance.id for lease in self.held}
         return [server for server in self._unfinished().values() if server.instance.id not in held]
 

@@ -7,11 +7,11 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..engines.protocol import Engine
+from ..util.poll import tries
 
 _HOLDING = """
 import os, pickle, sys, time
@@ -93,7 +93,5 @@ def guarding(make_engine: Callable[[], Engine], identity: str) -> OtherProcess:
 
 def wait_until(happened: Callable[[], bool], timeout_s: float, otherwise: str) -> None:
     """Wait for a condition; fail with the message ``otherwise`` after the timeout."""
-    deadline = time.monotonic() + timeout_s
-    while not happened():
-        assert time.monotonic() < deadline, f"{otherwise} (after {timeout_s:g} s)"
-        time.sleep(0.01)
+    if not any(happened() for _ in tries(timeout_s, pause_s=0.01)):
+        raise AssertionError(f"{otherwise} (after {timeout_s:g} s)")

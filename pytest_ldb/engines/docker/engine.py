@@ -6,7 +6,6 @@ Every method is a few requests to the Docker Engine API. A transport carries the
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -14,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 from ...model import errors
 from ...shell.shell import Shell
+from ...util.poll import tries
 from ..protocol import Container, ContainerSpec, Image, Volume
 from .errors import (
     answering,
@@ -292,9 +292,9 @@ class DockerEngine:
 
     def _wait_until_gone(self, container: str) -> None:
         """Wait until the name is free again; removal goes on after the engine has answered."""
-        deadline = time.monotonic() + GONE_WITHIN_S
-        while self.find(container) is not None and time.monotonic() < deadline:
-            time.sleep(0.02)
+        for _ in tries(GONE_WITHIN_S, pause_s=0.02):
+            if self.find(container) is None:
+                return
 
 
 def _address() -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from typing import Any
 
+from ...util.poll import tries
 from .errors import answering
 from .payloads import Command, begin
 from .transport.connection import LONG_S
@@ -59,10 +59,11 @@ class EngineExecution:
 
     def status(self) -> int:
         """Return its exit status, after it has ended."""
-        deadline = time.monotonic() + ENDING_S
         # The engine closes the streams before it knows the status.
-        while (state := self._inspect())["Running"] and time.monotonic() < deadline:
-            time.sleep(PAUSE_S)
+        for _ in tries(ENDING_S, pause_s=PAUSE_S):
+            state = self._inspect()
+            if not state["Running"]:
+                break
         return int(state["ExitCode"] or 0)
 
     def close(self) -> None:

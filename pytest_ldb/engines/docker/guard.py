@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 
 from ...model.errors import EngineFailed, ShellLost
 from ...model.request import LABEL
 from ...util.detached import detached
+from ...util.poll import tries
 from ..protocol import Container, Engine
 
-TRIES = 20
+APPEARS_WITHIN_S = 5.0
 PAUSE_S = 0.25
-"""The engine may still be creating the container, so the guard looks for it for 5 seconds."""
+"""The engine may still be creating the container when the process ends."""
 
 _SCRIPT = """
 import sys
@@ -54,13 +54,12 @@ def end_whatever_appears(engine: Engine, identity: str) -> None:
     Volumes that were made for them hold half-initialised data, so they are removed too.
     """
     ours = {f"{LABEL}id": identity}
-    for _ in range(TRIES):
+    for _ in tries(APPEARS_WITHIN_S, pause_s=PAUSE_S):
         containers = engine.containers(ours)
         for container in containers:
             _end(engine, container)
         if containers:
             break
-        time.sleep(PAUSE_S)
     # Even if no container came: its process may have been killed between removing the two.
     for volume in engine.volumes(ours):
         engine.remove_volume(volume.name)

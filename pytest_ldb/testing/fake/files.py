@@ -7,7 +7,6 @@ import json
 import os
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ from typing import Any
 
 from ...engines.protocol import Container, Exit
 from ...model.instance import Address
+from ...util.poll import tries
 
 PAUSE_S = 0.005
 PATIENCE_S = 10.0
@@ -92,9 +92,9 @@ class Directory:
         """Send a signal and wait until the container has stopped, at most ten seconds."""
         with suppress(FileNotFoundError), (self.path / "exit").open() as record:
             self.send(number)
-            deadline = time.monotonic() + PATIENCE_S
-            while _is_locked(record.fileno()) and time.monotonic() < deadline:
-                time.sleep(PAUSE_S)
+            for _ in tries(PATIENCE_S, pause_s=PAUSE_S):
+                if not _is_locked(record.fileno()):
+                    return
 
     def _address(self, port: int) -> Address:
         everywhere = self.spec["bind"] == "0.0.0.0"  # noqa: S104 - nothing is bound here
@@ -118,14 +118,11 @@ class FakeWatch:
 
     def ended(self, timeout_s: float) -> Exit | None:
         """Wait up to ``timeout_s`` for the exit; return None if the container is still running."""
-        deadline = time.monotonic() + timeout_s
-        while True:
+        for _ in tries(timeout_s, pause_s=min(PAUSE_S, timeout_s)):
             code = os.pread(self._exit, 3, 0)
             if code:
                 return Exit(code=int(code), out_of_memory=False)
-            if time.monotonic() > deadline:
-                return None
-            time.sleep(min(PAUSE_S, timeout_s))
+        return None
 
     def log(self, lines: int) -> str:
         """Return the last lines of the log."""
