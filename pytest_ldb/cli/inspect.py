@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from ..lifecycle.container_spec import client_environment, values_inside
-from ..model.database_type import render
+from ..model.database_type import render_all
 from ..model.errors import InvalidRequest
 from .completion import complete_server
 from .context import Context, pass_context
@@ -148,7 +148,7 @@ def shell(here: Context, *, name: str, arguments: Sequence[str]) -> int:
     values = values_inside(database_type, credentials)
     execution = here.engine.execute(
         server.container.id,
-        [*(render(part, values) for part in database_type.client.terminal), *arguments],
+        [*render_all(database_type.client.terminal, values), *arguments],
         environment=client_environment(database_type, credentials),
         tty=is_conversation(),
     )

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from ..engines.protocol import Container, ContainerSpec, Image
 from ..model.credentials import UserIdentity
-from ..model.database_type import DatabaseType, render
+from ..model.database_type import DatabaseType, render_all, render_values
 from ..model.errors import ForeignContainer, InstanceNotFound, hidden
 from ..model.instance import Credentials, Instance, InstanceStatus
 from ..model.request import LABEL, SCHEMA, CreateInstanceRequest, seed_of
@@ -76,12 +76,11 @@ def container_spec(
     """Return the container for a request; :func:`identified` gives it an id."""
     database_type = request.database_type
     values = values_inside(database_type, credentials)
-    templates = database_type.server.credential_environment
-    environment = {name: render(text, values) for name, text in templates.items()}
+    environment = render_values(database_type.server.credential_environment, values)
     return ContainerSpec(
         name=request.container,
         image=request.image,
-        command=tuple(render(argument, values) for argument in request.arguments),
+        command=render_all(request.arguments, values),
         environment={**environment, **database_type.environment},
         labels=_labels(request),
         port=database_type.port,
@@ -147,7 +146,7 @@ def values_inside(database_type: DatabaseType, credentials: Credentials) -> dict
 def client_environment(database_type: DatabaseType, credentials: Credentials) -> dict[str, str]:
     """Return the environment in which the clients beside a server log in."""
     values = values_inside(database_type, credentials)
-    return {name: render(text, values) for name, text in database_type.client.environment.items()}
+    return render_values(database_type.client.environment, values)
 
 
 def instance_of(container: Container, credentials: Credentials) -> Instance:

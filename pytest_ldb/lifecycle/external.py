@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import NAMESPACE_URL, uuid5
 
-from ..model.database_type import DatabaseType, render
+from ..model.database_type import DatabaseType, render_values
 from ..model.errors import CommandFailed, InvalidRequest
 from ..model.instance import Address, Credentials, Instance, InstanceStatus
 from ..shell.shell import Shell
@@ -40,8 +40,7 @@ def external_lease(
         "template": database_type.server.initial_database,
     }
     templates = {**database_type.addresses.env, **database_type.client.environment}
-    environment = {name: render(text, values) for name, text in templates.items()}
-    shell = open_shell(instance.name, environment)
+    shell = open_shell(instance.name, render_values(templates, values))
     _check_client(database_type, shell)
     addresses = replace(database_type.addresses, url=_template(database_type, parts))
     return Lease(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,16 @@ def render(template: str, values: Mapping[str, str]) -> str:
     that JavaScript and JSON need no escaping.
     """
     return PLACEHOLDER.sub(lambda match: values[match[1]], template)
+
+
+def render_all(templates: Iterable[str], values: Mapping[str, str]) -> tuple[str, ...]:
+    """Fill the placeholders of several templates."""
+    return tuple(render(template, values) for template in templates)
+
+
+def render_values(templates: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
+    """Fill the placeholders in the values of a mapping."""
+    return {name: render(template, values) for name, template in templates.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

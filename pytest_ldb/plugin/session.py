@@ -274,11 +274,11 @@ class Session:
         """Start opening shells in the servers that the previous run kept."""
         from ..engines.docker.preopened import PreopenedShells
         from ..engines.docker.transport.contexts import engine_address
-        from ..engines.docker.transport.unix import SCHEMES, unix_transport
+        from ..engines.docker.transport.http import UNIX_SCHEMES, unix_transport
 
         wanted = dict(filter(None, map(self._attach_cache.environment, names)))
         url = engine_address() if wanted else None
-        if url is None or not url.startswith(SCHEMES):
+        if url is None or not url.startswith(UNIX_SCHEMES):
             return None
         return PreopenedShells(unix_transport(url), wanted)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ..model.database_type import Command, DatabaseType, render
+from ..model.database_type import Command, DatabaseType, render_all
 from ..model.errors import CommandFailed, hidden
 from .shell import CLIENT_ENDED, Client, Shell
 
@@ -195,7 +195,7 @@ class DatabaseCommands:
         return Client(self._argv(declared.argv, ""), declared.mark)
 
     def _text(self, text: str, database: str, **more: str) -> str:
-        return render(text, {**self.values, "database": database, **more})
+        return self._argv((text,), database, **more)[0]
 
     def _argv(self, command: tuple[str, ...], database: str, **more: str) -> tuple[str, ...]:
-        return tuple(self._text(argument, database, **more) for argument in command)
+        return render_all(command, {**self.values, "database": database, **more})

@@ -12,7 +12,7 @@ from pytest_ldb.engines.docker.engine import DockerEngine
 from pytest_ldb.engines.docker.payloads import Command, shell_command
 from pytest_ldb.engines.docker.preopened import PreopenedShells
 from pytest_ldb.engines.docker.transport.contexts import engine_address
-from pytest_ldb.engines.docker.transport.unix import unix_transport
+from pytest_ldb.engines.docker.transport.http import unix_transport
 from pytest_ldb.testing.containers import Containers
 
 ENVIRONMENT = {"NAME": "value"}

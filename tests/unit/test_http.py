@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_ldb.engines.docker.transport.connection import SocketConnection
-from pytest_ldb.engines.docker.transport.http import Refused, Transport
-from pytest_ldb.engines.docker.transport.unix import unix_transport
+from pytest_ldb.engines.docker.transport.http import Refused, Transport, unix_transport
 
 from .engine_socket import EngineSocket
 

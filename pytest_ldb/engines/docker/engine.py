@@ -31,9 +31,8 @@ from .preopened import PreopenedShells
 from .pull import Heard, PullProgress, pulled, repository_and_tag
 from .transport.contexts import engine_address
 from .transport.endpoint import Endpoint, own_container
-from .transport.http import Refused, Transport
+from .transport.http import UNIX_SCHEMES, Refused, Transport, unix_transport
 from .transport.streams import FramedLog, MultiplexedStream
-from .transport.unix import SCHEMES, unix_transport
 from .watch import LogWatch, watched
 
 __tracebackhide__ = errors.hidden
@@ -239,7 +238,7 @@ class DockerEngine:
 
     @cached_property
     def _transport(self) -> Transport:
-        if self.url.startswith(SCHEMES):
+        if self.url.startswith(UNIX_SCHEMES):
             return unix_transport(self.url)
         from .transport.sdk import sdk_transport
 

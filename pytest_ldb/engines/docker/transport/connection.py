@@ -106,6 +106,18 @@ class SocketConnection(Connection):
         self._socket.close()
 
 
+def connect_to_path(path: str, timeout_s: float) -> SocketConnection:
+    """Return a connection to the Unix socket at a path."""
+    connected = socket.socket(socket.AF_UNIX)
+    try:
+        connected.settimeout(timeout_s)
+        connected.connect(path)
+    except BaseException:
+        connected.close()
+        raise
+    return SocketConnection(connected)
+
+
 class ProcessConnection(Connection):
     """A process whose standard streams are connected to the engine."""
 

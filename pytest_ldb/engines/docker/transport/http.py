@@ -7,14 +7,16 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Any, BinaryIO
 
 from ....util.pipes import CHUNK_BYTES
-from .connection import Connection
+from .connection import Connection, connect_to_path
 
 TIMEOUT_S = 60.0
 HEAD_ENDS = b"\r\n\r\n"
+UNIX_SCHEMES = ("unix://", "http+unix://")
 
 
 class Refused(Exception):
@@ -105,6 +107,17 @@ class Transport:
         except BaseException:
             connection.close()
             raise
+
+
+def unix_transport(url: str) -> Transport:
+    """Return requests to the engine at ``unix://PATH``.
+
+    They do not need the Docker SDK: importing it takes half as long as starting a server from
+    cached data.
+    """
+    # Like the SDK, take `unix://run/docker.sock` for the same as `unix:///run/docker.sock`.
+    path = "/" + url.partition("://")[2].lstrip("/")
+    return Transport(partial(connect_to_path, path, TIMEOUT_S))
 
 
 def _send(connection: Connection, start: str, headers: Mapping[str, str], content: object) -> None:
