@@ -96,7 +96,11 @@ def run(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
 
 def start(project: pytest.Pytester, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+        # Started in the background, the tests themselves may ignore Ctrl-C.
+        [
+            *("/usr/bin/env", "--default-signal=INT", sys.executable),
+            *("-m", "pytest", "-p", "no:cacheprovider", *arguments),
+        ],
         cwd=project.path,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
