@@ -15,6 +15,9 @@ import pytest
 # Only the tests of the cache create cached images, and they remove them.
 os.environ["LDB_CACHE"] = "never"
 
+# Importing Hypothesis takes longer than everything else that most runs of the tests do.
+os.environ["PYTEST_ADDOPTS"] = "-p no:hypothesispytest"
+
 pytest_plugins = ("pytester",)
 pytest.register_assert_rewrite("pytest_ldb.testing")
 

@@ -72,7 +72,7 @@ def _environment(state: Path) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(ours) or name.endswith("_IMAGE")
+        if not name.startswith(ours) or name.endswith("_IMAGE") or name == "PYTEST_ADDOPTS"
     }
     postgres = os.environ.get("LDB_POSTGRES_IMAGE")
     stand_ins = {name: postgres or declared for name, declared in STAND_INS.items()}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .command import User
 
 GONE_WITHIN_S = 2.0
+OPTIONS = f"{os.environ['PYTEST_ADDOPTS']} -p no:cacheprovider"
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Project:
             # Started in the background, the tests themselves may ignore Ctrl-C.
             ["/usr/bin/env", "--default-signal=INT", sys.executable, "-m", "pytest", *arguments],
             cwd=self.root,
-            env={**os.environ, "PYTEST_ADDOPTS": "-p no:cacheprovider", **self.environment},
+            env={**os.environ, "PYTEST_ADDOPTS": OPTIONS, **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

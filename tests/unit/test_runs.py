@@ -18,6 +18,8 @@ from pytest_ldb.testing.processes import wait_until
 
 pytestmark = pytest.mark.process
 
+OPTIONS = ("-p", "no:cacheprovider", *os.environ["PYTEST_ADDOPTS"].split())
+
 GONE_WITHIN_S = 2.0
 
 CONFTEST = """
@@ -91,7 +93,7 @@ def records(project: pytest.Pytester) -> list[dict[str, Any]]:
 
 
 def run(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return project.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+    return project.runpytest_subprocess(*OPTIONS, *arguments)
 
 
 def start(project: pytest.Pytester, *arguments: str) -> subprocess.Popen[bytes]:
@@ -99,7 +101,7 @@ def start(project: pytest.Pytester, *arguments: str) -> subprocess.Popen[bytes]:
         # Started in the background, the tests themselves may ignore Ctrl-C.
         [
             *("/usr/bin/env", "--default-signal=INT", sys.executable),
-            *("-m", "pytest", "-p", "no:cacheprovider", *arguments),
+            *("-m", "pytest", *OPTIONS, *arguments),
         ],
         cwd=project.path,
         stdout=subprocess.DEVNULL,
