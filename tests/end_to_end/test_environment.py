@@ -220,7 +220,7 @@ def django(project: Project) -> Project:
     return project
 
 
-@pytest.mark.parametrize("arguments", ["", "-n2", "--reuse-db -p ldb", "-p django --reuse-db -n2"])
+@pytest.mark.parametrize("arguments", ["-p ldb", "-p django --reuse-db -n2"])
 def test_django_leaves_no_database_on_a_kept_server(django: Project, arguments: str) -> None:
     for _ in range(2):
         run = django.run("--ldb-keep", *arguments.split())

@@ -36,8 +36,15 @@ def all_volumes() -> set[str]:
     return set(docker("volume", "ls", "--quiet").split())
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("number", "workers"),
+    [
+        (signal.SIGINT, "-n2"),
+        (signal.SIGTERM, "-n2"),
+        (signal.SIGKILL, "-n2"),
+        (signal.SIGKILL, "-n0"),
+    ],
+)
 def test_signal_to_the_controller_leaves_nothing(
     project: Project, number: signal.Signals, workers: str
 ) -> None:

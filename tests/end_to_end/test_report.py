@@ -89,18 +89,15 @@ def test_unwritable_report_does_not_fail_the_run(shop: Project) -> None:
     assert run.output.count(line) == 1, run.output
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
-def test_slow_initialisation_is_reported_once_and_not_on_attach(
-    project: Project, workers: str
-) -> None:
+def test_slow_initialisation_is_reported_once_and_not_on_attach(project: Project) -> None:
     project.write("test_it.py", "def test_it(ldb_mysql): pass\ndef test_other(ldb_mysql): pass\n")
     junit = project.root / "junit.xml"
-    run = project.run("--ldb-keep", "-q", f"--junitxml={junit}", workers)
+    run = project.run("--ldb-keep", "-q", f"--junitxml={junit}", "-n2")
     run.passed(2)
     assert run.output.count("ldb: mysql: initialising, 1 s\n") == 1, run.output
     told = re.findall(r"ldb: mysql: initialising, \d+ s", run.output)
     assert len(told) == len(set(told)) <= 3, run.output
     assert "initialising" not in junit.read_text()
-    run = project.run("--ldb-keep", "-q", workers)
+    run = project.run("--ldb-keep", "-q", "-n2")
     run.passed(2)
     assert "initialising" not in run.output
