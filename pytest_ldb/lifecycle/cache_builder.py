@@ -60,6 +60,19 @@ class CacheBuilder:
         except (pickle.PicklingError, AttributeError, TypeError):
             return b""
 
+    def begin(self) -> None:
+        """Build in a new process, and do not wait for it."""
+        data = self.to_bytes()
+        if not data:
+            return
+        types = (server.database_type for server in self.cache.wanted)
+        process = detached(_SCRIPT, needs={type(one).__module__ for one in (self.engine, *types)})
+        assert process.stdin
+        with process.stdin as pipe:
+            while data:  # It is not buffered, so a part may be written.
+                data = data[pipe.write(data) :]
+        process.returncode = 0  # Without this, Popen warns that it was not waited for.
+
     def build(self) -> None:
         """Make requested entries and remove old ones, one builder of this user at a time."""
         with suppress(TimeoutError, LdbError), alone(self.locks, "cache", PATIENCE_S):
@@ -137,12 +150,3 @@ class CacheBuilder:
             code = stopped and stopped.exit_code
             raise EngineFailed(container, f"the server did not stop cleanly (exit code {code})")
         return self.engine.remember(container, paths, labels, f"pytest-ldb-cache:{key}")
-
-
-def begin(data: bytes) -> None:
-    """Start a process that builds, given what ``to_bytes`` returned, and do not wait for it."""
-    process = detached(_SCRIPT)
-    assert process.stdin
-    with process.stdin as pipe:
-        pipe.write(data)
-    process.returncode = 0  # Without this, Popen warns that it was not waited for.

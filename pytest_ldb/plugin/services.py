@@ -60,11 +60,9 @@ class Services:
         """Start a separate process that adds missing cache entries and deletes old images."""
         if not self.shared.cache.need_work():
             return
-        from ..lifecycle.cache_builder import CacheBuilder, begin
+        from ..lifecycle.cache_builder import CacheBuilder
 
-        builder = CacheBuilder(self.engine, self.shared.cache, self.locks, timeout_s).to_bytes()
-        if builder:
-            begin(builder)
+        CacheBuilder(self.engine, self.shared.cache, self.locks, timeout_s).begin()
 
 
 def make_services(

@@ -13,12 +13,12 @@ import secrets
 import shlex
 import threading
 import time
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from ..model.errors import CommandFailed, EngineFailed, LdbError, ShellLost, hidden
+from ..util.forks import close_in_children
 from .script_files import commands_script
 
 __tracebackhide__ = hidden
@@ -89,7 +89,7 @@ class Shell:
         self._is_in_step = True  # False while output of an earlier command may be under way.
         self._process = os.getpid()
         self._client_comes_later = False
-        _close_in_children(stream)
+        close_in_children(stream)
         try:
             self._send("go\n")  # The script writes nothing before, see `lease.sh`.
             closing, ready, self.others = self._greeting()
@@ -303,17 +303,3 @@ def _line(argv: Sequence[str]) -> str:
         return command
     escaped = command.replace("\\", "\\\\").replace("\n", "\\n")
     return f'eval "$(printf %b {shlex.quote(escaped)})"'
-
-
-def _close_in_children(stream: Stream) -> None:
-    """Close the stream in forked children: they must not keep their parent's lease alive."""
-    if hasattr(os, "register_at_fork"):
-        # Hooks cannot be unregistered, and would keep closed streams in memory.
-        reference = weakref.ref(stream)
-
-        def close() -> None:
-            inherited = reference()
-            if inherited is not None:
-                inherited.close()
-
-        os.register_at_fork(after_in_child=close)

@@ -17,7 +17,7 @@ import pytest
 
 from pytest_ldb.engines.protocol import Image
 from pytest_ldb.lifecycle.cache import CI, DAY_S, CachedServer, ServerCache
-from pytest_ldb.lifecycle.cache_builder import CacheBuilder, begin
+from pytest_ldb.lifecycle.cache_builder import CacheBuilder
 from pytest_ldb.lifecycle.cache_expiry import MOST_OF_A_TYPE, UNUSED_S
 from pytest_ldb.lifecycle.lease import Lease
 from pytest_ldb.lifecycle.planner import ResolvedServer, resolved
@@ -397,7 +397,7 @@ def test_cleanup_runs_once_a_day(machine: Machine) -> None:
 def test_cache_is_built_in_another_process(machine: Machine) -> None:
     cache = machine.cache()
     machine.obtain(cache)
-    begin(machine.remembering(cache).to_bytes())
+    machine.remembering(cache).begin()
     wait_until(lambda: bool(machine.known()), 20.0, "there is no cached image")
     assert machine.run().startswith("restored")
 

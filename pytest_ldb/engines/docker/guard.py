@@ -40,7 +40,7 @@ class ProcessGuard:
 
     def __init__(self, identity: str, engine: type[Engine], *arguments: str) -> None:
         again = (identity, engine.__module__, engine.__name__, *arguments)
-        self._process = detached(_SCRIPT, *again)
+        self._process = detached(_SCRIPT, *again, needs=[engine.__module__])
 
     def release(self) -> None:
         """End the guard; the container stays."""
