@@ -17,7 +17,7 @@ import pytest
 from ..databases import all_types
 from ..model.database import Database
 from ..model.database_type import DatabaseType
-from ..model.errors import EngineUnavailable, LdbError
+from ..model.errors import EngineUnavailable, InvalidRequest, LdbError
 from ..model.instance import Address, Credentials, Instance, type_named
 from .options import RUNS_NO_TEST, read_environment, read_options
 from .state import RUN, RunPlugin, count_engine_hooks, types_by_name
@@ -54,12 +54,58 @@ class _Early:
         return self._config.getini(name)
 
 
-def fill(config: pytest.Config, added: Sequence[DatabaseType]) -> None:
+class GivenVariables:
+    """The environment variables of ``--ldb-env``, which must have their values when tests run.
+
+    Otherwise tests would run on whatever database the other value names, perhaps the developer's.
+
+    Args:
+        values: The variables.
+    """
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+        self._error: LdbError | None = None
+        self._is_checked = False
+
+    def check(self, environment: Mapping[str, str] = os.environ) -> None:
+        """Check the variables before the first test; tests may change them.
+
+        Raises:
+            InvalidRequest: One has another value; every later call raises the same error.
+        """
+        if not self._is_checked:
+            self._is_checked = True
+            changed = [n for n, value in self._values.items() if environment.get(n) != value]
+            self._error = _overwritten(changed) if changed else None
+        if self._error is not None:
+            raise self._error
+
+
+def _overwritten(names: Sequence[str]) -> LdbError:
+    # The values are not shown: they may contain passwords.
+    changed = (
+        f"variables {', '.join(names)} have other values than they were given"
+        if len(names) > 1
+        else f"variable {names[0]} has another value than it was given"
+    )
+    return InvalidRequest(
+        "--ldb-env",
+        f"the environment {changed}, so tests might use another database",
+        remedy="Remove it from what has changed it (the option `env` of pytest-env, "
+        "`load_dotenv(override=True)`, a conftest.py), or from --ldb-env.",
+    )
+
+
+def fill(config: pytest.Config, added: Sequence[DatabaseType]) -> GivenVariables:
     """Set the environment variables of ``--ldb-env`` until the end of the run.
 
     Args:
         config: pytest's configuration, of which only what :class:`_Early` reads is available.
         added: The database types that plugins add.
+
+    Returns:
+        The variables, to be checked before the first test.
 
     Raises:
         pytest.UsageError: An expression is invalid, or a server could not be started.
@@ -82,6 +128,7 @@ def fill(config: pytest.Config, added: Sequence[DatabaseType]) -> None:
     except LdbError as error:
         raise pytest.UsageError(f"--ldb-env: {error}") from None
     _set(config, values)
+    return GivenVariables(values)
 
 
 def check_late(run: RunPlugin, added: Iterable[DatabaseType]) -> None:

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import hookspecs
-from .fixtures import BEGAN, FAILED, fixture_module, used_types
+from .fixtures import BEGAN, FAILED, failing_in_a_sentence, fixture_module, used_types
 from .options import RUNS_NO_TEST, add_options, environment_is_wanted, read_options
 from .state import RUN, RunPlugin, count_engine_hooks, types_by_name
 
 if TYPE_CHECKING:
     from ..model.database_type import DatabaseType
+    from .early_env import GivenVariables
+
+GIVEN: pytest.StashKey[GivenVariables] = pytest.StashKey()
+"""The environment variables of ``--ldb-env``."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,7 +34,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     if environment_is_wanted(early_config):
         from .early_env import fill
 
-        fill(early_config, _added_types(early_config))
+        early_config.stash[GIVEN] = fill(early_config, _added_types(early_config))
     return (yield)
 
 
@@ -96,6 +100,15 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     session = item.config.stash[RUN].begun
     if nextitem is None and session is not None:
         session.expect_no_more()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    __tracebackhide__ = True
+    given = item.config.stash.get(GIVEN, None)
+    if given is not None:
+        with failing_in_a_sentence(item.config.stash[RUN].session()):
+            given.check()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,7 +11,8 @@ import pytest
 from pytest_ldb import POSTGRES, REDIS
 from pytest_ldb.databases import BUILTIN
 from pytest_ldb.model.database import Database
-from pytest_ldb.plugin.early_env import absent, beside, types_in, valued
+from pytest_ldb.model.errors import InvalidRequest
+from pytest_ldb.plugin.early_env import GivenVariables, absent, beside, types_in, valued
 from pytest_ldb.plugin.options import read_environment
 from pytest_ldb.plugin.xdist import ANNOUNCED, find_place
 
@@ -144,3 +145,36 @@ def test_worker_run_id_is_known_before_xdist_configures(
     place = find_place(Config())  # type: ignore[arg-type]
     assert place.worker == worker
     assert (place.run == "0123abcd") == is_child
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"A": "1", "B": "2", "C": "3"}, ""),
+        ({"A": "1", "B": "mine"}, "variable B has another value"),
+        ({"A": "1"}, "variable B has another value"),
+        ({}, "variables A, B have other values"),
+    ],
+)
+def test_changed_variables_are_an_error(environment: dict[str, str], said: str) -> None:
+    given = GivenVariables({"A": "1", "B": "2"})
+    if not said:
+        given.check(environment)
+        given.check({})  # Tests may change them.
+        return
+    for later in (environment, {"A": "1", "B": "2"}):
+        with pytest.raises(InvalidRequest, match=said) as caught:
+            given.check(later)
+    assert "mine" not in str(caught.value)
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_no_test_runs_with_a_changed_variable(pytester: pytest.Pytester, workers: str) -> None:
+    pytester.makeini("[pytest]\nldb_env = A = redis.url\nldb_no_engine = skip")
+    pytester.makeconftest("import os; os.environ['A'] = 'redis://the.developer/0'")
+    pytester.makepyfile("def test_one(): assert 0\ndef test_two(): assert 0")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", f"unix://{pytester.path}/absent.sock")
+        result = pytester.runpytest_subprocess("-n", workers)
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(["*--ldb-env: the environment variable A has another value*"])
