@@ -5,11 +5,13 @@ This module imports little: its imports delay opening the shells in kept servers
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -46,16 +48,21 @@ class Session:
 
     Args:
         run: The settings and types of the run.
+        parent: The session of the process that forked this one, if one did. Nothing of it is used
+            that may be locked: threads are not forked, so nothing would unlock it.
 
     Attributes:
+        process: The id of this process.
         servers: The servers that tests of this process use, by type.
         pulls_s: How long pulling a missing image took, in seconds, by type.
     """
 
-    def __init__(self, run: RunPlugin) -> None:
+    def __init__(self, run: RunPlugin, parent: Session | None = None) -> None:
         self.run = run
+        self.process = os.getpid()
         self.servers: dict[str, ServerDatabases] = {}
         self.pulls_s: dict[str, float] = {}
+        self._parent, self._passwords = parent, set(parent.passwords if parent else ())
         self._state = state_directory()
         self._preopened: PreopenedShells | None = None
         self._services: Services | None = None
@@ -75,7 +82,9 @@ class Session:
         if self.run.settings.keep and self._services is None:
             # Opening a shell takes longer than the imports below, so it is begun before them.
             with suppress(LdbError):  # The start raises it again, for the tests that need it.
-                self._preopened = self._preopen(names)
+                from ..engines.docker.preopened import preopened
+
+                self._preopened = preopened(map(self._attach_cache.environment, names))
         # Import now, not in a thread: a test may have patched what the import needs by then.
         from . import services  # noqa: F401
 
@@ -119,7 +128,8 @@ class Session:
             setup: Setup of the databases, see :meth:`Setup.of`.
             expected: Returns how many tests use the pool.
         """
-        return self.server(name).fresh(setup, expected)
+        # A child is forked for one test.
+        return self.server(name).fresh(setup, (lambda: 1) if self._parent else expected)
 
     def lifecycle(self) -> Lifecycle:
         """Return the lifecycle commands, for servers of single tests."""
@@ -162,7 +172,7 @@ class Session:
         return f"{error.subject}: {error.fact}. The first test that failed with it has the details."
 
     def expect_no_more(self) -> None:
-        """Stop creating databases in advance, as the last test has begun."""
+        """Create no databases in advance any more, as the last test has begun."""
         for server in self.servers.values():
             server.expect_no_more()
 
@@ -188,8 +198,7 @@ class Session:
     @property
     def passwords(self) -> set[str]:
         """The passwords of all servers that this process has used."""
-        used = [lease.instance for lease in self.held]
-        return {instance.credentials.password for instance in (*used, *self.made)}
+        return self._passwords | {instance.credentials.password for instance in self.made}
 
     def unready(self, patience_s: float) -> list[PendingServer]:
         """Return the servers that this process is starting and that are not ready yet.
@@ -223,7 +232,7 @@ class Session:
             self._lifecycle.close()
 
     def abandon(self) -> None:
-        """End leases and delete servers, from another thread, while a test may still run."""
+        """End everything, from another thread, while a test may still run."""
         self.close()
         with suppress(LdbError):
             self.close_own()
@@ -243,9 +252,18 @@ class Session:
             self._refused[name] = _refusal(name, error)
             raise
         databases, run = databases_on(lease), self.run
-        return ServerDatabases(databases, run.place.run, self._database_name, run.say)
+        server = ServerDatabases(databases, run.place.run, self._database_name, run.say)
+        inherited = self._parent.servers.get(name) if self._parent else None
+        if inherited and inherited.early:
+            server.early = replace(inherited.early, _keeper=databases)
+        return server
 
     def _obtain(self, database_type: DatabaseType) -> Lease:
+        lease = self._lease(database_type)
+        self._passwords.add(lease.instance.credentials.password)
+        return lease
+
+    def _lease(self, database_type: DatabaseType) -> Lease:
         url = self.run.settings.urls.get(database_type.name)
         if url is not None:
             from ..lifecycle.external import external_lease
@@ -269,18 +287,6 @@ class Session:
         if settings.pull != "never":
             self.pulls_s[database_type.name] = time.monotonic() - began
         return server
-
-    def _preopen(self, names: Iterable[str]) -> PreopenedShells | None:
-        """Start opening shells in the servers that the previous run kept."""
-        from ..engines.docker.preopened import PreopenedShells
-        from ..engines.docker.transport.contexts import engine_address
-        from ..engines.docker.transport.http import UNIX_SCHEMES, unix_transport
-
-        wanted = dict(filter(None, map(self._attach_cache.environment, names)))
-        url = engine_address() if wanted else None
-        if url is None or not url.startswith(UNIX_SCHEMES):
-            return None
-        return PreopenedShells(unix_transport(url), wanted)
 
     def _open_local_shell(self, subject: str, environment: Mapping[str, str]) -> Shell:
         from ..shell.local import local_shell
@@ -306,10 +312,11 @@ class Session:
 
     @property
     def _database_name(self) -> str:
-        """Unique per run and worker, made of lower-case letters, digits and underscores."""
+        """Unique per process of the run; lower-case letters, digits and underscores."""
         place = self.run.place
         worker = re.sub(r"[^a-z0-9]+", "_", place.worker.lower())
-        return "_".join(filter(None, ("ldb", place.run, worker)))
+        child = f"f{self.process}" if self._parent else ""
+        return "_".join(filter(None, ("ldb", place.run, worker, child)))
 
 
 def _refusal(name: str, error: Exception) -> LdbError:

@@ -76,8 +76,7 @@ class RunPlugin:
         config.add_cleanup(self.say.close)
         self.used: list[dict[str, Any]] = []
         self.engine_hooks = count_engine_hooks(config)
-        self.begun: Session | None = None
-        """The session; None if this process has needed no server."""
+        self._begun: Session | None = None
         self._place: Place | None = None
         self.decide(settings, given, added)
 
@@ -111,21 +110,33 @@ class RunPlugin:
             self._place = find_place(self.config)
         return self._place
 
+    @property
+    def begun(self) -> Session | None:
+        """The session of this process; None if it has needed no server.
+
+        A forked child, as of pytest-forked, has a session of its own, which obtains the same
+        servers again.
+        """
+        if self._begun is not None and self._begun.process != os.getpid():
+            self._begun = type(self._begun)(self, parent=self._begun)
+        return self._begun
+
     def session(self) -> Session:
         """Return this process's session, created on first use.
 
         A worker's leases end with its process, which xdist ends after the last test of the run.
         """
-        if self.begun is None:
-            from .session import Session
-            from .xdist import when_controller_is_gone
+        if self.begun is not None:
+            return self.begun
+        from .session import Session
+        from .xdist import when_controller_is_gone
 
-            self.begun = Session(self)
-            self.config.add_cleanup(self.begun.close_own)
-            if not self.place.worker:
-                self.config.add_cleanup(self.begun.close)
-            when_controller_is_gone(self.place, self.begun.abandon)
-        return self.begun
+        session = self._begun = Session(self)
+        self.config.add_cleanup(session.close_own)
+        if not self.place.worker:
+            self.config.add_cleanup(session.close)
+        when_controller_is_gone(self.place, session.abandon)
+        return session
 
     def engine(self, preopened: PreopenedShells | None) -> Engine:
         """Return the engine of `pytest_ldb_engine`, or the Docker engine with these shells."""

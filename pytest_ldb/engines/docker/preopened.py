@@ -7,11 +7,24 @@ server. Whether the shell is needed is not known yet; one that is not needed is 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from .payloads import Command, begin, shell_command
 from .transport.connection import Connection
-from .transport.http import Refused, Transport
+from .transport.contexts import engine_address
+from .transport.http import UNIX_SCHEMES, Refused, Transport, unix_transport
+
+Kept = tuple[str, Mapping[str, str]]
+"""The id of a container, and the environment in which its clients log in."""
+
+
+def preopened(kept: Iterable[Kept | None]) -> PreopenedShells | None:
+    """Open shells of kept servers on this machine's engine; None if there are none there."""
+    wanted = dict(filter(None, kept))
+    url = engine_address() if wanted else None
+    if url is None or not url.startswith(UNIX_SCHEMES):
+        return None
+    return PreopenedShells(unix_transport(url), wanted)
 
 
 class PreopenedShells:
