@@ -16,7 +16,10 @@ from .scripts import script
 # protocol's version, 10 (MySQL internals, "Protocol::HandshakeV10"). 0xff there is an error.
 _GREETING = rb".{3}\x00\x0a"
 
-_LOAD = 'mysql --host="$1" --port="$2" --user="$3" "$4" <"$5"'
+# Otherwise clients take what the locale says, which in a container is Latin-1.
+_CHARACTERS = "--default-character-set=utf8mb4"
+
+_LOAD = f'mysql --host="$1" --port="$2" --user="$3" {_CHARACTERS} "$4" <"$5"'
 # Positional parameters keep names out of the script.
 _PLACE = ("sh", "{host}", "{port}", "{user}")
 
@@ -65,9 +68,13 @@ MYSQL = DatabaseType(
         argv=(
             *("mysql", "--host={host}", "--port={port}", "--user={user}"),
             *("--batch", "--skip-column-names", "--unbuffered", "--loose-commands"),
+            _CHARACTERS,
         ),
         mark="SELECT '{mark}';",
-        terminal=("mysql", "--host={host}", "--port={port}", "--user={user}", "{database}"),
+        terminal=(
+            *("mysql", "--host={host}", "--port={port}", "--user={user}"),
+            *(_CHARACTERS, "{database}"),
+        ),
         environment={"MYSQL_PWD": "{password}"},
     ),
     operations=Operations(
@@ -80,15 +87,16 @@ MYSQL = DatabaseType(
             "WHERE db = '{database}' AND id <> CONNECTION_ID();"
         ),
         load=("sh", "-ec", _LOAD, *_PLACE, "{database}", "{file}"),
-        export=("sh", "-ec", script("mysql_export.sh"), *_PLACE, "{database}"),
+        export=(
+            *("sh", "-c", script("mysql_export.sh"), *_PLACE, "{database}"),
+            *(script("mysql_collation.sql"), script("mysql_rows.sql")),
+        ),
         unseal=("sh", "-ec", 'rm -f "$LDB_HOME/$1.sql"', "sh", "{database}"),
     ),
     reset=Reset(
+        inspect=script("mysql_inspect.sql"),
         survey=script("mysql_survey.sql"),
-        repair=(
-            "SET foreign_key_checks = 0; TRUNCATE `{database}`.`{thing}`; "
-            "INSERT INTO `{database}`.`{thing}` SELECT * FROM `{template}`.`{thing}`;"
-        ),
+        repair=script("mysql_repair.sql"),
     ),
     # The server writes nothing about statements that failed.
     log=LogFormat(

@@ -1,12 +1,14 @@
 """Used databases reset to their template, where that is faster than a new copy.
 
 Every reset is verified: the content and the schema of a database are read before a test gets it,
-and again after the reset. If the two readings differ, the database is not used again.
+and again after the reset. If the two readings differ, or one of them failed, the database is not
+used again.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ..model.database import Database
@@ -28,15 +30,18 @@ class DatabaseResetter:
     commands: DatabaseCommands
     template: str
     _fresh: dict[str, str] = field(default_factory=dict)
-    _inspection: str = ""
+    _surveyed: str | None = None
 
     def remember(self, database: Database) -> None:
-        """Read the content of a new copy, to compare with it later."""
-        self._fresh[database.database] = self._inspect(database.database)
+        """Read the content of a new copy, to compare with it later; it may not be readable."""
+        with suppress(CommandFailed):
+            self._fresh[database.database] = self._inspect(database.database)
 
     def put_back(self, database: Database) -> bool:
         """Reset a used copy; return whether it equals what it was when it was new."""
         name = database.database
+        if name not in self._fresh:
+            return False
         try:
             self.commands.disconnect(name)
             changed = self._changes(name)
@@ -56,13 +61,13 @@ class DatabaseResetter:
         return [thing for thing in {**before, **now} if before.get(thing) != now.get(thing)]
 
     def _inspect(self, name: str) -> str:
-        if not self._inspection:
-            self._inspection = self.commands.inspection(self.template)
-        return self.commands.inspect(name, self._inspection)
+        if self._surveyed is None:
+            self._surveyed = self.commands.survey(self.template)
+        return self.commands.inspect(name, self._surveyed)
 
 
 def _by_thing(text: str) -> dict[str, list[str]]:
     things = defaultdict(list)
-    for line in text.splitlines():
+    for line in text.split("\n"):
         things[line.partition("\t")[0]].append(line)
     return things

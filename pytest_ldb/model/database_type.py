@@ -16,8 +16,8 @@ Command = tuple[str, ...] | str
 def render(template: str, values: Mapping[str, str]) -> str:
     """Fill the placeholders ``{user} {password} {database} {template} {host} {port}``.
 
-    Some commands take ``{file}``, ``{mark}`` or ``{thing}`` too. Other braces stay as they are, so
-    that JavaScript and JSON need no escaping.
+    Some commands take ``{file}``, ``{mark}``, ``{thing}`` or ``{thing_hex}`` too. Other braces stay
+    as they are, so that JavaScript and JSON need no escaping.
     """
     return PLACEHOLDER.sub(lambda match: values[match[1]], template)
 
@@ -146,10 +146,12 @@ class Reset:
 
     Args:
         inspect: Writes a line for each thing in ``{database}``: its name, a tab, what it is and
-            holds. If the lines of two databases are equal, a test cannot tell them apart.
-        survey: Writes the statements of ``inspect``, where these depend on what is in
-            ``{template}``. What it writes may contain ``{database}``.
+            holds; at least one line. If the lines of two databases are equal, a test cannot tell
+            them apart. A line without a tab is an error message; the database is not used again.
+        survey: Writes further statements of ``inspect``, where these depend on what is in
+            ``{template}``. They run as they are, after those of ``inspect``.
         repair: Makes ``{thing}`` in ``{database}`` what it is in ``{template}``. It may fail.
+            ``{thing_hex}`` is the name in hexadecimal digits, which no character of it can end.
     """
 
     inspect: str = ""

@@ -13,7 +13,9 @@ from .errors import InvalidRequest
 if TYPE_CHECKING:
     from .database_type import DatabaseType
 
-PLACEHOLDER = re.compile(r"\{(user|password|database|template|host|port|file|mark|thing)\}")
+PLACEHOLDER = re.compile(
+    r"\{(user|password|database|template|host|port|file|mark|thing|thing_hex)\}"
+)
 _ANY_WORD = re.compile(r"\{(\w+)\}")
 
 FIXTURE_ENDINGS = ("_db", "_setup")
@@ -42,7 +44,7 @@ _COMMANDS = {
     "operations.clone": (*_DATABASE, "template"),
     "operations.load": (*_DATABASE, "file"),
     "reset.survey": (*_DATABASE, "template"),
-    "reset.repair": (*_DATABASE, "template", "thing"),
+    "reset.repair": (*_DATABASE, "template", "thing", "thing_hex"),
 }
 """What may stand in braces; other words in braces are the client's or the shell's own."""
 

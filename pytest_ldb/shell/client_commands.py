@@ -148,21 +148,35 @@ class DatabaseCommands:
                 self._statement(statements).ask()
             time.sleep(AGAIN_S)
 
-    def inspection(self, template: str) -> str:
-        """Return the statements that inspect copies of a template."""
-        reset = self.database_type.reset
-        if not reset.survey:
-            return reset.inspect
-        # Its output is a template too, in which `inspect` fills the database to read.
-        return self._statement(self._text(reset.survey, "{database}", template=template)).ask()
+    def survey(self, template: str) -> str:
+        """Return the statements of the inspection that depend on what is in the template."""
+        survey = self.database_type.reset.survey
+        return self._statement(self._text(survey, "", template=template)).ask() if survey else ""
 
-    def inspect(self, database: str, inspection: str) -> str:
-        """Return a line for each thing in a database: a name, a tab, what it is and holds."""
-        return self._statement(self._text(inspection, database)).ask()
+    def inspect(self, database: str, surveyed: str) -> str:
+        """Return a line for each thing in a database: a name, a tab, what it is and holds.
+
+        Args:
+            database: Its name.
+            surveyed: What :meth:`survey` has returned.
+
+        Raises:
+            CommandFailed: A part of it could not be read.
+        """
+        inspect = self._text(self.database_type.reset.inspect, database)
+        reading = self._statement("\n".join(filter(None, (inspect, surveyed)))).ask()
+        # Clients write errors where they write results.
+        trouble = [line for line in reading.split("\n") if line and "\t" not in line]
+        if trouble or not reading:
+            evidence = "\n".join(trouble) or "it wrote nothing"
+            fact = f"{database} was not inspected"
+            raise CommandFailed(self.shell.subject, fact, evidence=evidence)
+        return reading
 
     def repair(self, database: str, thing: str, template: str) -> None:
         """Make a thing equal to that in the template; raises CommandFailed."""
-        self.run(self.database_type.reset.repair, database, thing=thing, template=template)
+        names = {"thing": thing, "thing_hex": thing.encode().hex(), "template": template}
+        self.run(self.database_type.reset.repair, database, **names)
 
     def renewal(self, database: str) -> tuple[str, ...]:
         """Return a command for `Shell.take_initial`; empty if the type has none."""

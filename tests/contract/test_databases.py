@@ -7,6 +7,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -39,6 +40,34 @@ CREATE VIEW cheap AS SELECT name FROM goods WHERE price < 3;
 INSERT INTO goods (name, price, seen, data) VALUES
   ('hat', 4, '[1]', x'00ff27'), ('shoe', 6, NULL, NULL), ('', 7.5, '{"a": "it''s"}', '');
 INSERT INTO orders (goods) VALUES (1), (1), (3)
+"""
+
+ODD_TABLES = r"""
+CREATE PROCEDURE early(x varchar(9)) SELECT 1;
+ALTER DATABASE CHARACTER SET latin1 COLLATE latin1_bin;
+SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO';
+CREATE TABLE numbers (id int AUTO_INCREMENT PRIMARY KEY, f float, d double, r float(9, 2));
+INSERT INTO numbers VALUES (0, 16777200, 1.7e308, 3.14), (1, -0e0, 0.1e0 + 0.2e0, 2), (9, 3, 4, 5);
+CREATE TABLE `it's` (a int, b bit(5), e enum('a', ''), s set('x', 'y'), `{database}` int);
+INSERT INTO `it's` VALUES (2, b'101', 1, 'x,y', 3), (1, b'0', 2, '', NULL);
+CREATE TABLE `we``ird {thing}` (`a``b` int, `c\d'` int);
+INSERT INTO `we``ird {thing}` VALUES (1, 2);
+CREATE TABLE `back\slash	tab` (a int);
+INSERT INTO `back\slash	tab` VALUES (1);
+CREATE TABLE `--größe 日本` (a varchar(20) character set utf8mb4, b longtext, c longblob, j json,
+  g geometry, t timestamp(6), y year, o time(3));
+INSERT INTO `--größe 日本` VALUES ('日本 x', REPEAT('x', 70000), x'00ff275c0a0d', '{"a": 1.10}',
+  ST_GeomFromText('POINT(1 2)', 4326), '2020-10-25 00:30:00.123456', 1999, '-12:00:00.123');
+CREATE TABLE made (a int, b int AS (a + 1) STORED, c int AS (a * 2), d int INVISIBLE DEFAULT 5);
+INSERT INTO made (a, d) VALUES (1, 9);
+CREATE TABLE plain (a int) ENGINE=MyISAM;
+INSERT INTO plain VALUES (2), (1);
+CREATE FUNCTION answer(x int) RETURNS int DETERMINISTIC RETURN x;
+CREATE VIEW seen AS SELECT id, answer(id) AS x FROM numbers;
+CREATE VIEW `seen'again` AS SELECT * FROM seen;
+CREATE TRIGGER more BEFORE INSERT ON made FOR EACH ROW SET NEW.a = 1 + NEW.a;
+CREATE DEFINER=`ghost`@`%` PROCEDURE asked(IN a int) SELECT 1;
+CREATE EVENT never ON SCHEDULE EVERY 1 YEAR STARTS '2040-01-01 00:00:00' DO SELECT 1
 """
 
 
@@ -287,6 +316,61 @@ class TestMySQL(DatabaseTypeContract):
             assert _dump(lease, database) == before
             goods.put_back(database)
 
+    def test_copy_is_what_the_setup_made(self, odd: DatabaseFactory) -> None:
+        """Every digit and byte, names that need quotes, and what belongs to the whole database."""
+        database = odd.make()
+        template = replace(database, database=odd.template or "")
+        assert _readings(database) == _readings(template)
+
+    @pytest.mark.parametrize(
+        ("statements", "again"),
+        [
+            ("SELECT 1", True),
+            ("UPDATE numbers SET f = 16777208 WHERE id = 0", True),
+            ("UPDATE numbers SET f = 0 WHERE id = 1", True),
+            ("UPDATE numbers SET d = 0.3 WHERE id = 1", True),
+            ("UPDATE `it's` SET e = '' WHERE e = 1", True),
+            ("UPDATE `we``ird {thing}` SET `a``b` = 2", True),
+            ("INSERT INTO `back\\slash\ttab` VALUES (2)", True),
+            ("UPDATE `--größe 日本` SET c = x'00ff275c0a0e'", True),
+            ("UPDATE `--größe 日本` SET b = CONCAT(REPEAT('x', 69999), 'y')", True),
+            ("UPDATE `--größe 日本` SET t = '2020-10-25 00:30:00.123457'", True),
+            # What is seen without ORDER BY.
+            ("DELETE FROM `it's` WHERE a = 2; INSERT INTO `it's` VALUES (2, 5, 1, 3, 3)", True),
+            # The trigger would run on the rows that are put back.
+            ("UPDATE made SET d = 1", False),
+            ("ALTER EVENT never DO SELECT 2", False),
+            ("ALTER PROCEDURE asked COMMENT 'x'", False),
+            ("CREATE OR REPLACE VIEW seen AS SELECT id, 1 AS x FROM numbers", False),
+            ("ALTER DATABASE COLLATE latin1_german1_ci", False),
+        ],
+    )
+    def test_changes_of_odd_tables_are_reset_or_detected(
+        self, odd: DatabaseFactory, statements: str, again: bool
+    ) -> None:
+        database = odd.make()
+        before = _readings(database)
+        _change(database, statements)
+        assert odd.put_back(database) is again
+        if again:
+            assert _readings(database) == before
+            odd.databases.drop(database)
+
+    def test_restore_keeps_the_collation(self, databases: Databases, name: str) -> None:
+        database = databases.create(name)
+        _change(database, "ALTER DATABASE COLLATE latin1_german1_ci")
+        before = _readings(database)
+        database.restore(database.snapshot())
+        assert _readings(database) == before
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def odd(cls, databases: Databases) -> DatabaseFactory:
+        template = databases.create_template(f"ldb_t_{uuid.uuid4().hex[:12]}")
+        _change(template, ODD_TABLES)
+        databases.seal(template)
+        return DatabaseFactory(databases, f"ldb_{uuid.uuid4().hex[:8]}", template.database)
+
     @pytest.fixture(scope="class")
     @classmethod
     def goods(cls, databases: Databases) -> DatabaseFactory:
@@ -464,6 +548,48 @@ class TestRedis(DatabaseTypeContract):
 def _dump(lease: Lease, database: Database) -> str:
     command = ["mysqldump", "--user=root", "--routines", "--events", "--skip-comments"]
     return lease.shell.run([*command, database.database])
+
+
+def _change(database: Database, statements: str) -> None:
+    with _mysql(**database.connect_args("pymysql"), autocommit=True) as connection:
+        for statement in statements.split(";"):
+            connection.cursor().execute(statement)
+
+
+def _readings(database: Database) -> dict[str, Any]:
+    """Return all that a MySQL client can see in a database, by query."""
+    with _mysql(**database.connect_args("pymysql")) as connection:
+        cursor = connection.cursor()
+
+        def rows(query: str) -> list[dict[str, str]]:
+            cursor.execute(query)
+            names = [description[0] for description in cursor.description]
+            made = {"CREATED", "LAST_ALTERED", "STARTS"}
+            found = [zip(names, row, strict=True) for row in cursor]
+            return [{unnamed(n): unnamed(x) for n, x in row if n not in made} for row in found]
+
+        def unnamed(text: object) -> str:
+            return str(text).replace(database.database, "")
+
+        queries = [
+            *("SHOW FULL TABLES", f"SHOW CREATE DATABASE `{database.database}`"),
+            "SELECT * FROM information_schema.triggers WHERE trigger_schema = DATABASE()",
+            "SELECT * FROM information_schema.routines WHERE routine_schema = DATABASE()",
+            "SELECT * FROM information_schema.events WHERE event_schema = DATABASE()",
+            (
+                "SELECT * FROM information_schema.columns WHERE table_schema = DATABASE()"
+                " ORDER BY table_name, ordinal_position"
+            ),
+            "SELECT * FROM information_schema.views WHERE table_schema = DATABASE()",
+        ]
+        cursor.execute("SHOW TABLES")
+        for (name,) in cursor.fetchall():
+            queries.append("SELECT * FROM `" + name.replace("`", "``") + "`")
+            if name == "numbers":
+                queries.append("SELECT f * 1e0, d * 1e0, r * 1e0 FROM numbers")
+            if name == "made":
+                queries.append("SELECT a, b, c, d FROM made")
+        return {unnamed(query): rows(query) for query in queries}
 
 
 def _mysql(**keywords: Any) -> Any:

@@ -31,8 +31,8 @@ FOLDERS = replace(
         seal=("sh", "-c", 'touch "$LDB_HOME/$1/sealed"', "sh", "{database}"),
     ),
     reset=Reset(
-        inspect="ls {database}",
-        survey="echo ls -a {database}",
+        inspect="printf 'folder\\t%s\\n' {database}; ls {database} | sed 's/$/\\tfile/'",
+        survey="echo \"echo 'template\t{template}'\"",
         repair="touch {database}/{thing}",
     ),
 )
@@ -48,7 +48,7 @@ def commands(tmp_path: Path) -> Iterator[DatabaseCommands]:
 
 def end_connection(commands: DatabaseCommands) -> None:
     """End the client while it is idle, as a server does that closes the connection."""
-    pid = int(commands.inspect("", "echo $$"))
+    pid = int(commands._statement("echo $$").ask())
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: _has_ended(pid), 5.0, "the client is still running")
 
@@ -70,11 +70,11 @@ def things(home: Path) -> set[str]:
         lambda commands: commands.run(FOLDERS.operations.create, "other"),
         lambda commands: commands.run(FOLDERS.operations.clone, "other", template="one"),
         lambda commands: commands.disconnect("one"),
-        lambda commands: commands.inspection("one"),
-        lambda commands: commands.inspect("one", "ls {database}"),
+        lambda commands: commands.survey("one"),
+        lambda commands: commands.inspect("one", ""),
         lambda commands: commands.repair("one", "thing", "other"),
     ],
-    ids=["create", "clone", "disconnect", "inspection", "inspect", "repair"],
+    ids=["create", "clone", "disconnect", "survey", "inspect", "repair"],
 )
 def test_client_with_a_lost_connection_is_replaced(
     commands: DatabaseCommands, work: Callable[[DatabaseCommands], object]
@@ -112,7 +112,40 @@ def test_client_output_about_connections_is_executed(commands: DatabaseCommands)
     commands.run(FOLDERS.operations.create, "one")
     commands.run(FOLDERS.operations.seal, "one")
     commands.disconnect("one")
-    assert commands.inspect("one", FOLDERS.reset.inspect) == ""
+    assert commands.inspect("one", "") == "folder\tone\n"
+
+
+@pytest.mark.parametrize(
+    ("inspect", "evidence"),
+    [
+        ("inspekt {database}", "inspekt"),
+        ("printf 'a\\tb\\n'; inspekt; printf 'c\\td\\n'", "inspekt"),
+        ("echo 'an error in one line'", "an error in one line"),
+        ("true", "it wrote nothing"),
+        ("exit", ""),
+    ],
+)
+def test_inspection_that_fails_is_an_error(
+    commands: DatabaseCommands, inspect: str, evidence: str
+) -> None:
+    database_type = replace(FOLDERS, reset=Reset(inspect=inspect))
+    with pytest.raises(CommandFailed) as caught:
+        replace(commands, database_type=database_type).inspect("one", "")
+    assert evidence in caught.value.evidence
+
+
+def test_what_a_survey_writes_is_run_as_it_is(commands: DatabaseCommands) -> None:
+    commands.run(FOLDERS.operations.create, "one")
+    surveyed = commands.survey("{database}")
+    assert commands.inspect("one", surveyed) == "folder\tone\ntemplate\t{database}\n"
+
+
+def test_name_of_a_thing_is_given_in_hexadecimal(commands: DatabaseCommands) -> None:
+    reset = replace(FOLDERS.reset, repair="printf {thing_hex} >$LDB_HOME/name")
+    database_type = replace(FOLDERS, reset=reset)
+    replace(commands, database_type=database_type).repair("one", "it's `é`", "template")
+    named = commands.shell.run(["sh", "-c", 'cat "$LDB_HOME/name"'])
+    assert bytes.fromhex(named).decode() == "it's `é`"
 
 
 @pytest.mark.parametrize(

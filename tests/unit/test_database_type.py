@@ -37,6 +37,7 @@ VALUES = {
     "template": "the-template",
     "mark": "the-mark",
     "thing": "the-thing",
+    "thing_hex": "7468652d7468696e67",
 }
 
 

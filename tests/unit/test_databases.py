@@ -11,9 +11,7 @@ import pytest
 
 from pytest_ldb.isolation.databases import NamedDatabases, NumberedDatabases, databases_on
 from pytest_ldb.isolation.factory import LOOK_AFTER, DatabaseFactory
-from pytest_ldb.isolation.reset import DatabaseResetter
 from pytest_ldb.lifecycle.lease import Lease
-from pytest_ldb.model.database import Database
 from pytest_ldb.model.database_type import ClientProgram, Operations, Reset
 from pytest_ldb.model.errors import CommandFailed
 from pytest_ldb.testing.fake.engine import FakeEngine
@@ -120,20 +118,59 @@ def test_additional_databases_are_dropped_with_their_process(servers: Servers) -
     assert databases_on(servers.obtain(NUMBERED)).also_drop(["test_1"]) == ()
 
 
-def test_copy_that_cannot_be_inspected_is_dropped(
-    servers: Servers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def remember(_: DatabaseResetter, database: Database) -> None:
-        assert database.database in things(lease)
-        raise CommandFailed("fake", "it cannot be read")
+OPERATIONS = Operations(
+    create="mkdir {database}", clone="cp -r {template} {database}", drop="rm -rf {database}"
+)
 
-    lease = servers.obtain(replace(FOLDERS, client=CLIENT, reset=Reset(repair="repair")))
-    databases = databases_on(lease)
-    template = databases.create_template("template").database
-    monkeypatch.setattr(DatabaseResetter, "remember", remember)
-    with pytest.raises(CommandFailed, match="it cannot be read"):
-        DatabaseFactory(databases, "copy", template).make()
-    assert "copy_0" not in things(lease)
+INSPECT = "cd {database}; echo database\\\\t; grep -H . * | sed 's/:/\t/'; cd .."
+
+REPAIR = "cp {template}/{thing} {database}/{thing}"
+
+
+class Copies:
+    """Copies of a template, a folder that holds a file."""
+
+    def __init__(self, servers: Servers, inspect: str) -> None:
+        reset = Reset(inspect=inspect, repair=REPAIR)
+        database_type = replace(FOLDERS, client=CLIENT, operations=OPERATIONS, reset=reset)
+        self.lease = servers.obtain(database_type)
+        databases = databases_on(self.lease)
+        template = databases.create_template("template").database
+        self.run("echo fresh >template/file")
+        self.factory = DatabaseFactory(databases, "copy", template)
+
+    def run(self, line: str) -> str:
+        return self.lease.shell.run(["sh", "-c", f'cd "$LDB_HOME" && {line}'])
+
+
+@pytest.mark.parametrize(
+    "inspect", ["inspekt {database}", "echo no tab", "true", f"{INSPECT}; inspekt", "exit"]
+)
+def test_copy_that_cannot_be_inspected_is_dropped_after_use(servers: Servers, inspect: str) -> None:
+    copies = Copies(servers, inspect)
+    database = copies.factory.make()
+    assert copies.run("cat copy_0/file") == "fresh\n"
+    assert not copies.factory.put_back(database)
+    assert copies.run("ls -d copy* || true").startswith("ls: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        ("true", True),
+        ("echo used >file", True),
+        ("rm file", False),
+        ("echo more >another", False),
+        ("rm file; mkdir file; touch file/inside", False),
+        ("cd ..; rm -r copy_0", False),
+    ],
+)
+def test_used_copy_is_reset_or_dropped(servers: Servers, change: str, again: bool) -> None:
+    copies = Copies(servers, INSPECT)
+    database = copies.factory.make()
+    copies.run(f"cd copy_0; {change}")
+    assert copies.factory.put_back(database) is again
+    assert copies.run("cat copy_0/file || true").startswith("fresh" if again else "cat: ")
 
 
 class Full:
