@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import InvalidRequest
+from .identity import Unidentified, identity
 
 if TYPE_CHECKING:
     from .database import Database
@@ -27,7 +27,8 @@ class Setup:
         run: Called with a new, empty database; connects to it with whatever driver it likes.
         files: Files run by the database's own client, in this order.
         depends_on: Files and directories that ``run`` reads, such as a folder of migrations. On a
-            server that is kept the result is used again as long as none of them changes.
+            server that is kept the result is used again as long as none of them changes. With it,
+            ``run`` may hold values that cannot be compared, such as a connection.
 
     Paths may be strings, and a single one needs no list.
     """
@@ -70,9 +71,12 @@ class Setup:
         """Return a digest of everything that the result depends on, 64 hex digits.
 
         Raises:
-            InvalidRequest: A file is not there.
+            InvalidRequest: A file is not there, or the callable holds a value that cannot be
+                described, and there is nothing in ``depends_on``.
         """
-        digest = hashlib.sha256(_source(self.run).encode())
+        digest = hashlib.sha256()
+        if self.run is not None:
+            digest.update(_identity(self.run, is_declared=bool(self.depends_on)).encode())
         for path in (*self.files, *self.depends_on):
             for file in _files(Path(path)):
                 digest.update(b"\0" + str(file).encode() + b"\0" + _content(file))
@@ -84,14 +88,18 @@ def _paths(given: Sequence[StrPath]) -> tuple[Path, ...]:
     return tuple(map(Path, [given] if isinstance(given, (str, PathLike)) else given))
 
 
-def _source(run: Fill | None) -> str:
-    """Return the source; where there is none, as in an interactive session, the qualified name."""
-    if run is None:
-        return ""
+def _identity(run: Fill, *, is_declared: bool) -> str:
     try:
-        return inspect.getsource(run)
-    except (OSError, TypeError):
-        return f"{getattr(run, '__module__', '')}.{getattr(run, '__qualname__', repr(run))}"
+        return identity(run, is_declared=is_declared)
+    except Unidentified as error:
+        kind = f"{error.kind.__module__}.{error.kind.__qualname__}"
+        raise InvalidRequest(
+            "the setup of a database",
+            f"it holds {error.place}, of the type {kind}, so that it cannot be told apart from "
+            "another setup with the same code",
+            remedy="Let it hold plain values instead, or return Setup(run=…, depends_on=…) with "
+            "the files or directories that decide what it does, such as [__file__].",
+        ) from None
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -69,18 +69,23 @@ def things(lease: Lease, database: str) -> list[str]:
     return lease.shell.run(["ls", database]).split()
 
 
-def adding(name: str, lease: Lease, log: list[str] | None = None) -> Callable[[Database], None]:
+def trusted(run: Callable[[Database], object]) -> Setup:
+    """Return a setup that may hold a lease."""
+    return Setup(run=run, depends_on=[__file__])
+
+
+def adding(name: str, lease: Lease, log: list[str] | None = None) -> Setup:
     def fill(database: Database) -> None:
         lease.shell.run(["touch", f"{database.database}/{name}"])
         if log is not None:
             log.append(name)
 
-    return fill
+    return trusted(fill)
 
 
 def test_template_is_filled_once_for_all_processes(lease: Lease, colleague: Lease) -> None:
     log: list[str] = []
-    setup = Setup(run=adding("thing", lease, log))
+    setup = adding("thing", lease, log)
     names = {obtain(lease, setup), obtain(colleague, setup), obtain(lease, setup)}
     assert log == ["thing"]
     (name,) = names
@@ -116,7 +121,7 @@ def test_files_are_loaded_before_the_function_runs(lease: Lease, tmp_path: Path)
     def look(database: Database) -> None:
         seen.extend(things(lease, database.database))
 
-    obtain(lease, Setup(run=look, files=[tmp_path / "file"]))
+    obtain(lease, Setup(run=look, files=[tmp_path / "file"], depends_on=[__file__]))
     assert seen == ["file"]
 
 
@@ -148,14 +153,14 @@ def test_interruption_is_not_masked_by_later_errors(lease: Lease) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        obtain(lease, Setup(run=interrupted))
+        obtain(lease, trusted(interrupted))
 
 
 def test_template_of_a_dead_process_is_filled_by_another(
     lease: Lease, colleague: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(templates, "PATIENCE_S", 0.0)
-    setup, said = Setup(run=adding("thing", colleague)), list[str]()
+    setup, said = adding("thing", colleague), list[str]()
     key = Templates(databases_on(lease), "cafe0123", print)._key(setup)
     assert lease.shell.run(["template_claim", key, "cafe0123"]) == "mine\n"
     databases_on(lease).create_template(f"ldb_t_{key}")
@@ -180,7 +185,7 @@ def test_template_is_refilled_after_its_shell_is_killed(
     lease: Lease, colleague: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(templates, "PATIENCE_S", 0.0)
-    setup, said = Setup(run=adding("thing", colleague)), list[str]()
+    setup, said = adding("thing", colleague), list[str]()
     key = Templates(databases_on(lease), "cafe0123", print)._key(setup)
     assert lease.shell.run(["template_claim", key, "cafe0123"]) == "mine\n"
     with ThreadPoolExecutor(1) as pool:
@@ -218,10 +223,10 @@ def test_lease_is_usable_after_an_interrupted_setup(lease: Lease) -> None:
         lease.shell.run(["sleep", "0.3"], timeout_s=0.1)
 
     with pytest.raises(CommandFailed, match="`sleep` did not end in time"):
-        obtain(lease, Setup(run=interrupted))
+        obtain(lease, trusted(interrupted))
     with pytest.raises(SetupFailed):
-        obtain(lease, Setup(run=interrupted))
-    assert obtain(lease, Setup(run=adding("thing", lease)))
+        obtain(lease, trusted(interrupted))
+    assert obtain(lease, adding("thing", lease))
 
 
 def test_slow_setup_is_reported(lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +242,7 @@ def test_slow_setup_is_reported(lease: Lease, monkeypatch: pytest.MonkeyPatch) -
 def test_concurrent_requests_get_the_same_template(servers: Servers, _: int) -> None:
     leases = [servers.obtain(FOLDERS) for _ in range(4)]
     log: list[str] = []
-    setup = Setup(run=adding("thing", leases[0], log))
+    setup = adding("thing", leases[0], log)
     with ThreadPoolExecutor(4) as pool:
         names = set(pool.map(lambda lease: obtain(lease, setup), leases))
     assert (len(names), log) == (1, ["thing"])
@@ -281,9 +286,7 @@ def test_type_without_load_is_an_error(servers: Servers, tmp_path: Path) -> None
 
 
 def test_each_test_gets_a_copy(lease: Lease) -> None:
-    databases = DatabaseFactory(
-        databases_on(lease), "ldb_x", obtain(lease, Setup(run=adding("thing", lease)))
-    )
+    databases = DatabaseFactory(databases_on(lease), "ldb_x", obtain(lease, adding("thing", lease)))
     first, second = databases.make(), databases.make()
     assert (first.database, second.database) == ("ldb_x_0", "ldb_x_1")
     assert things(lease, "ldb_x_0") == things(lease, "ldb_x_1") == ["sealed", "thing"]
@@ -308,7 +311,7 @@ def test_numbers_are_reused_except_those_of_templates(servers: Servers) -> None:
     def fill(database: Database) -> None:
         lease.shell.run(["mkdir", "-p", f"db/{database.database}/thing"])
 
-    template = obtain(lease, Setup(run=fill))
+    template = obtain(lease, trusted(fill))
     databases = DatabaseFactory(databases_on(lease), "any", template)
     for _ in range(8):
         one, other = databases.make(), databases.make()
