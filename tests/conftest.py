@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,16 @@ import pytest
 # Only the tests of the cache create cached images, and they remove them.
 os.environ["LDB_CACHE"] = "never"
 
-# Importing Hypothesis takes longer than everything else that most runs of the tests do.
-os.environ["PYTEST_ADDOPTS"] = "-p no:hypothesispytest"
-
 pytest_plugins = ("pytester",)
 pytest.register_assert_rewrite("pytest_ldb.testing")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _runs_without_hypothesis() -> Iterator[None]:
+    """Importing Hypothesis takes longer than everything else that most runs of the tests do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .command import User
 
 GONE_WITHIN_S = 2.0
-OPTIONS = f"{os.environ['PYTEST_ADDOPTS']} -p no:cacheprovider"
 
 
 @dataclass
@@ -42,11 +41,12 @@ class Project:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a run in a process group of its own."""
+        options = f"{os.environ['PYTEST_ADDOPTS']} -p no:cacheprovider"
         process = subprocess.Popen(
             # Started in the background, the tests themselves may ignore Ctrl-C.
             ["/usr/bin/env", "--default-signal=INT", sys.executable, "-m", "pytest", *arguments],
             cwd=self.root,
-            env={**os.environ, "PYTEST_ADDOPTS": OPTIONS, **self.environment},
+            env={**os.environ, "PYTEST_ADDOPTS": options, **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

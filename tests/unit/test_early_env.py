@@ -168,6 +168,7 @@ def test_changed_variables_are_an_error(environment: dict[str, str], said: str) 
     assert "mine" not in str(caught.value)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_no_test_runs_with_a_changed_variable(pytester: pytest.Pytester, workers: str) -> None:
     pytester.makeini("[pytest]\nldb_env = A = redis.url\nldb_no_engine = skip")

@@ -18,7 +18,7 @@ from pytest_ldb.testing.processes import wait_until
 
 pytestmark = pytest.mark.process
 
-OPTIONS = ("-p", "no:cacheprovider", *os.environ["PYTEST_ADDOPTS"].split())
+OPTIONS = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
 
 GONE_WITHIN_S = 2.0
 
