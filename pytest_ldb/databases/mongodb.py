@@ -69,6 +69,7 @@ MONGODB = DatabaseType(
     ),
     reset=Reset(
         inspect="inspect {database}",
+        writes="writes {database}",
         repair="repair {template} {database} {thing}",
     ),
     log=LogFormat(

@@ -18,6 +18,19 @@ from ..shell.client_commands import DatabaseCommands
 __tracebackhide__ = hidden
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What was read of a copy while it was equal to the template.
+
+    Args:
+        content: What it is and holds, by thing.
+        writes: What changes whenever a thing is written to; the content where nothing does.
+    """
+
+    content: str
+    writes: str
+
+
 @dataclass
 class DatabaseResetter:
     """Resets copies of one template.
@@ -29,13 +42,14 @@ class DatabaseResetter:
 
     commands: DatabaseCommands
     template: str
-    _fresh: dict[str, str] = field(default_factory=dict)
+    _fresh: dict[str, Reading] = field(default_factory=dict)
     _surveyed: str | None = None
 
     def remember(self, database: Database) -> None:
         """Read the content of a new copy, to compare with it later; it may not be readable."""
         with suppress(CommandFailed):
-            self._fresh[database.database] = self._inspect(database.database)
+            content = self._inspect(database.database)
+            self._fresh[database.database] = self._reading(database.database, content)
 
     def put_back(self, database: Database) -> bool:
         """Reset a used copy; return whether it equals what it was when it was new."""
@@ -44,10 +58,7 @@ class DatabaseResetter:
             return False
         try:
             self.commands.disconnect(name)
-            changed = self._changes(name)
-            for thing in changed:
-                self.commands.repair(name, thing, self.template)
-            return not (changed and self._changes(name))
+            return self._reset(name, self._fresh[name])
         except CommandFailed:
             # A thing was dropped, or cannot be refilled by `repair`: a new copy is needed.
             return False
@@ -56,14 +67,34 @@ class DatabaseResetter:
         """Discard what was read of a database that is dropped."""
         self._fresh.pop(database.database, None)
 
-    def _changes(self, name: str) -> list[str]:
-        before, now = _by_thing(self._fresh[name]), _by_thing(self._inspect(name))
-        return [thing for thing in {**before, **now} if before.get(thing) != now.get(thing)]
+    def _reset(self, name: str, fresh: Reading) -> bool:
+        writes = self.commands.writes(name) if self._counts_writes else self._inspect(name)
+        changed = _differences(fresh.writes, writes)
+        if not changed:
+            return True
+        for thing in changed:
+            self.commands.repair(name, thing, self.template)
+        content = self._inspect(name)
+        self._fresh[name] = self._reading(name, content)
+        return not _differences(fresh.content, content)
+
+    def _reading(self, name: str, content: str) -> Reading:
+        return Reading(content, self.commands.writes(name) if self._counts_writes else content)
+
+    @property
+    def _counts_writes(self) -> bool:
+        return bool(self.commands.database_type.reset.writes)
 
     def _inspect(self, name: str) -> str:
         if self._surveyed is None:
             self._surveyed = self.commands.survey(self.template)
         return self.commands.inspect(name, self._surveyed)
+
+
+def _differences(before: str, now: str) -> list[str]:
+    """Return the names of the things that are not the same in two readings."""
+    then, later = _by_thing(before), _by_thing(now)
+    return [thing for thing in {**then, **later} if then.get(thing) != later.get(thing)]
 
 
 def _by_thing(text: str) -> dict[str, list[str]]:

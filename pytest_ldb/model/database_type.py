@@ -151,12 +151,17 @@ class Reset:
         survey: Writes further statements of ``inspect``, where these depend on what is in
             ``{template}``. They run as they are, after those of ``inspect``.
         repair: Makes ``{thing}`` in ``{database}`` what it is in ``{template}``. It may fail.
-            ``{thing_hex}`` is the name in hexadecimal digits, which no character of it can end.
+            ``{thing_hex}`` is the name in hexadecimal digits, which need no quotes.
+        writes: Writes a line for each thing in ``{database}``: its name, a tab, and what changes
+            whenever it is written to, such as a count of writes that the server keeps. Where it is
+            declared, it says which things to repair; a change that ``inspect`` does not see (the
+            order of what was deleted and inserted again) is undone too.
     """
 
     inspect: str = ""
     survey: str = ""
     repair: str = ""
+    writes: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

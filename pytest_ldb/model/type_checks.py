@@ -28,7 +28,7 @@ _TUPLES = (
 _STATEMENTS = (
     *("operations.create", "operations.clone", "operations.drop", "operations.disconnect"),
     *("operations.load", "operations.seal", "operations.unseal", "operations.export"),
-    *("reset.inspect", "reset.survey", "reset.repair"),
+    *("reset.inspect", "reset.survey", "reset.repair", "reset.writes"),
 )
 
 _SERVER = ("user", "password", "host", "port")

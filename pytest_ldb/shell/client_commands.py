@@ -164,7 +164,18 @@ class DatabaseCommands:
             CommandFailed: A part of it could not be read.
         """
         inspect = self._text(self.database_type.reset.inspect, database)
-        reading = self._statement("\n".join(filter(None, (inspect, surveyed)))).ask()
+        return self._reading("\n".join(filter(None, (inspect, surveyed))), database)
+
+    def writes(self, database: str) -> str:
+        """Return a line for each thing in a database: a name, a tab, what counts its writes.
+
+        Raises:
+            CommandFailed: A part of it could not be read.
+        """
+        return self._reading(self._text(self.database_type.reset.writes, database), database)
+
+    def _reading(self, statements: str, database: str) -> str:
+        reading = self._statement(statements).ask()
         # Clients write errors where they write results.
         trouble = [line for line in reading.split("\n") if line and "\t" not in line]
         if trouble or not reading:

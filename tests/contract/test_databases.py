@@ -19,6 +19,9 @@ import pytest
 import redis
 import sqlalchemy
 import sqlalchemy.exc
+from bson import Code, Decimal128, Int64, Regex
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 
 from pytest_ldb import MONGODB, MYSQL, POSTGRES, REDIS, Database
 from pytest_ldb.isolation.databases import Databases, databases_on
@@ -439,6 +442,53 @@ class TestMongoDB(DatabaseTypeContract):
             names = {"plain", "capped", "series", "seen", "empty"}
             assert names <= set(database.list_collection_names())
 
+    def test_copy_is_what_the_setup_made(self, databases: Databases, name: str) -> None:
+        """Names and order of fields, types of values, and what an added validator refuses."""
+        template = databases.create_template(f"{name}_t")
+        with _mongodb(template.url) as client:
+            _fill_with_odd_documents(client[template.database])
+        databases.seal(template)
+        copy = databases.create(name, template.database)
+        with _mongodb(copy.url) as client:
+            before = _documents(client, template)
+            assert _documents(client, copy) == before
+            database = client[copy.database]
+            assert database.capped.options() == client[template.database].capped.options()
+            assert database.odd.options() == client[template.database].odd.options()
+            snapshot = copy.snapshot()
+            for collection in ("odd", "name with spaces.and é", "capped"):
+                database[collection].drop()
+            copy.restore(snapshot)
+            assert _documents(client, copy) == before
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda odd: odd.update_one({"_id": 1}, {"$set": {"keep": 2.0}}),
+            lambda odd: odd.delete_one({"_id": None}),
+            # What is seen without a sort.
+            lambda odd: odd.insert_one(odd.find_one_and_delete({"_id": 1})),
+        ],
+        ids=["type of a value", "document without an _id", "order of documents"],
+    )
+    def test_odd_documents_are_reset(
+        self, databases: Databases, name: str, change: Callable[[Any], object]
+    ) -> None:
+        template = databases.create_template(f"{name}_t")
+        with _mongodb(template.url) as client:
+            _fill_with_odd_documents(client[template.database])
+            databases.seal(template)
+            source = DatabaseFactory(databases, name, template.database)
+            database = source.make()
+            odd = client[database.database].odd
+            before = _documents(client, database)
+            client[database.database].command("collMod", "odd", validator={})
+            change(odd)
+            client[database.database].command("collMod", "odd", validator=NEVER)
+            assert _documents(client, database) != before
+            assert source.put_back(database)
+            assert _documents(client, database) == before
+
     @pytest.mark.parametrize(
         ("change", "again"),
         [
@@ -548,6 +598,37 @@ class TestRedis(DatabaseTypeContract):
 def _dump(lease: Lease, database: Database) -> str:
     command = ["mysqldump", "--user=root", "--routines", "--events", "--skip-comments"]
     return lease.shell.run([*command, database.database])
+
+
+NEVER = {"never": {"$gt": 1.0}}
+
+
+def _fill_with_odd_documents(database: Any) -> None:
+    documents: list[dict[str, object]] = [
+        {"_id": 2, "a.b": 1, "x": {"c.d": 1, "$e": 1, "": 0}, "2": 0, "1": 0},
+        {"_id": 1, "keep": 2, "whole": 1.0, "long": Int64(1), "pattern": Regex("x", "x")},
+        {"_id": None, "$first": 1, "": Decimal128("1.10"), "nan": float("nan"), "zero": -0.0},
+    ]
+    database.odd.insert_many(documents)
+    database.odd.create_index("keep", partialFilterExpression={"long": {"$gt": Int64(0)}})
+    database.command("collMod", "odd", validator=NEVER)
+    database["name with spaces.and é"].insert_many(documents)
+    database.create_collection("capped", capped=True, size=8192, max=7).insert_many(documents)
+    database.create_collection("series", timeseries={"timeField": "at"}).insert_many(
+        [{"at": datetime(2020, 1, day, tzinfo=timezone.utc), "x": 1.0} for day in (2, 1)]
+    )
+    database["system.js"].insert_one({"_id": "one", "value": Code("function() { return 1.0 }")})
+
+
+def _documents(client: Any, database: Database) -> dict[str, list[bytes]]:
+    """Return the documents of each collection, byte by byte."""
+    options: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+    named = client[database.database]
+    return {
+        name: [found.raw for found in named.get_collection(name, codec_options=options).find()]
+        for name in named.list_collection_names()
+        if name != "system.views"
+    }
 
 
 def _change(database: Database, statements: str) -> None:

@@ -126,12 +126,14 @@ INSPECT = "cd {database}; echo database\\\\t; grep -H . * | sed 's/:/\t/'; cd ..
 
 REPAIR = "cp {template}/{thing} {database}/{thing}"
 
+WRITES = "wc {database}/writes | sed 's/^/file\t/'"
+
 
 class Copies:
     """Copies of a template, a folder that holds a file."""
 
-    def __init__(self, servers: Servers, inspect: str) -> None:
-        reset = Reset(inspect=inspect, repair=REPAIR)
+    def __init__(self, servers: Servers, inspect: str, writes: str = "") -> None:
+        reset = Reset(inspect=inspect, repair=REPAIR, writes=writes)
         database_type = replace(FOLDERS, client=CLIENT, operations=OPERATIONS, reset=reset)
         self.lease = servers.obtain(database_type)
         databases = databases_on(self.lease)
@@ -171,6 +173,31 @@ def test_used_copy_is_reset_or_dropped(servers: Servers, change: str, again: boo
     copies.run(f"cd copy_0; {change}")
     assert copies.factory.put_back(database) is again
     assert copies.run("cat copy_0/file || true").startswith("fresh" if again else "cat: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        ("true", True),
+        ("echo used >file; echo 1 >>writes", True),
+        # As if its content were not all that a test can see.
+        ("echo 1 >>writes", True),
+        ("echo more >another; echo 1 >>writes", False),
+        ("rm writes", False),
+    ],
+)
+def test_things_that_were_written_to_are_repaired(
+    servers: Servers, change: str, again: bool
+) -> None:
+    copies = Copies(servers, INSPECT.replace(" *", " [a-v]*"), WRITES)
+    copies.run("touch template/writes")
+    database = copies.factory.make()
+    for _ in range(2 if again else 1):
+        copies.run(f"cd copy_0; touch -d @0 file; {change}")
+        assert copies.factory.put_back(database) is again
+        if again:
+            repaired = copies.run("find copy_0/file -newermt @1").strip()
+            assert repaired == ("" if change == "true" else "copy_0/file")
 
 
 class Full:

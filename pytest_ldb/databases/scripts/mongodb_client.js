@@ -1,36 +1,77 @@
 // Run by the client that is kept open: it takes a verb and its names a line.
+//
+// Values stay what they are in BSON: as values of JavaScript, 1.0 would become an integer.
+const exact = { promoteValues: false, promoteLongs: false, bsonRegExp: true };
+const text = (value) => EJSON.stringify(value, { relaxed: false });
+
+function ask(database, command) {
+  const result = server.getDB(database).runCommand(command, exact);
+  return result.cursor ? result.cursor.firstBatch : result;
+}
+
+// $out inserts documents as they are, whatever their fields are called, and keeps the options and
+// the indexes of the collection.
+function fill(from, to, name) {
+  const pipeline = [{ $out: { db: to, coll: name } }], options = { bypassDocumentValidation: true };
+  server.getDB(from).getCollection(name).aggregate(pipeline, options);
+}
+
+// Where $out refuses to write.
+function insert(from, to, name) {
+  const documents = server.getDB(from).getCollection(name).find({}, {}, exact).toArray();
+  if (documents.length) server.getDB(to).getCollection(name).insertMany(documents);
+}
+
+// A collection that is capped already is refused by $out.
+function fillCapped(from, to, name, { size, max }) {
+  fill(from, to, name);
+  ask(to, { convertToCapped: name, size });
+  if (max) ask(to, { collMod: name, cappedMax: max });
+}
+
+function copy(from, to, { name, type, options }) {
+  const { capped, size, max, ...others } = options;
+  if (name !== "system.js") ask(to, { create: name, ...others });
+  if (type === "view") return;
+  if (name === "system.js") insert(from, to, name);
+  else if (type === "timeseries") insert(from, to, `system.buckets.${name}`);
+  else if (capped) fillCapped(from, to, name, { size, max });
+  else fill(from, to, name);
+  const indexes = ask(from, { listIndexes: name, cursor: { batchSize: 1000 } })
+    .filter((index) => index.name !== "_id_" && !index.clustered);
+  if (indexes.length) ask(to, { createIndexes: name, indexes });
+}
+
+// Calls `tell` with the name of each collection, its content and what else a client can see of it,
+// and with what changes whenever it is written to. A collection of which the server computes no
+// hash may hold anything: it is never the same.
+function read(name, tell) {
+  const { collections: hashes } = server.getDB(name).runCommand({ dbHash: 1 });
+  const { totals } = server.getDB("admin").runCommand({ top: 1 });
+  const catalog = [{ $listCatalog: {} }, { $match: { db: name } }];
+  tell("", server.getDB(name).getCollectionNames().length, "");
+  for (const found of server.getDB("admin").aggregate(catalog, exact).toArray()) {
+    const { name: collection, type, md, ...rest } = found;
+    const { uuid, ...options } = md ? md.options : rest;
+    const indexes = md && md.indexes.map(({ spec, ready }) => [spec, ready]);
+    const hash = hashes[collection] || (md ? UUID() : "");
+    const { writeLock, insert, update, remove } = totals[`${name}.${collection}`] || {};
+    const writes = [uuid, writeLock, insert, update, remove].map((one) => one?.count ?? one);
+    tell(encodeURIComponent(collection), text([hash, type, options, indexes]), text(writes));
+  }
+}
+
 const verbs = {
   clone(from, to) {
-    const source = server.getDB(from), target = server.getDB(to);
-    for (const { name, type, options } of source.getCollectionInfos()) {
-      if (name.startsWith("system.")) continue;
-      const collection = source.getCollection(name);
-      target.createCollection(name, options);
-      if (type === "view") continue;
-      const indexes = collection.getIndexes().filter((index) => index.name !== "_id_");
-      if (indexes.length) target.runCommand({ createIndexes: name, indexes: indexes });
-      if (options.capped || type === "timeseries") {  // $merge refuses these
-        const documents = collection.find().toArray();
-        if (documents.length) target.getCollection(name).insertMany(documents);
-      } else {
-        collection.aggregate([{ $merge: { into: { db: to, coll: name } } }]);
-      }
+    const list = { listCollections: 1, cursor: { batchSize: 1e6 } };
+    for (const collection of ask(from, list)) {
+      const { name } = collection;
+      if (!name.startsWith("system.") || name === "system.js") copy(from, to, collection);
     }
   },
-  inspect(name) {
-    const hashes = server.getDB(name).runCommand({ dbHash: 1 }).collections;
-    const catalog = [{ $listCatalog: {} }, { $match: { db: name } }];
-    for (const { name, type, md, ...rest } of server.getDB("admin").aggregate(catalog).toArray()) {
-      const indexes = md && md.indexes.map(({ spec, ready }) => [spec, ready]);
-      const details = md ? [type, md.options, indexes] : [type, rest];
-      print([name, hashes[name], JSON.stringify(details)].join("\t"));
-    }
-  },
-  repair(from, to, ...words) {
-    const name = words.join(" "), target = { db: to, coll: name };
-    server.getDB(to).getCollection(name).deleteMany({});
-    server.getDB(from).getCollection(name).aggregate([{ $merge: { into: target } }]);
-  },
+  inspect(name) { read(name, (...parts) => print(parts.slice(0, 2).join("\t"))); },
+  writes(name) { read(name, (...parts) => print(parts.join("\t"))); },
+  repair(from, to, thing) { fill(from, to, decodeURIComponent(thing)); },
   drop(name) { server.getDB(name).dropDatabase(); },
   mark(text) { print(text); },
 };
@@ -51,6 +92,7 @@ for (let text = "", size = -1; size !== 0; ) {
   text = lines.pop();
   for (const line of lines) {
     const [verb, ...names] = line.split(" ");
-    try { verbs[verb](...names); } catch (error) { print(String(error)); }
+    // A tab would make a line of an inspection of it.
+    try { verbs[verb](...names); } catch (error) { print(String(error).replace(/\t/g, " ")); }
   }
 }
