@@ -65,6 +65,10 @@ class CacheBuilder:
         data = self.to_bytes()
         if not data:
             return
+        with suppress(OSError):
+            self._begin(data)
+
+    def _begin(self, data: bytes) -> None:
         types = (server.database_type for server in self.cache.wanted)
         process = detached(_SCRIPT, needs={type(one).__module__ for one in (self.engine, *types)})
         assert process.stdin

@@ -6,11 +6,14 @@ import hashlib
 import hmac
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..util.home import home
+from ..util.locks import alone
 from .errors import InvalidRequest
 
 SECRET_BYTES = 32
@@ -36,12 +39,14 @@ class UserIdentity:
         """Read the secret from a directory; it is created on first use, with mode 0600.
 
         Raises:
-            InvalidRequest: The directory cannot be used.
+            InvalidRequest: The directory cannot be used, or others can read the secret.
         """
         path = directory / "secret"
         try:
-            secret = path.read_bytes() if path.exists() else b""
-            return cls(secret if len(secret) == SECRET_BYTES else _make_secret(path))
+            if not _is_whole(path):
+                _make_secret(path)
+            _check_private(path)
+            return cls(path.read_bytes())
         except OSError as error:
             raise InvalidRequest(
                 str(directory),
@@ -70,25 +75,57 @@ class UserIdentity:
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
 
 
-def state_directory() -> Path:
-    """Return the directory of this user's secret and locks (XDG Base Directory Specification)."""
-    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(base).expanduser() / "pytest-ldb"
+def state_directory(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the directory of this user's secret and locks (XDG Base Directory Specification).
+
+    Without a home it is one below the directory for temporary files.
+    """
+    base, own = Path(environment.get("XDG_STATE_HOME") or ""), home(environment)
+    if base.is_absolute():  # The specification says to ignore relative paths.
+        return base / "pytest-ldb"
+    if own is not None:
+        return own / ".local/state/pytest-ldb"
+    return Path(tempfile.gettempdir()) / f"pytest-ldb-of-{os.getuid()}"
 
 
-def _make_secret(path: Path) -> bytes:
+def _make_secret(path: Path) -> None:
     """Create the secret; of several processes that do so, the first to link its file wins."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, temporary = tempfile.mkstemp(dir=path.parent)  # mode 0600
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(secrets.token_bytes(SECRET_BYTES))
-        if path.exists() and path.stat().st_size != SECRET_BYTES:
-            Path(temporary).replace(path)  # It was not written completely, so it is not in use.
-        else:
+        try:
             os.link(temporary, path)  # Fails if the file exists; a rename would replace it.
-    except FileExistsError:
-        pass
+        except OSError:
+            if not _is_whole(path):
+                _replace_damaged(path, Path(temporary))
     finally:
         Path(temporary).unlink(missing_ok=True)
-    return path.read_bytes()
+
+
+def _replace_damaged(path: Path, new: Path) -> None:
+    """Replace a secret that is absent or was not written completely, so that it is not in use.
+
+    It is absent here on a file system without hard links.
+    """
+    with alone(path.parent / "locks", "secret"):
+        if not _is_whole(path):
+            new.replace(path)
+
+
+def _is_whole(path: Path) -> bool:
+    return path.exists() and path.stat().st_size == SECRET_BYTES
+
+
+def _check_private(path: Path) -> None:
+    """Refuse a secret that others can read: they could log in to this user's servers."""
+    if os.name != "posix" or not stat.S_IMODE(path.stat().st_mode) & 0o077:
+        return
+    raise InvalidRequest(
+        str(path),
+        "other users can read this secret, from which the passwords of servers are derived",
+        evidence=f"its mode is {stat.filemode(path.stat().st_mode)}",
+        remedy=f"Run `chmod 600 {path}`. If that changes nothing, its file system has no modes: "
+        "set XDG_STATE_HOME to a directory on another one.",
+    )

@@ -3,7 +3,8 @@
 LdbError
 ├── InvalidRequest          a wrong value, or an unknown name
 ├── EngineUnavailable       no container engine answers
-│   └── EngineForbidden     this user has no permission to use the engine
+│   ├── EngineForbidden     this user has no permission to use the engine
+│   └── ContextUnknown      the current Docker context does not exist, or names no engine
 ├── ImageUnavailable        the image is absent and could not be pulled
 ├── NameTaken               the engine has a container of this name already
 ├── ForeignContainer        ... and it is not ours
@@ -78,6 +79,13 @@ class EngineUnavailable(LdbError):
 
 class EngineForbidden(EngineUnavailable):
     """Raised when this user has no permission to use the engine."""
+
+
+class ContextUnknown(EngineUnavailable):
+    """Raised when the current Docker context does not exist, or names no engine.
+
+    This is a mistake in a setting, so ``--ldb-no-engine=skip`` does not skip the tests.
+    """
 
 
 class ImageUnavailable(LdbError):

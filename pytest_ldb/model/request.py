@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class Scope:
         """Return the scope of a user's run in the checkout at ``root``."""
         slug = "".join(c if c.isascii() and c.isalnum() else "-" for c in root.name.lower())
         slug = slug.strip("-")[:24].strip("-") or "project"
-        digest = hashlib.sha256(f"{user} {root.resolve()}".encode()).hexdigest()[:8]
+        digest = hashlib.sha256(user.encode() + b" " + os.fsencode(root.resolve())).hexdigest()[:8]
         return cls(project=f"{slug}-{digest}", run=run, user=user)
 
     @classmethod

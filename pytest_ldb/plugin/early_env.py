@@ -17,8 +17,9 @@ import pytest
 from ..databases import all_types
 from ..model.database import Database
 from ..model.database_type import DatabaseType
-from ..model.errors import EngineUnavailable, InvalidRequest, LdbError
+from ..model.errors import InvalidRequest, LdbError
 from ..model.instance import Address, Credentials, Instance, type_named
+from .fixtures import skips
 from .options import RUNS_NO_TEST, read_environment, read_options
 from .state import RUN, RunPlugin, count_engine_hooks, types_by_name
 from .xdist import announce_place
@@ -240,7 +241,7 @@ def _obtained(session: Session, database_types: Sequence[DatabaseType]) -> dict[
         }
     except LdbError as error:
         run = session.run
-        if not isinstance(error, EngineUnavailable) or run.settings.no_engine != "skip":
+        if not skips(error, run.settings):
             raise pytest.UsageError(str(error)) from None
         if not run.place.worker:
             run.say(f"--ldb-env: no server is started. {error}")

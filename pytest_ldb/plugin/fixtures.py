@@ -12,6 +12,8 @@ import pytest
 if TYPE_CHECKING:
     from ..lifecycle.commands import Lifecycle
     from ..model.database import Database
+    from ..model.errors import LdbError
+    from ..model.settings import Settings
     from .session import Session
 
 _MANUAL = """A {name} database per worker, shared by its tests; `ldb_{name}_db` is per test.
@@ -170,15 +172,23 @@ def _lifecycle_fixture(begin: Callable[[], Session]) -> object:
     return pytest.fixture(scope="session")(ldb)
 
 
+def skips(error: LdbError, settings: Settings) -> bool:
+    """Whether an error skips tests, as --ldb-no-engine=skip asks for."""
+    from ..model.errors import ContextUnknown, EngineUnavailable
+
+    no_engine = isinstance(error, EngineUnavailable) and not isinstance(error, ContextUnknown)
+    return no_engine and settings.no_engine == "skip"
+
+
 @contextmanager
 def failing_in_a_sentence(session: Session) -> Iterator[None]:
     """Fail the test without a traceback on an LdbError, or skip it with --ldb-no-engine=skip."""
     __tracebackhide__ = True
-    from ..model.errors import EngineUnavailable, LdbError
+    from ..model.errors import LdbError
 
     try:
         yield
     except LdbError as error:
-        if isinstance(error, EngineUnavailable) and session.run.settings.no_engine == "skip":
+        if skips(error, session.run.settings):
             raise pytest.skip.Exception(str(error)) from None
         raise pytest.fail.Exception(session.report_failure(error), pytrace=False) from None

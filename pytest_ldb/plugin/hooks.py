@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ..util.home import surroundings
 from . import hookspecs
 from .fixtures import BEGAN, FAILED, failing_in_a_sentence, fixture_module, used_types
 from .options import RUNS_NO_TEST, add_options, environment_is_wanted, read_options
-from .state import RUN, RunPlugin, count_engine_hooks, types_by_name
+from .state import HOME, RUN, RunPlugin, count_engine_hooks, types_by_name
 
 if TYPE_CHECKING:
     from ..model.database_type import DatabaseType
@@ -30,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    early_config.stash[HOME] = surroundings()
     # pytest-django imports the settings in this hook; wrappers run first in any load order.
     if environment_is_wanted(early_config):
         from .early_env import fill
@@ -71,12 +73,13 @@ def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    given = config.stash[RUN].given
-    if not given and config.getoption("verbose") <= 0:
+    run = config.stash[RUN]
+    if not run.given and config.getoption("verbose") <= 0:
         return None
     from .terminal import header
 
-    return header(given, chosen_engine=count_engine_hooks(config) > 0)
+    chosen = count_engine_hooks(config) > 0
+    return header(run.given, chosen_engine=chosen, surroundings=run.place.home)
 
 
 @pytest.hookimpl(optionalhook=True)

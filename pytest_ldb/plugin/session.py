@@ -63,7 +63,7 @@ class Session:
         self.servers: dict[str, ServerDatabases] = {}
         self.pulls_s: dict[str, float] = {}
         self._parent, self._passwords = parent, set(parent.passwords if parent else ())
-        self._state = state_directory()
+        self._state = state_directory(run.place.home)
         self._preopened: PreopenedShells | None = None
         self._services: Services | None = None
         self._lock = threading.RLock()
@@ -84,7 +84,8 @@ class Session:
             with suppress(LdbError):  # The start raises it again, for the tests that need it.
                 from ..engines.docker.preopened import preopened
 
-                self._preopened = preopened(map(self._attach_cache.environment, names))
+                known = map(self._attach_cache.environment, names)
+                self._preopened = preopened(known, self.run.place.home)
         # Import now, not in a thread: a test may have patched what the import needs by then.
         from . import services  # noqa: F401
 
@@ -226,10 +227,9 @@ class Session:
 
     def close_own(self) -> None:
         """Delete the servers that single tests have created, and close unused shells."""
-        if self._preopened is not None:
-            self._preopened.close()
-        if self._lifecycle is not None:
-            self._lifecycle.close()
+        for own in (self._preopened, self._lifecycle):
+            if own is not None:
+                own.close()
 
     def abandon(self) -> None:
         """End everything, from another thread, while a test may still run."""

@@ -145,7 +145,7 @@ class RunPlugin:
             return engine
         from ..engines.docker.engine import DockerEngine
 
-        return DockerEngine(preopened=preopened)
+        return DockerEngine(preopened=preopened, surroundings=self.place.home)
 
     def on_ready(self, instance: Instance) -> None:
         """Call `pytest_ldb_instance_ready` for a server that this process has obtained."""
@@ -154,6 +154,9 @@ class RunPlugin:
 
 
 RUN = pytest.StashKey[RunPlugin]()
+
+HOME: pytest.StashKey[dict[str, str]] = pytest.StashKey()
+"""What :func:`surroundings` returned before conftest files were loaded."""
 
 
 def types_by_name(added: Sequence[DatabaseType]) -> Mapping[str, Collection[str]]:

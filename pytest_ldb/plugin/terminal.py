@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +17,26 @@ if TYPE_CHECKING:
 SHORTEST_SHOWN_S = 0.001
 
 
-def header(given: Mapping[str, Any], *, chosen_engine: bool) -> str:
+def header(
+    given: Mapping[str, Any],
+    *,
+    chosen_engine: bool,
+    surroundings: Mapping[str, str] = os.environ,
+) -> str:
     """Return the line in pytest's header: the non-default options and the engine.
 
     Args:
         given: The arguments of ``Settings`` that the user set.
         chosen_engine: Whether `pytest_ldb_engine` chooses the engine.
+        surroundings: The variables that say where the user's directories are.
     """
     from ..engines.docker.transport.contexts import engine_address
 
-    engine = "chosen by pytest_ldb_engine" if chosen_engine else engine_address() or "unknown"
+    engine = (
+        "chosen by pytest_ldb_engine"
+        if chosen_engine
+        else engine_address(surroundings) or "unknown"
+    )
     decided = [_decision(name, value) for name, value in given.items()]
     return f"ldb: {', '.join([*decided, f'engine {engine}'])}"
 

@@ -5,16 +5,19 @@ This is the only module that depends on xdist.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from ..util.home import surroundings
 
 if TYPE_CHECKING:
     from .state import RunPlugin
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 0.2
 
 ANNOUNCED = "PYTEST_LDB_RUN"
-"""Environment variable with the id of the run and the process id of the controller."""
+"""Environment variable with what workers are told of their controller, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -33,24 +36,33 @@ class Place:
         run: Id of the run, 8 hex digits, the same in all its processes.
         worker: Id of this worker; empty in the controller and without xdist.
         controller: Process id of the controller.
+        home: Where the user's directories are, see :func:`surroundings`. Workers get it from the
+            controller, as they inherit what its conftest files have made of its environment.
     """
 
     run: str
     worker: str
     controller: int
+    home: Mapping[str, str]
 
 
 def find_place(config: pytest.Config) -> Place:
     """Return this process's position; without xdist it is the controller of a new run."""
+    from .state import HOME
+
     worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
+    home = config.stash.get(HOME, None) or surroundings()
     if worker_input is not None:
-        return Place(worker=worker_input["workerid"], **worker_input["ldb"])
-    run, _, controller = os.environ.get(ANNOUNCED, "").partition(":")
+        given = json.loads(worker_input["ldb"])
+        if given["controller"] != os.getppid():  # It may run on another machine.
+            given = {**given, "home": home}
+        return Place(worker=worker_input["workerid"], **given)
+    announced = json.loads(os.environ.get(ANNOUNCED, "{}"))
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     # A pytest run that a test starts inherits both variables, but its parent is the worker.
-    if worker and controller == str(os.getppid()):
-        return Place(run, worker, int(controller))
-    return Place(run=uuid.uuid4().hex[:8], worker="", controller=os.getpid())
+    if worker and announced.get("controller") == os.getppid():
+        return Place(worker=worker, **announced)
+    return Place(run=uuid.uuid4().hex[:8], worker="", controller=os.getpid(), home=home)
 
 
 def announce_place(config: pytest.Config, place: Place) -> None:
@@ -61,7 +73,7 @@ def announce_place(config: pytest.Config, place: Place) -> None:
     """
     os.environ.pop(ANNOUNCED, None)
     if not place.worker:
-        os.environ[ANNOUNCED] = f"{place.run}:{place.controller}"
+        os.environ[ANNOUNCED] = _told(place)
         config.add_cleanup(_silence)
 
 
@@ -71,7 +83,12 @@ def _silence() -> None:
 
 def tell_worker(node: Any, place: Place) -> None:
     """Send the id of the run and the controller's process id to a worker before it starts."""
-    node.workerinput["ldb"] = {"run": place.run, "controller": place.controller}
+    node.workerinput["ldb"] = _told(place)
+
+
+def _told(place: Place) -> str:
+    # JSON, as neither execnet nor the environment takes paths that are not UTF-8.
+    return json.dumps({"run": place.run, "controller": place.controller, "home": place.home})
 
 
 def when_controller_is_gone(place: Place, act: Callable[[], None]) -> None:

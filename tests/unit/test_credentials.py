@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
+import os
 import pickle
+import pwd
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -83,6 +87,7 @@ def test_first_process_that_links_its_secret_wins(
 ) -> None:
     def another_process_was_faster(_: str, path: Path) -> None:
         path.write_bytes(b"x" * 32)
+        path.chmod(0o600)
         raise FileExistsError
 
     monkeypatch.setattr("os.link", another_process_was_faster)
@@ -108,7 +113,11 @@ def test_unusable_directory_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("variable", "directory"),
-    [("/state", "/state/pytest-ldb"), ("", "/home/me/.local/state/pytest-ldb")],
+    [
+        ("/state", "/state/pytest-ldb"),
+        ("", "/home/me/.local/state/pytest-ldb"),
+        ("relative", "/home/me/.local/state/pytest-ldb"),
+    ],
 )
 def test_state_directory_follows_the_environment(
     monkeypatch: pytest.MonkeyPatch, variable: str, directory: str
@@ -116,3 +125,58 @@ def test_state_directory_follows_the_environment(
     monkeypatch.setenv("HOME", "/home/me")
     monkeypatch.setenv("XDG_STATE_HOME", variable)
     assert state_directory() == Path(directory)
+
+
+@pytest.mark.parametrize("given", [{}, {"HOME": ""}, {"HOME": "relative"}])
+def test_state_directory_without_a_home_is_temporary(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
+) -> None:
+    def no_entry(user: int) -> None:
+        raise KeyError(user)
+
+    monkeypatch.setattr("pwd.getpwuid", no_entry)
+    name = f"pytest-ldb-of-{os.getuid()}"
+    assert state_directory(given) == Path(tempfile.gettempdir()) / name
+
+
+def test_home_of_the_passwd_entry_is_used() -> None:
+    home = pwd.getpwuid(os.getuid()).pw_dir
+    assert state_directory({}) == Path(home) / ".local/state/pytest-ldb"
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
+def test_secret_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
+    secret_in(tmp_path)
+    (tmp_path / "secret").chmod(mode)
+    with pytest.raises(InvalidRequest, match="other users can read") as caught:
+        UserIdentity.load(tmp_path)
+    assert f"chmod 600 {tmp_path}/secret" in caught.value.remedy
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_secret_is_made_without_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+    if damaged:
+        (tmp_path / "secret").write_bytes(b"short")
+    secret = secret_in(tmp_path)
+    assert len(secret) == 32
+    assert secret_in(tmp_path) == secret
+
+
+def test_second_process_keeps_the_secret_that_replaced_a_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_bytes(b"short")
+
+    def another_process_is_faster(*_: object) -> None:
+        (tmp_path / "secret").write_bytes(b"x" * 32)
+        (tmp_path / "secret").chmod(0o600)
+        raise FileExistsError
+
+    monkeypatch.setattr("os.link", another_process_is_faster)
+    assert UserIdentity.load(tmp_path).mark == UserIdentity(b"x" * 32).mark

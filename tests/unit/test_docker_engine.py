@@ -257,3 +257,10 @@ def test_missing_credential_helper_is_an_image_error(
     with pytest.raises(ImageUnavailable, match="docker-credential-absent-helper"):
         engine.image("redis:0", pull="always", say=print)
     assert not any(request.startswith("POST") for request in answers.requests)
+
+
+def test_guard_that_cannot_be_started_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/absent/python")
+    with pytest.raises(EngineFailed, match="cannot be started") as caught:
+        DockerEngine("unix:///absent").guard("1")
+    assert "No such file" in caught.value.evidence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from typing import Any
@@ -139,12 +140,15 @@ def test_worker_run_id_is_known_before_xdist_configures(
     class Config:
         """A configuration without the attributes that xdist adds."""
 
+        stash = pytest.Stash()
+
     controller = os.getppid() if is_child else os.getppid() + 1
-    monkeypatch.setenv(ANNOUNCED, f"0123abcd:{controller}")
+    told = {"run": "0123abcd", "controller": controller, "home": {"HOME": "/home/me"}}
+    monkeypatch.setenv(ANNOUNCED, json.dumps(told))
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw1")
     place = find_place(Config())  # type: ignore[arg-type]
     assert place.worker == worker
-    assert (place.run == "0123abcd") == is_child
+    assert (place.run == "0123abcd") == (place.home == told["home"]) == is_child
 
 
 @pytest.mark.parametrize(

@@ -714,3 +714,33 @@ def test_unusable_state_directory_fails_tests_with_one_sentence(
     result = run(project, *arguments)
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*the directory for the state of pytest-ldb cannot be used.*"])
+
+
+def test_replaced_home_does_not_change_the_user(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in suites whose conftest points HOME at a temporary directory."""
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(project.path / "home"))
+    replacing = "import os, tempfile\nos.environ['HOME'] = tempfile.mkdtemp(dir='.')\n"
+    project.makeconftest(replacing + CONFTEST)
+    project.makepyfile("\n".join(f"def test_{n}(record): pass" for n in range(4)))
+    result = run(project, "-n2")
+    result.assert_outcomes(passed=4)
+    assert len(list(project.path.rglob("pytest-ldb/secret"))) == 1
+    assert (project.path / "home/.local/state/pytest-ldb/secret").exists()
+
+
+def test_path_need_not_be_utf_8(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = project.path / os.fsdecode(b"pr\xf6ject")
+    odd.mkdir()
+    (odd / "conftest.py").write_text(CONFTEST)
+    (odd / "test_it.py").write_text("def test_it(ldb_fake_db): pass")
+    monkeypatch.setenv("XDG_STATE_HOME", str(odd / "state"))
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--ldb-keep"]
+    for _ in range(2):  # The second run attaches.
+        output = subprocess.run(command, cwd=odd, stdout=subprocess.PIPE, check=False).stdout
+        assert b"1 passed" in output, output
+    engine = FakeEngine(odd / "fake")
+    for container in engine.containers({}):
+        engine.remove(container.id)

@@ -6,6 +6,7 @@ Every method is a few requests to the Docker Engine API. A transport carries the
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -51,10 +52,16 @@ class DockerEngine:
         url: Its address; empty for the one that ``DOCKER_HOST`` or the current Docker context
             names.
         preopened: Shells that are being opened already.
+        surroundings: The variables that say where the user's directories are.
     """
 
-    def __init__(self, url: str = "", preopened: PreopenedShells | None = None) -> None:
-        self.url = url or _address()
+    def __init__(
+        self,
+        url: str = "",
+        preopened: PreopenedShells | None = None,
+        surroundings: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.url = url or _address(surroundings)
         self.endpoint = Endpoint(self.url)
         self._preopened = preopened
 
@@ -296,10 +303,10 @@ class DockerEngine:
                 return
 
 
-def _address() -> str:
-    address = engine_address()
+def _address(surroundings: Mapping[str, str]) -> str:
+    address = engine_address(surroundings)
     if address is None:
-        raise errors.EngineUnavailable(
+        raise errors.ContextUnknown(
             "the container engine",
             "the current Docker context does not exist, or names no engine",
             remedy="`docker context ls` lists those that exist; DOCKER_CONTEXT or "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 
 from ...model.errors import EngineFailed, ShellLost
@@ -40,7 +41,11 @@ class ProcessGuard:
 
     def __init__(self, identity: str, engine: type[Engine], *arguments: str) -> None:
         again = (identity, engine.__module__, engine.__name__, *arguments)
-        self._process = detached(_SCRIPT, *again, needs=[engine.__module__])
+        try:
+            self._process = detached(_SCRIPT, *again, needs=[engine.__module__])
+        except OSError as error:  # For example, this user may have no more processes.
+            fact = "the process that removes servers of killed runs cannot be started"
+            raise EngineFailed(sys.executable, fact, evidence=str(error)) from error
 
     def release(self) -> None:
         """End the guard; the container stays."""

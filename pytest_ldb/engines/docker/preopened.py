@@ -18,10 +18,12 @@ Kept = tuple[str, Mapping[str, str]]
 """The id of a container, and the environment in which its clients log in."""
 
 
-def preopened(kept: Iterable[Kept | None]) -> PreopenedShells | None:
+def preopened(
+    kept: Iterable[Kept | None], surroundings: Mapping[str, str]
+) -> PreopenedShells | None:
     """Open shells of kept servers on this machine's engine; None if there are none there."""
     wanted = dict(filter(None, kept))
-    url = engine_address() if wanted else None
+    url = engine_address(surroundings) if wanted else None
     if url is None or not url.startswith(UNIX_SCHEMES):
         return None
     return PreopenedShells(unix_transport(url), wanted)

@@ -10,21 +10,33 @@ import hashlib
 import json
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from ....util.home import home
 
 SOCKET, PIPE = "unix:///var/run/docker.sock", "npipe:////./pipe/docker_engine"
 DEFAULT = SOCKET if hasattr(socket, "AF_UNIX") else PIPE
 
 
-def engine_address() -> str | None:
-    """Return the address of the engine to use; None if the current context has none."""
-    return os.environ.get("DOCKER_HOST") or _context_host()
+def engine_address(surroundings: Mapping[str, str] = os.environ) -> str | None:
+    """Return the address of the engine to use; None if the current context has none.
+
+    Args:
+        surroundings: The variables that say where the user's directories are.
+    """
+    return os.environ.get("DOCKER_HOST") or _context_host(_configuration(surroundings))
 
 
-def _context_host() -> str | None:
+def _configuration(surroundings: Mapping[str, str]) -> Path:
+    """Return the directory of the Docker client's configuration, which need not exist."""
+    given = surroundings.get("DOCKER_CONFIG")
+    return Path(given) if given else (home(surroundings) or Path(os.devnull)) / ".docker"
+
+
+def _context_host(folder: Path) -> str | None:
     """Return the address in the current Docker context; None if there is no such context."""
-    folder = Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
     name = os.environ.get("DOCKER_CONTEXT") or _read(folder / "config.json").get("currentContext")
     if name in (None, "", "default"):
         return DEFAULT
