@@ -159,6 +159,7 @@ def test_container_address_is_the_published_port(
         ({"tests": {}}, Address("172.18.0.2", 6379), "tests"),
         ({"host": {}}, Address("127.0.0.1", 49153), None),
         (None, Address("127.0.0.1", 49153), None),
+        ({"none": {}}, Address("127.0.0.1", 49153), None),
     ],
 )
 def test_container_address_inside_a_container_is_the_network_address(
@@ -183,6 +184,20 @@ def test_container_address_inside_a_container_is_the_network_address(
     content = json.loads(answers.heard[-1].partition(b"\r\n\r\n")[2])
     assert content["HostConfig"].get("NetworkMode") == joined
     assert sum("0123456789ab" in request for request in answers.requests) == 1
+
+
+def test_container_that_has_the_host_name_as_its_name_is_another_one(
+    engine: DockerEngine, answers: EngineSocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker_engine, "own_container", lambda: "runner")
+    other = {"Id": BARE, "NetworkSettings": {"Networks": {"theirs": {}}}}
+    answers.rules = [
+        ("GET /containers/ldb-x/json", 200, container()),
+        ("GET /containers/runner/json", 200, other),
+    ]
+    found = engine.find("ldb-x")
+    assert found is not None
+    assert found.address == Address("127.0.0.1", 49153)
 
 
 @pytest.mark.parametrize(

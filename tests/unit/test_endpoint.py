@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from pytest_ldb.engines.docker.transport import endpoint
-from pytest_ldb.engines.docker.transport.endpoint import Endpoint, own_container
+from pytest_ldb.engines.docker.transport.endpoint import (
+    Endpoint,
+    container_of_mounts,
+    own_container,
+)
 from pytest_ldb.model.errors import InvalidRequest
 
 HERE = "127.0.0.1"
@@ -84,6 +88,28 @@ def test_process_in_a_container_knows_the_container_id(
         (tmp_path / mark).touch()
     here = {"/.dockerenv": "docker", "/run/.containerenv": "podman"}
     monkeypatch.setattr(endpoint, "Path", lambda path: tmp_path / here[path])
+    monkeypatch.setattr(endpoint, "_MOUNTS", tmp_path / "absent")
     monkeypatch.setattr("socket.gethostname", lambda: "the-host")
     monkeypatch.setenv("HOSTNAME", variable)
     assert own_container() == name
+
+
+ID = "70b4639fa2d92788d18642c1d45e84071fc124154343e5f18c6fc8017ba0ec05"
+
+
+@pytest.mark.parametrize(
+    ("mount", "known"),
+    [
+        (f"/var/lib/docker/containers/{ID}/hostname /etc/hostname", True),
+        (f"/containers/{ID}/resolv.conf /etc/resolv.conf", True),
+        (f"/home/me/.local/share/docker/containers/{ID}/hosts /etc/hosts", True),
+        (f"/user/1000/containers/overlay-containers/{ID}/userdata/hostname /etc/hostname", True),
+        (f"/var/lib/docker/containers/{ID}/hostname /mnt/hostname", False),
+        (f"/var/lib/docker/containers/{ID}/mounts/secrets /run/secrets", False),
+        ("/etc/hostname /etc/hostname", False),
+        ("/kubelet/pods/3b2c/etc-hosts /etc/hosts", False),
+    ],
+)
+def test_container_is_known_by_its_mounts(mount: str, known: bool) -> None:
+    mounts = f"703 685 0:30 / / rw - overlay x rw\n704 685 254:0 {mount} rw,relatime - ext4 x rw\n"
+    assert container_of_mounts(mounts) == (ID if known else None)

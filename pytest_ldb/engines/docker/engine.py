@@ -262,8 +262,10 @@ class DockerEngine:
         if name is None or not self.endpoint.is_local:
             return None
         there = self._found(name)
-        networks = there["NetworkSettings"]["Networks"] if there else ()
-        return next((network for network in networks if network != "host"), None)
+        # The engine also finds containers by name, and a host name may be that of another one.
+        is_own = there and there.get("Id", name).startswith(name)
+        networks = (there["NetworkSettings"]["Networks"] if is_own else None) or ()
+        return next((network for network in networks if network not in ("host", "none")), None)
 
     def _get(self, target: str) -> Any:
         return self._transport.request("GET", target)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,6 +14,8 @@ from urllib.parse import urlsplit
 from ....model.errors import InvalidRequest
 
 LOOPBACK = "127.0.0.1"
+
+_MOUNTS = Path("/proc/self/mountinfo")
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,30 @@ class Endpoint:
 
 
 def own_container() -> str | None:
-    """Return the name under which the engine may know the container that this process is in."""
+    """Return the id, or its first digits, of the container that this process may be in.
+
+    The host name is these digits only if none was chosen for the container.
+    """
     # Docker and Podman create these files in their containers.
     if not any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv")):
         return None
-    return os.environ.get("HOSTNAME") or socket.gethostname()
+    mounts = ""
+    with suppress(OSError):
+        mounts = _MOUNTS.read_text(errors="replace")
+    return container_of_mounts(mounts) or os.environ.get("HOSTNAME") or socket.gethostname()
+
+
+def container_of_mounts(mounts: str) -> str | None:
+    """Return the container of a process, given its `mountinfo` (proc(5)); None if that is not said.
+
+    Docker and Podman mount these files from a directory that is named after the container.
+    """
+    found = re.search(
+        r"/([0-9a-f]{64})/(?:\S*/)?(?:hostname|hosts|resolv\.conf) "
+        r"/etc/(?:hostname|hosts|resolv\.conf) ",
+        mounts,
+    )
+    return found and found[1]
 
 
 def _is_here(host: str) -> bool:
