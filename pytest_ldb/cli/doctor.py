@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from ..databases import BUILTIN
+from ..lifecycle.cache import first_line
 from ..model.database_type import DatabaseType
 from ..model.errors import ImageUnavailable, InvalidRequest, LdbError
 from ..model.request import LABEL
@@ -128,9 +129,9 @@ def _cache(here: Context) -> Iterator[Finding]:
     yield Finding("cache", OK, f"{len(usable)} cached servers; `pytest-ldb cache` lists them")
     for cached in known:
         if cached.failure:
-            reason = cached.failure.partition("\n")[0]
-            remedy = "It is tried again after a day, or after `pytest-ldb cache --delete`."
-            yield Finding("cache", NOTE, f"of {cached.base}: {reason}", remedy)
+            when = "in the next run" if cached.passing else "after a day"
+            remedy = f"It is tried again {when}, or after `pytest-ldb cache --delete`."
+            yield Finding("cache", NOTE, f"of {cached.base}: {first_line(cached.failure)}", remedy)
 
 
 def _servers(here: Context) -> Iterator[Finding]:

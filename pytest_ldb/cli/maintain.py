@@ -10,7 +10,7 @@ from click.shell_completion import get_completion_class
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from ..databases import BUILTIN
-from ..lifecycle.cache import DAY_S, CachedServer
+from ..lifecycle.cache import DAY_S, CachedServer, first_line
 from ..lifecycle.cache_expiry import remove_unnamed_images
 from ..model.errors import InvalidRequest, LdbError
 from ..model.instance import type_named
@@ -113,7 +113,7 @@ def _facts(one: CachedServer, unused_s: float, size_bytes: int | None) -> dict[s
 
 def _row(one: CachedServer, unused_s: float, size_bytes: int | None) -> Sequence[str]:
     used = f"{unused_s / DAY_S:.0f} d ago" if unused_s > DAY_S else "today"
-    failure = one.failure.partition("\n")[0] or "its image was removed"
+    failure = first_line(one.failure) or "its image was removed"
     state = failure if size_bytes is None else "ok"
     return one.key, one.type, one.base, used, size(size_bytes), state
 

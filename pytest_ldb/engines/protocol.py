@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from ..model.instance import Address
@@ -193,6 +194,9 @@ class Engine(Protocol):
     """
 
     url: str
+
+    def discards(self, directory: Path) -> bool:
+        """Whether a directory of this process is removed together with the container it is in."""
 
     def bind(self, chosen: str | None) -> str:
         """Return the address to publish ports on: the one chosen, else this machine's loopback.

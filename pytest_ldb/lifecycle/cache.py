@@ -10,10 +10,11 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..model.errors import hidden
 from ..model.request import CreateInstanceRequest
@@ -31,6 +32,11 @@ CI = ("CI", "BUILD_NUMBER", "TF_BUILD")
 """Variables that CI services set. Most discard the machine after the run, and the cache with it."""
 
 
+def first_line(failure: str) -> str:
+    """Return what failed, without the evidence."""
+    return failure.partition("\n")[0].rstrip(".")
+
+
 @dataclass(frozen=True, kw_only=True)
 class CachedServer:
     """An entry of the cache.
@@ -43,6 +49,7 @@ class CachedServer:
         base_id: The id that this reference had.
         engine: The address of the engine that has the image.
         failure: Why there is no image; empty if there is one.
+        passing: Whether that was no fault of the server, so that the next run tries again.
     """
 
     key: str
@@ -52,6 +59,7 @@ class CachedServer:
     base_id: str
     engine: str
     failure: str = ""
+    passing: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,7 @@ class ServerCache:
         user: The user's mark; passwords in the data are derived from the same secret.
         engine: The address of the engine.
         mode: ``auto``, ``always`` (on CI machines too), or ``never``.
+        is_discarded: Whether the directory, and the user's secret in it, is removed after the run.
         wanted: The servers that :meth:`want` was called with.
     """
 
@@ -70,6 +79,7 @@ class ServerCache:
     user: str
     engine: str
     mode: str = "auto"
+    is_discarded: Callable[[], bool] = bool
     wanted: list[ResolvedServer] = field(default_factory=list)
 
     def find(self, request: CreateInstanceRequest) -> str | None:
@@ -85,12 +95,33 @@ class ServerCache:
 
     def want(self, server: ResolvedServer) -> None:
         """Request an entry for a server; it is made after the run, if the mode allows that."""
-        here = self.mode == "always" or not any(os.environ.get(name) for name in CI)
         in_memory = server.request.cached and server.spec.memory_volumes
-        if self.mode == "never" or not here or not in_memory:
+        if self.mode == "never" or self._hindrance() or not in_memory:
             return
-        if self.read(self.key(server.request)) is None:
+        entry = self.read(self.key(server.request))
+        if entry is None or entry.passing:
             self.wanted.append(server)
+
+    def why_not(self, server: ResolvedServer) -> str:
+        """Return why there is no image for a server; empty if the cache is not to have one."""
+        if self.mode == "never" or not server.request.cached:
+            return ""
+        if not server.spec.memory_volumes:
+            return "its image declares no volume, so it is not known what to cache"
+        entry, hindrance = self.read(self.key(server.request)), self._hindrance()
+        if entry is None:
+            return hindrance or "it is not in the cache yet"
+        again = "the next run tries again" if entry.passing else "it is tried again after a day"
+        return f"it could not be cached: {first_line(entry.failure)} ({again})"
+
+    def _hindrance(self) -> str:
+        """Return why nothing is added to the cache here; empty if nothing hinders that."""
+        if self.is_discarded():
+            return f"{self.directory} goes with this container; it would have to be on a volume"
+        variable = next((name for name in CI if os.environ.get(name)), "")
+        if self.mode == "always" or not variable:
+            return ""
+        return f"{variable} is set; --ldb-cache=always caches servers nevertheless"
 
     def want_no_more(self, server: ResolvedServer) -> None:
         """Undo :meth:`want`."""
@@ -114,7 +145,7 @@ class ServerCache:
     def read(self, key: str) -> CachedServer | None:
         """Return an entry; None if there is none, or if it cannot be read."""
         try:
-            values: Mapping[str, str] = json.loads(self._file(key).read_text())
+            values: Mapping[str, Any] = json.loads(self._file(key).read_text())
             return CachedServer(**values)
         except (OSError, ValueError, TypeError):
             return None

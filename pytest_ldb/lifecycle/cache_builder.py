@@ -11,7 +11,15 @@ from pathlib import Path
 from uuid import uuid4
 
 from ..engines.protocol import ContainerSpec, Engine, Watch
-from ..model.errors import EngineFailed, LdbError
+from ..model.errors import (
+    DiskFull,
+    EngineFailed,
+    EngineUnavailable,
+    ImageUnavailable,
+    InstanceDied,
+    LdbError,
+    OutOfMemory,
+)
 from ..model.request import LABEL, container_name
 from ..util.detached import detached
 from ..util.locks import alone
@@ -22,6 +30,9 @@ from .starter import Starter
 
 PATIENCE_S = 300.0
 """The most time to wait for other builders."""
+
+FROM_OUTSIDE = (None, 128 + 9, 128 + 15, 255)
+"""Exit codes of servers that were removed, killed or ended by others; 255: it is not known."""
 
 _SCRIPT = """
 import sys
@@ -56,17 +67,18 @@ class CacheBuilder:
     def to_bytes(self) -> bytes:
         """Return this builder as bytes; empty if a type or an engine cannot be pickled."""
         try:
-            return pickle.dumps(self)
+            return pickle.dumps(replace(self, cache=replace(self.cache, is_discarded=bool)))
         except (pickle.PicklingError, AttributeError, TypeError):
             return b""
 
     def begin(self) -> None:
         """Build in a new process, and do not wait for it."""
         data = self.to_bytes()
-        if not data:
-            return
         with suppress(OSError):
-            self._begin(data)
+            if data:
+                self._begin(data)
+            else:
+                self._record("its type or engine cannot be sent to another process")
 
     def _begin(self, data: bytes) -> None:
         types = (server.database_type for server in self.cache.wanted)
@@ -77,6 +89,10 @@ class CacheBuilder:
                 data = data[pipe.write(data) :]
         process.returncode = 0  # Without this, Popen warns that it was not waited for.
 
+    def _record(self, failure: str) -> None:
+        for server in self.cache.wanted:
+            self.cache.add(replace(self._entry(server), failure=failure, passing=True))
+
     def build(self) -> None:
         """Make requested entries and remove old ones, one builder of this user at a time."""
         with suppress(TimeoutError, LdbError), alone(self.locks, "cache", PATIENCE_S):
@@ -85,25 +101,30 @@ class CacheBuilder:
             self.remove_old()
 
     def add(self, server: ResolvedServer) -> None:
-        """Make an entry and try it; if that fails, it is not tried again for a day."""
+        """Make an entry and try it; if the server is at fault, it is not tried again for a day."""
         # The copy computes its fingerprint anew: the init scripts may have changed since the start.
         request = replace(server.request)
         key = self.cache.key(request)
-        if request.fingerprint != server.request.fingerprint or self.cache.read(key):
+        known = self.cache.read(key)
+        if request.fingerprint != server.request.fingerprint or (known and not known.passing):
             return
-        entry = CachedServer(
-            key=key,
+        entry = self._entry(server)
+        try:
+            entry = replace(entry, image=self._image(server, key))
+        except (LdbError, OSError) as error:
+            entry = replace(entry, failure=str(error), passing=not is_verdict(error))
+        self.cache.add(entry)
+
+    def _entry(self, server: ResolvedServer) -> CachedServer:
+        request = server.request
+        return CachedServer(
+            key=self.cache.key(request),
             image="",
             type=request.database_type.name,
             base=request.image,
             base_id=request.image_id,
             engine=self.cache.engine,
         )
-        try:
-            entry = replace(entry, image=self._image(server, key))
-        except (LdbError, OSError) as error:
-            entry = replace(entry, failure=str(error))
-        self.cache.add(entry)
 
     def remove_old(self) -> None:
         """Remove entries that are old or whose base has changed, and images without an entry."""
@@ -151,6 +172,20 @@ class CacheBuilder:
         self.engine.stop(container)
         stopped = self.engine.find(container)
         if stopped is None or stopped.exit_code != 0:
-            code = stopped and stopped.exit_code
-            raise EngineFailed(container, f"the server did not stop cleanly (exit code {code})")
+            code = stopped.exit_code if stopped else None
+            raise InstanceDied(
+                container, f"the server did not stop cleanly (exit code {code})", code=code
+            )
         return self.engine.remember(container, paths, labels, f"pytest-ldb-cache:{key}")
+
+
+def is_verdict(error: Exception) -> bool:
+    """Whether an error means that a server cannot be cached, so that trying again is no use.
+
+    It does not if the server was ended from outside, if the engine or the image went away, or if
+    space ran short.
+    """
+    if isinstance(error, DiskFull | EngineUnavailable | ImageUnavailable | OSError):
+        return False
+    ended_from_outside = isinstance(error, InstanceDied) and error.code in FROM_OUTSIDE
+    return isinstance(error, OutOfMemory) or not ended_from_outside

@@ -45,12 +45,14 @@ class PendingServer:
         origin: How it came, as above.
         start_s: How long it took until the container ran.
         ready_s: Not known yet.
+        not_cached: Not known yet.
     """
 
     instance: Instance
     origin: str
     start_s: float
     ready_s: None = None
+    not_cached: str = ""
 
 
 def open_shell(engine: Engine, server: ResolvedServer, container: str = "") -> Shell:

@@ -31,6 +31,7 @@ class Lease:
         fingerprint: The fingerprint of the request that the server was made for.
         origin: How it came: ``created``, ``restored`` (from the cache), ``attached``,
             ``restarted`` or ``external``.
+        not_cached: Why it was initialised although the cache is used; empty otherwise.
         data_paths: Where the server holds its data in memory.
         start_s: How long it took until the container ran.
         ready_s: How long it took from there until the server answered.
@@ -46,6 +47,7 @@ class Lease:
     origin: str
     fingerprint: str
     container: str = ""
+    not_cached: str = ""
     data_paths: tuple[str, ...] = ()
     start_s: float = 0.0
     ready_s: float = 0.0

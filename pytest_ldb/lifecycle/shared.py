@@ -84,7 +84,7 @@ class SharedServers:
         """
         cached = self.cache.find(server.request)
         try:
-            lease = self._obtain(server, cached)
+            lease = self._obtain(server, cached, self.cache.why_not(server))
         except (StartFailed, ImageUnavailable) as error:
             if cached is None:
                 raise
@@ -92,12 +92,12 @@ class SharedServers:
             self.cache.forget(self.cache.key(server.request))
             if isinstance(error, NotReady):  # There is no time left for another start.
                 raise
-            lease = self._obtain(server, None)
+            lease = self._obtain(server, None, f"its cached copy was of no use: {error.fact}")
         if server.request.kept and self.attach_cache:
             self.attach_cache.keep(server, lease.container)
         return lease
 
-    def _obtain(self, server: ResolvedServer, cached: str | None) -> Lease:
+    def _obtain(self, server: ResolvedServer, cached: str | None, why_not: str) -> Lease:
         began = time.monotonic()
         held = self._attach_at_once(server)
         if held is None:
@@ -114,6 +114,7 @@ class SharedServers:
             container=held.container.id,
             outlives_run=server.request.kept,
             origin=held.origin,
+            not_cached=why_not if held.origin == "created" else "",
             fingerprint=server.request.fingerprint,
             data_paths=server.spec.memory_volumes,
             start_s=started - began,

@@ -125,7 +125,23 @@ class StartFailed(LdbError):
 
 
 class InstanceDied(StartFailed):
-    """Raised when a server ended by itself; the evidence is the end of its log."""
+    """Raised when a server ended by itself; the evidence is the end of its log.
+
+    Attributes:
+        code: Its exit code; None if it is not known.
+    """
+
+    def __init__(
+        self,
+        subject: str,
+        fact: str,
+        *,
+        evidence: str = "",
+        remedy: str = "",
+        code: int | None = None,
+    ) -> None:
+        super().__init__(subject, fact, evidence=evidence, remedy=remedy)
+        self.code = code
 
 
 class OutOfMemory(InstanceDied):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..engines.protocol import Engine
@@ -87,7 +88,13 @@ def make_services(
     settings = run.settings
     shared = SharedServers(
         engine=engine,
-        cache=ServerCache(state / "cache", identity.mark, engine.url, settings.cache),
+        cache=ServerCache(
+            state / "cache",
+            identity.mark,
+            engine.url,
+            settings.cache,
+            is_discarded=partial(engine.discards, state),
+        ),
         directory=state / "locks",
         timeout_s=settings.timeout_s,
         recreate=settings.recreate,

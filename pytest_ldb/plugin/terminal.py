@@ -83,6 +83,8 @@ def summary_lines(use: Use) -> Iterator[str]:
     else:
         took = f"{use.start_s + (use.ready_s or 0.0):.2f} s"
         yield f"{use.type}: {use.image} {use.origin} in {took}{_parts(use)}{_sharers(use)}"
+    if use.not_cached:
+        yield f"  initialised: {use.not_cached}"
     if work := ", ".join(_work(use)):
         yield f"  {work}"
     if use.ended_by:

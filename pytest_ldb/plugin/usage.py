@@ -39,6 +39,7 @@ class Use:
         origin: ``created``, ``restored``, ``restarted``, ``attached`` or ``existing``.
         start_s: Seconds until the container ran.
         ready_s: Seconds from there until the server was ready; None if it was not ready yet.
+        not_cached: Why it was initialised although the cache is used; empty otherwise.
         pull_s: Seconds spent waiting for the image; None if it was present.
         templates_s: Seconds to create each template.
         waits: Number of tests by the seconds that they waited for a fresh database.
@@ -53,6 +54,7 @@ class Use:
     origin: str
     start_s: float
     ready_s: float | None
+    not_cached: str = ""
     pull_s: float | None = None
     templates_s: list[float] = field(default_factory=list)
     waits: Mapping[float, int] = field(default_factory=dict)
@@ -90,6 +92,7 @@ class Use:
         return replace(
             other if other.origin in STARTED else self,
             ready_s=_longer(self.ready_s, other.ready_s),
+            not_cached=self.not_cached or other.not_cached,
             pull_s=_longer(self.pull_s, other.pull_s),
             templates_s=[*self.templates_s, *other.templates_s],
             waits=dict(Counter(self.waits) + Counter(other.waits)),
@@ -133,6 +136,7 @@ def _use(server: Lease | PendingServer, session: Session) -> Use:
         origin="existing" if exists else server.origin,
         start_s=server.start_s,
         ready_s=server.ready_s,
+        not_cached=server.not_cached,
         pull_s=session.pulls_s.get(type_name),
         templates_s=asked_for.templates_s if asked_for else [],
         waits=dict(asked_for.waits) if asked_for else {},

@@ -17,14 +17,22 @@ import pytest
 
 from pytest_ldb.engines.protocol import Image
 from pytest_ldb.lifecycle.cache import CI, DAY_S, CachedServer, ServerCache
-from pytest_ldb.lifecycle.cache_builder import CacheBuilder
+from pytest_ldb.lifecycle.cache_builder import CacheBuilder, is_verdict
 from pytest_ldb.lifecycle.cache_expiry import MOST_OF_A_TYPE, UNUSED_S
 from pytest_ldb.lifecycle.lease import Lease
 from pytest_ldb.lifecycle.planner import ResolvedServer, resolved
 from pytest_ldb.lifecycle.shared import SharedServers
 from pytest_ldb.model.credentials import UserIdentity
 from pytest_ldb.model.database_type import DatabaseType
-from pytest_ldb.model.errors import InstanceDied
+from pytest_ldb.model.errors import (
+    DiskFull,
+    EngineFailed,
+    EngineUnavailable,
+    ImageUnavailable,
+    InstanceDied,
+    NotReady,
+    OutOfMemory,
+)
 from pytest_ldb.model.request import CreateInstanceRequest, Scope
 from pytest_ldb.testing.fake.engine import FakeEngine
 from pytest_ldb.testing.processes import wait_until
@@ -442,3 +450,80 @@ def test_server_cache_can_be_pickled(machine: Machine) -> None:
     (server,) = again.wanted
     assert again.key(server.request) == cache.key(server.request)
     assert isinstance(again.read("absent"), CachedServer | None)
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (InstanceDied("x", "died", code=1), True),
+        (InstanceDied("x", "died", code=139), True),
+        (InstanceDied("x", "killed", code=137), False),
+        (InstanceDied("x", "ended", code=143), False),
+        (InstanceDied("x", "removed", code=255), False),
+        (InstanceDied("x", "removed"), False),
+        (OutOfMemory("x", "its own limit", code=137), True),
+        (DiskFull("x", "full", code=1), False),
+        (NotReady("x", "slow"), True),
+        (EngineFailed("x", "no commit"), True),
+        (EngineUnavailable("x", "gone"), False),
+        (ImageUnavailable("x", "removed"), False),
+        (ConnectionResetError("gone"), False),
+    ],
+)
+def test_only_an_end_of_its_own_is_a_verdict(error: Exception, verdict: bool) -> None:
+    assert is_verdict(error) == verdict
+
+
+def test_killed_build_is_tried_again_by_the_next_run(machine: Machine) -> None:
+    marker = machine.directory / "killed"
+    script = f"[ -e {marker} ] || {{ touch {marker}; kill -KILL $$; }}; {INITIALISE}"
+    database_type = replace(FAKE_TYPE, command=("sh", "-c", script))
+    cache = machine.cache()
+    cache.want(machine.server(database_type))
+    machine.remembering(cache).build()
+    assert machine.images() == set()
+    again = machine.cache()
+    lease = machine.obtain(again, database_type)
+    assert "could not be cached: " in lease.not_cached
+    assert lease.not_cached.endswith("(the next run tries again)")
+    machine.remembering(again).build()
+    machine.end()
+    assert machine.run(database_type).startswith("restored")
+
+
+def test_created_server_says_why_it_was_not_restored(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reason(database_type: DatabaseType = FAKE_TYPE, **changes: Any) -> str:
+        cache = machine.cache()
+        lease = machine.obtain(cache, database_type, **changes)
+        machine.remembering(cache).build()
+        machine.end()
+        wait_until(lambda: not machine.fake.containers({}), 5.0, "the server is still there")
+        return lease.not_cached
+
+    monkeypatch.setenv("CI", "true")
+    assert reason() == "CI is set; --ldb-cache=always caches servers nevertheless"
+    monkeypatch.delenv("CI")
+    assert reason() == "it is not in the cache yet"
+    assert reason() == ""
+    (image,) = machine.images()
+    machine.fake.remove_image(image)
+    assert reason().startswith("its cached copy was of no use: ")
+    assert reason(replace(FAKE_TYPE, server=FAKE.server)) == ""
+    assert reason(durable=True) == ""
+    broken = replace(FAKE_TYPE, command=("sh", "-c", "trap 'exit 1' TERM; redis-server & wait"))
+    reason(broken)
+    assert reason(broken).endswith("exit code 1) (it is tried again after a day)")
+    machine.mode = "never"
+    assert reason() == ""
+
+
+@pytest.mark.parametrize("mode", ["auto", "always"])
+def test_cache_that_goes_with_its_container_is_not_filled(machine: Machine, mode: str) -> None:
+    machine.mode = mode
+    cache = replace(machine.cache(), is_discarded=lambda: True)
+    cache.want(machine.server())
+    assert not cache.wanted
+    assert "goes with this container" in cache.why_not(machine.server())
+    assert machine.remembering(cache).to_bytes(), "it is not sent to the builder"

@@ -279,3 +279,28 @@ def test_guard_that_cannot_be_started_is_an_error(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(EngineFailed, match="cannot be started") as caught:
         DockerEngine("unix:///absent").guard("1")
     assert "No such file" in caught.value.evidence
+
+
+@pytest.mark.parametrize(
+    ("own", "directory", "discarded"),
+    [
+        ({"AutoRemove": True}, "/absent/state", True),
+        ({"AutoRemove": True}, "/proc/self", False),
+        ({"AutoRemove": False}, "/absent/state", False),
+        (None, "/absent/state", False),
+    ],
+)
+def test_directory_in_a_container_of_docker_run_rm_is_discarded(
+    engine: DockerEngine,
+    answers: EngineSocket,
+    monkeypatch: pytest.MonkeyPatch,
+    own: object,
+    directory: str,
+    discarded: bool,
+) -> None:
+    inspected = {"Id": BARE, "NetworkSettings": {"Networks": None}, "HostConfig": own}
+    monkeypatch.setattr(docker_engine, "own_container", lambda: BARE[:12])
+    answers.rules = [(f"GET /containers/{BARE[:12]}/json", 200, inspected)]
+    if own is None:
+        answers.rules.clear()
+    assert engine.discards(Path(directory)) == discarded

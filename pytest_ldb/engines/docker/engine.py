@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -25,7 +26,7 @@ from .errors import (
 )
 from .exec import EngineExecution
 from .guard import ProcessGuard
-from .inspect import About, about, container_of, image_id, image_of, short
+from .inspect import About, OwnContainer, about, container_of, image_id, image_of, is_on_root, short
 from .log_lines import LogLines
 from .payloads import HOME, Command, begin, creation, shell_command
 from .preopened import PreopenedShells
@@ -73,6 +74,10 @@ class DockerEngine:
         with answering("the container engine", self.url):
             return about(self.endpoint, self._get("/version"), self._get("/info"))
 
+    def discards(self, directory: Path) -> bool:
+        with answering("the container engine", self.url):
+            return self._own.is_removed_at_end and is_on_root(directory)
+
     def bind(self, chosen: str | None) -> str:
         return self.endpoint.bind(chosen)
 
@@ -112,7 +117,7 @@ class DockerEngine:
     def find(self, name: str) -> Container | None:
         with answering(name, self.url):
             data = self._found(name)
-            networked = self._network is not None
+            networked = self._own.network is not None
         return data and container_of(data, self.endpoint, networked=networked)
 
     def containers(self, labels: Mapping[str, str]) -> Sequence[Container]:
@@ -127,7 +132,7 @@ class DockerEngine:
                 # Podman leaves out the labels of volumes that it makes along with a container.
                 self._post("/volumes/create", {"Name": name, "Labels": dict(spec.labels)})
             try:
-                content = creation(spec, self._network)
+                content = creation(spec, self._own.network)
                 made = self._post(f"/containers/create?name={quote(spec.name)}", content)
             except Refused as refused:
                 if not is_without_image(refused):
@@ -252,20 +257,9 @@ class DockerEngine:
         return sdk_transport(self.url)
 
     @cached_property
-    def _network(self) -> str | None:
-        """The network for new containers, if this process is in a container of the same engine.
-
-        From inside a container, ports published on the host's loopback cannot be reached, but a
-        container on the same network can.
-        """
-        name = own_container()
-        if name is None or not self.endpoint.is_local:
-            return None
-        there = self._found(name)
-        # The engine also finds containers by name, and a host name may be that of another one.
-        is_own = there and there.get("Id", name).startswith(name)
-        networks = (there["NetworkSettings"]["Networks"] if is_own else None) or ()
-        return next((network for network in networks if network not in ("host", "none")), None)
+    def _own(self) -> OwnContainer:
+        name = own_container() if self.endpoint.is_local else None
+        return OwnContainer.of(name or "", self._found(name) if name else None)
 
     def _get(self, target: str) -> Any:
         return self._transport.request("GET", target)

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ...model.instance import Address
@@ -61,6 +62,39 @@ def about(endpoint: Endpoint, version: Mapping[str, Any], info: Mapping[str, Any
         cpus=info.get("NCPU", 0),
         memory_bytes=info.get("MemTotal", 0),
     )
+
+
+@dataclass(frozen=True)
+class OwnContainer:
+    """The container that this process is in, if it is one of the engine.
+
+    Args:
+        network: The network for new containers to join; None for the engine's default. From inside
+            a container, ports published on the host's loopback cannot be reached, but a container
+            on the same network can.
+        is_removed_at_end: Whether the engine removes it when it ends (`docker run --rm`).
+    """
+
+    network: str | None = None
+    is_removed_at_end: bool = False
+
+    @classmethod
+    def of(cls, name: str, data: Any) -> OwnContainer:
+        """Return the container, given what the engine has under its id, or the id's first digits.
+
+        The engine also finds containers by name, and a host name may be that of another one.
+        """
+        if not data or not data.get("Id", name).startswith(name):
+            return cls()
+        networks = data["NetworkSettings"]["Networks"] or ()
+        network = next((network for network in networks if network not in ("host", "none")), None)
+        return cls(network, bool(data.get("HostConfig", {}).get("AutoRemove")))
+
+
+def is_on_root(directory: Path) -> bool:
+    """Whether a directory, which need not exist, is on the file system of the root directory."""
+    there = next(path for path in (directory, *directory.parents) if path.exists())
+    return there.stat().st_dev == Path("/").stat().st_dev
 
 
 def container_of(data: Mapping[str, Any], endpoint: Endpoint, *, networked: bool) -> Container:

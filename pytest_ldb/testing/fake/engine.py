@@ -75,6 +75,9 @@ class FakeEngine:
         self._add_program("redis-server", _SERVER)
         self._add_program("redis-cli", _CLIENT)
 
+    def discards(self, directory: Path) -> bool:  # noqa: ARG002
+        return False
+
     def bind(self, chosen: str | None) -> str:
         return "127.0.0.1" if chosen is None else chosen
 
