@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar
 
 from ..lifecycle.lease import Lease
@@ -97,22 +96,6 @@ class Databases(ABC):
         self._unseal(name)
         self._commands.run(self._operations.drop, name)
 
-    def load(self, database: Database, file: Path) -> None:
-        """Run the statements in a file with the database's own client.
-
-        Raises:
-            InvalidRequest: The type does not define ``load``.
-            CommandFailed: A statement failed.
-        """
-        if not self._operations.load:
-            raise InvalidRequest(
-                self._type.name,
-                f"{file.name} cannot be loaded: this database type does not define `load`",
-                remedy="Set `operations.load` of the DatabaseType.",
-            )
-        path = self.lease.shell.put(file.name, file.read_bytes())
-        self._commands.run(self._operations.load, database.database, file=path)
-
     def seal(self, database: Database) -> None:
         """Prepare a filled database for being copied repeatedly."""
         self._commands.run(self._operations.seal, database.database)
@@ -145,6 +128,19 @@ class Databases(ABC):
         self._commands.disconnect(database.database)
         self._commands.run(self._operations.drop, database.database)
         self._clone(snapshot, database.database)
+
+    def renew(self, database: Database, template: str | None) -> None:
+        """Replace the content of a database by that of a template, or by that of a new one."""
+        if template is not None:
+            self.restore(database, template)
+            return
+        self._commands.disconnect(database.database)
+        self._commands.run(self._operations.drop, database.database)
+        self._fill_anew(database.database)
+
+    @abstractmethod
+    def _fill_anew(self, name: str) -> None:
+        """Make a database that was dropped what a new one is."""
 
     @property
     def _type(self) -> DatabaseType:
@@ -226,6 +222,9 @@ class NamedDatabases(Databases):
         self._commands.run(self._operations.drop, name)
         return self._create(name, None)
 
+    def _fill_anew(self, name: str) -> None:
+        self._create(name, None)
+
     def _create(self, name: str, template: str | None) -> Database:
         if template is None and self._type.init_scripts and self.lease.origin != "external":
             template = self._type.server.initial_database
@@ -292,6 +291,9 @@ class NumberedDatabases(Databases):
         """Empty a template that is not copied any more, and free its number."""
         super().drop_template(name)
         self.lease.shell.run(["free_number", name])
+
+    def _fill_anew(self, name: str) -> None:
+        """Do nothing, as a number that was emptied is new."""
 
     def _drop(self, name: str) -> None:
         super()._drop(name)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..lifecycle.lease import Lease
 from ..model.database import Database
-from ..model.errors import hidden
+from ..model.errors import LdbError, hidden
 from .databases import Databases
 from .templates import Templates
 
@@ -34,6 +35,7 @@ class ServerDatabases:
     Attributes:
         early: The database whose address is in the environment, if there is one.
         beside: The names of databases that test runners derive from that one's name.
+        skips: The exceptions with which a setup skips the tests.
         kept_failed: Whether a database was kept for a test that failed.
     """
 
@@ -43,7 +45,11 @@ class ServerDatabases:
     say: Callable[[str], None]
     early: Database | None = None
     beside: Sequence[str] = ()
+    skips: tuple[type[BaseException], ...] = ()
     kept_failed: bool = False
+    _made: int = 0
+    _current: Database | None = None
+    _kept: set[str] = field(default_factory=set)
     _pools: dict[str | None, Pool[Database]] = field(default_factory=dict)
 
     @property
@@ -52,14 +58,25 @@ class ServerDatabases:
         return self.databases.lease
 
     def shared(self, setup: object) -> Database:
-        """Return a database for all tests of this process; see :meth:`Session.database`."""
+        """Return a new database for all tests of this process; see :meth:`Session.database`.
+
+        The one before it is dropped: the fixture that had it has been torn down.
+        """
         template = self._templates.of(setup)
-        if self.early is not None:
-            if template is not None:
-                self.databases.restore(self.early, template)
-            return self.early
-        initial = self.databases.initial() if template is None else None
-        return initial or self.databases.create(self.name, template)
+        previous, self._current = self._current, None
+        if self.early is None:
+            self._drop(previous)
+            self._current = self._new(template)
+        else:
+            if previous is not None or template is not None:
+                self.databases.renew(self.early, template)
+            self._current = self.early
+        return self._current
+
+    def make_early(self) -> Database:
+        """Make the database whose address is in the environment, before any fixture is set up."""
+        self.early = self._new(None)
+        return self.early
 
     def fresh(self, setup: object, expected: Callable[[], int]) -> Pool[Database]:
         """Return a pool of databases for single tests; see :meth:`Session.fresh`."""
@@ -74,6 +91,7 @@ class ServerDatabases:
 
     def keep(self, database: Database) -> None:
         """Keep the database of a test that failed, and the server."""
+        self._kept.add(database.database)
         for name in (database.database, *self.beside):
             self.databases.keep(replace(database, database=name))
         self.lease.keep()
@@ -101,7 +119,18 @@ class ServerDatabases:
 
     @cached_property
     def _templates(self) -> Templates:
-        return Templates(self.databases, self.run, self.say)
+        return Templates(self.databases, self.run, self.say, self.skips)
+
+    def _new(self, template: str | None) -> Database:
+        number, self._made = self._made, self._made + 1
+        initial = self.databases.initial() if template is None and number == 0 else None
+        name = f"{self.name}_again{number}" if number else self.name
+        return initial or self.databases.create(name, template)
+
+    def _drop(self, database: Database | None) -> None:
+        if database is not None and database.database not in self._kept:
+            with suppress(LdbError):  # It is dropped with the server, or when this process ends.
+                self.databases.drop(database)
 
     def _say(self, line: str) -> None:
         self.say(f"{self.lease.database_type.name}: {line}")

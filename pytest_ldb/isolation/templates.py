@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +21,8 @@ from ..model.setup import Setup
 from ..shell.shell import Shell
 from ..util.progress import telling
 from .databases import Databases
+from .loading import load
+from .setup_call import SetupSkipped, call_setup, text_of
 
 __tracebackhide__ = hidden
 
@@ -33,7 +34,8 @@ AGAIN_S = 0.05
 PATIENCE_S = 10.0
 """After waiting this long for another process's setup, the user gets a line."""
 
-LAST_LINES = 30
+SKIPPED = "skipped"
+"""First line of the reason, if the setup skips the tests."""
 
 
 @dataclass
@@ -44,36 +46,35 @@ class Templates:
         databases: Those on the server.
         run: The id of the run; a setup that failed is not tried again in the same run.
         say: Takes a line for the user.
+        skips: The exceptions with which a setup skips the tests.
         took_s: How long each took that this process made, in seconds.
     """
 
     databases: Databases
     run: str
     say: Callable[[str], None]
+    skips: tuple[type[BaseException], ...] = ()
     took_s: list[float] = field(default_factory=list)
     _names: dict[int, tuple[object, str | None]] = field(default_factory=dict)
-    _failed: dict[int, object] = field(default_factory=dict)
+    _failed: dict[int, tuple[object, LdbError]] = field(default_factory=dict)
 
     def of(self, given: object) -> str | None:
         """Return the name of the template for a setup, see :meth:`Setup.of`; None if there is none.
 
         Raises:
             SetupFailed: The setup failed before, in this process or in another one of this run.
+            SetupSkipped: The setup skips the tests.
             Exception: The setup failed now, with this exception.
         """
         # The object is kept, so that no other one gets its id.
         if id(given) in self._failed:
-            raise SetupFailed(
-                self._type_name,
-                f"its setup, ldb_{self._type_name}_setup, has failed before",
-                remedy="The first test that used it shows the error.",
-            )
+            raise self._failed[id(given)][1]
         if id(given) not in self._names:
             try:
                 setup = Setup.of(given)
                 self._names[id(given)] = given, self.obtain(setup) if setup else None
-            except Exception:
-                self._failed[id(given)] = given
+            except Exception as error:
+                self._failed[id(given)] = given, self._later(error)
                 raise
         return self._names[id(given)][1]
 
@@ -82,6 +83,7 @@ class Templates:
 
         Raises:
             SetupFailed: The setup failed in another process of this run.
+            SetupSkipped: The setup skips the tests.
             Exception: The setup failed here, with this exception.
         """
         key = self._key(setup)
@@ -125,9 +127,13 @@ class Templates:
             with telling(f"{self._type_name}: ldb_{self._type_name}_setup runs", self.say):
                 database = self._filled(key, setup)
         except BaseException as error:
-            lines = traceback.format_exception(error)[-LAST_LINES:]
+            is_skip = isinstance(error, self.skips)
+            cause = str(error) if is_skip else text_of(error)
             with suppress(LdbError):  # The setup's own error is the one to raise.
-                self._shell.run(["template_failed", key, self.run, "".join(lines)])
+                reason = f"{SKIPPED if is_skip else ''}\n{cause}"
+                self._shell.run(["template_failed", key, self.run, reason])
+            if is_skip:
+                raise SetupSkipped(self._type_name, cause) from None
             raise
         if self.databases.lease.origin == "external":
             self._shell.run(["later", f'rm -f "$home/templates/{key}.ready"'])
@@ -139,9 +145,9 @@ class Templates:
     def _filled(self, key: str, setup: Setup) -> Database:
         database = self.databases.create_template(f"ldb_t_{key}")
         for file in setup.files:
-            self.databases.load(database, Path(file))
+            load(self.databases.lease, database, Path(file))
         if setup.run is not None:
-            setup.run(database)
+            call_setup(setup.run, database)
         self.databases.seal(database)
         return database
 
@@ -153,9 +159,19 @@ class Templates:
                 self.databases.drop_template(name)
                 self._shell.run(["template_gone", retired])
 
-    def _failed_elsewhere(self, cause: str) -> SetupFailed:
+    def _failed_elsewhere(self, reason: str) -> LdbError:
+        word, _, cause = reason.partition("\n")
+        if word == SKIPPED:
+            return SetupSkipped(self._type_name, cause)
+        fact = f"its setup, ldb_{self._type_name}_setup, has failed before in this run"
+        return SetupFailed(self._type_name, fact, evidence=cause)
+
+    def _later(self, error: Exception) -> LdbError:
+        """Return the error for the tests after the first, which shows all of it."""
+        if isinstance(error, SetupSkipped):
+            return error
         return SetupFailed(
             self._type_name,
-            f"its setup, ldb_{self._type_name}_setup, has failed before in this run",
-            evidence="\n".join(cause.splitlines()[-LAST_LINES:]),
+            f"its setup, ldb_{self._type_name}_setup, has failed before: {text_of(error, lines=1)}",
+            remedy="The first test that used it shows the error.",
         )

@@ -251,7 +251,7 @@ def _obtained(session: Session, database_types: Sequence[DatabaseType]) -> dict[
 def _named(session: Session, database_type: DatabaseType) -> Database:
     """Return this process's database; those that test runners derive from it are dropped too."""
     server = session.server(database_type.name)
-    database = server.early = session.database(database_type.name)
+    database = server.make_early()
     suffixes = (os.environ.get("TOX_PARALLEL_ENV", ""), session.run.place.worker)
     server.beside = server.databases.also_drop(beside(database.database, suffixes))
     return database

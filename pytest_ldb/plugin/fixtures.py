@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from inspect import Parameter, Signature
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -40,8 +42,8 @@ Return a callable that takes a `pytest_ldb.Database`, or a list of files, or a `
 It runs once per run, for all workers, on a template; all databases are copies of the template.
 """
 
-FAILED = pytest.StashKey[bool]()
-"""Whether a phase of this test has failed."""
+FAILED: pytest.StashKey[dict[str, Database]] = pytest.StashKey()
+"""The databases of this attempt to run a test by their names, if a phase of it has failed."""
 
 BEGAN = pytest.StashKey[float]()
 """Start time of the setup of this test, in seconds since 1970."""
@@ -62,31 +64,39 @@ def fixture_module(names: Iterable[str], begin: Callable[[], Session]) -> Module
 
 
 def _database_fixture(name: str, begin: Callable[[], Session]) -> object:
-    def database(request: pytest.FixtureRequest) -> Database:
+    def database(request: pytest.FixtureRequest, **setup: object) -> Database:
         __tracebackhide__ = True
-        setup = request.getfixturevalue(f"ldb_{name}_setup")
         session = begin()
         with failing_in_a_sentence(session):
-            database = session.database(name, setup)
+            database = session.database(name, next(iter(setup.values())))
         return _handed_out(request, database)
 
     database.__doc__ = _MANUAL.format(name=name)
+    _take(f"ldb_{name}_setup", database)
     return pytest.fixture(scope="session", name=f"ldb_{name}")(database)
 
 
 def _fresh_fixture(name: str, begin: Callable[[], Session]) -> object:
-    def fresh(request: pytest.FixtureRequest) -> Iterator[Database]:
+    def fresh(request: pytest.FixtureRequest, **setup: object) -> Iterator[Database]:
         __tracebackhide__ = True
-        setup = request.getfixturevalue(f"ldb_{name}_setup")
         session = begin()
         with failing_in_a_sentence(session):
-            pool = session.fresh(name, setup, lambda: _users(request, f"ldb_{name}_db"))
+            users = partial(_users, request, f"ldb_{name}_db")
+            pool = session.fresh(name, next(iter(setup.values())), users)
             database = _handed_out(request, pool.take())
         yield database
-        (pool.keep if request.node.stash.get(FAILED, False) else pool.give_back)(database)
+        (pool.keep if FAILED in request.node.stash else pool.give_back)(database)
 
     fresh.__doc__ = _FRESH_MANUAL.format(name=name)
+    _take(f"ldb_{name}_setup", fresh)
     return pytest.fixture(name=f"ldb_{name}_db")(fresh)
+
+
+def _take(setup: str, function: Callable[..., object]) -> None:
+    """Give a fixture function an argument of this name, so that pytest sees the dependency."""
+    names = {"request": Parameter.POSITIONAL_OR_KEYWORD, setup: Parameter.KEYWORD_ONLY}
+    parameters = [Parameter(name, kind) for name, kind in names.items()]
+    vars(function).update(__signature__=Signature(parameters), setup=setup)
 
 
 def databases_of(item: pytest.Item, early: Iterable[Database]) -> list[Database]:
@@ -113,7 +123,9 @@ def databases_of(item: pytest.Item, early: Iterable[Database]) -> list[Database]
 
 def _handed_out(request: pytest.FixtureRequest, database: Database) -> Database:
     fixture = str(request.fixturename)
-    request.node.stash.setdefault(HANDED_OUT, {})[fixture] = database
+    handed_out = request.node.stash.setdefault(HANDED_OUT, {})
+    handed_out[fixture] = database
+    request.addfinalizer(partial(handed_out.pop, fixture, None))
     return database
 
 
@@ -184,11 +196,16 @@ def skips(error: LdbError, settings: Settings) -> bool:
 def failing_in_a_sentence(session: Session) -> Iterator[None]:
     """Fail the test without a traceback on an LdbError, or skip it with --ldb-no-engine=skip."""
     __tracebackhide__ = True
+    from ..isolation.setup_call import SetupSkipped
     from ..model.errors import LdbError
 
     try:
         yield
+    except SetupSkipped as error:
+        raise pytest.skip.Exception(error.fact) from None
     except LdbError as error:
         if skips(error, session.run.settings):
             raise pytest.skip.Exception(str(error)) from None
-        raise pytest.fail.Exception(session.report_failure(error), pytrace=False) from None
+        from .setups import sentence
+
+        raise sentence(error) from None

@@ -13,7 +13,7 @@ import pytest
 
 from ..util.home import surroundings
 from . import hookspecs
-from .fixtures import BEGAN, FAILED, failing_in_a_sentence, fixture_module, used_types
+from .fixtures import BEGAN, FAILED, databases_of, failing_in_a_sentence, fixture_module, used_types
 from .options import RUNS_NO_TEST, add_options, environment_is_wanted, read_options
 from .state import HOME, RUN, RunPlugin, count_engine_hooks, types_by_name
 
@@ -98,11 +98,31 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         run.session().begin(share_of(run.config, used))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    session = item.config.stash[RUN].begun
-    if nextitem is None and session is not None:
-        session.expect_no_more()
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    run = item.config.stash[RUN]
+    if nextitem is None and run.begun is not None:
+        run.begun.expect_no_more()
+    result = yield
+    if run.begun is not None and FAILED in item.stash:  # After the last of several attempts.
+        run.begun.keep_failed(item.stash[FAILED].values())
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    __tracebackhide__ = True
+    if not fixturedef.argname.startswith("ldb"):
+        return (yield)
+    from .setups import prepare, remembering_failures
+
+    prepare(fixturedef, request.config.stash[RUN].names)
+    with remembering_failures(request.config, fixturedef):
+        return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -118,9 +138,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    if call.excinfo is not None:
+        from .setups import shortened
+
+        call.excinfo = shortened(item.config, call.excinfo)
     report = yield
     if call.when == "setup":
         item.stash[BEGAN] = call.start
+        if FAILED in item.stash:  # An earlier attempt failed.
+            del item.stash[FAILED]
     session = item.config.stash[RUN].begun
     if session is None:
         return report
@@ -128,8 +154,11 @@ def pytest_runtest_makereport(
         from .failure_logs import show_logs
         from .terminal import show_databases
 
-        item.stash[FAILED] = True
-        show_databases(item, report, session)
+        databases = databases_of(item, session.early)
+        item.stash.setdefault(FAILED, {}).update({repr(each): each for each in databases})
+        if session.parent is not None:  # This process was forked for the test, and ends with it.
+            session.keep_failed(databases)
+        show_databases(databases, report)
         show_logs(item, report, session)
     if report.longrepr or report.sections:
         from .masking import mask_report

@@ -14,7 +14,8 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
-from weakref import WeakSet
+
+import pytest
 
 from ..lifecycle.attach_cache import AttachCache
 from ..model.credentials import UserIdentity, state_directory
@@ -62,14 +63,13 @@ class Session:
         self.process = os.getpid()
         self.servers: dict[str, ServerDatabases] = {}
         self.pulls_s: dict[str, float] = {}
-        self._parent, self._passwords = parent, set(parent.passwords if parent else ())
+        self.parent, self._passwords = parent, set(parent.passwords if parent else ())
         self._state = state_directory(run.place.home)
         self._preopened: PreopenedShells | None = None
         self._services: Services | None = None
         self._lock = threading.RLock()
         self._starts: BackgroundTasks[Lease] = BackgroundTasks()
         self._refused: dict[str, LdbError] = {}
-        self._reported: WeakSet[LdbError] = WeakSet()
         self._lifecycle: Lifecycle | None = None
 
     def begin(self, names: Iterable[str]) -> None:
@@ -109,7 +109,7 @@ class Session:
     def database(self, name: str, setup: object = None) -> Database:
         """Return the database of this process on the shared server.
 
-        It is a new database, or the one of ``--ldb-env``, on which the setup runs again.
+        It is a new database each time, or the one of ``--ldb-env`` with new content.
 
         Args:
             name: Name of a database type.
@@ -130,7 +130,7 @@ class Session:
             expected: Returns how many tests use the pool.
         """
         # A child is forked for one test.
-        return self.server(name).fresh(setup, (lambda: 1) if self._parent else expected)
+        return self.server(name).fresh(setup, (lambda: 1) if self.parent else expected)
 
     def lifecycle(self) -> Lifecycle:
         """Return the lifecycle commands, for servers of single tests."""
@@ -159,18 +159,15 @@ class Session:
                 )
             return self._services
 
-    def keep_failed(self, database: Database) -> None:
-        """Keep the database of a failed test and its server if ``--ldb-keep-failed`` is set."""
-        server = self.servers.get(database.database_type.name)
-        if self.run.settings.keep_failed and server and server.lease.instance == database.instance:
-            server.keep(database)
-
-    def report_failure(self, error: LdbError) -> str:
-        """Return the full text of an error for the first test, and a short one for later tests."""
-        if error not in self._reported:
-            self._reported.add(error)
-            return str(error)
-        return f"{error.subject}: {error.fact}. The first test that failed with it has the details."
+    def keep_failed(self, databases: Iterable[Database]) -> None:
+        """Keep the databases of a failed test and their server if ``--ldb-keep-failed`` is set."""
+        for database in databases if self.run.settings.keep_failed else ():
+            server = self.servers.get(database.database_type.name)
+            if server and server.lease.instance == database.instance:
+                try:
+                    server.keep(database)
+                except LdbError as error:
+                    self.run.say(f"{database!r} could not be kept. {error}")
 
     def expect_no_more(self) -> None:
         """Create no databases in advance any more, as the last test has begun."""
@@ -252,8 +249,11 @@ class Session:
             self._refused[name] = _refusal(name, error)
             raise
         databases, run = databases_on(lease), self.run
-        server = ServerDatabases(databases, run.place.run, self._database_name, run.say)
-        inherited = self._parent.servers.get(name) if self._parent else None
+        server = ServerDatabases(
+            *(databases, run.place.run, self._database_name, run.say),
+            skips=(pytest.skip.Exception,),
+        )
+        inherited = self.parent.servers.get(name) if self.parent else None
         if inherited and inherited.early:
             server.early = replace(inherited.early, _keeper=databases)
         return server
@@ -315,7 +315,7 @@ class Session:
         """Unique per process of the run; lower-case letters, digits and underscores."""
         place = self.run.place
         worker = re.sub(r"[^a-z0-9]+", "_", place.worker.lower())
-        child = f"f{self.process}" if self._parent else ""
+        child = f"f{self.process}" if self.parent else ""
         return "_".join(filter(None, ("ldb", place.run, worker, child)))
 
 

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .fixtures import databases_of
-
 if TYPE_CHECKING:
-    from .session import Session
+    from ..model.database import Database
     from .usage import Use
 
 SHORTEST_SHOWN_S = 0.001
@@ -52,18 +50,9 @@ def _decision(name: str, value: Any) -> str:
     return f"timeout {value:g} s" if name == "timeout_s" else f"{words} {value}"
 
 
-def show_databases(item: pytest.Item, report: pytest.TestReport, session: Session) -> None:
-    """Add the databases of a failing test to its report; keep them with --ldb-keep-failed."""
-    from ..model.errors import LdbError
-
-    databases = databases_of(item, session.early)
-    lines = [repr(database) for database in databases]
-    try:
-        for database in databases:
-            session.keep_failed(database)
-    except LdbError as error:
-        lines.append(f"The databases could not be kept. {error}")
-    if lines:
+def show_databases(databases: Iterable[Database], report: pytest.TestReport) -> None:
+    """Add the databases of a failing test to its report."""
+    if lines := [repr(database) for database in databases]:
         report.sections.append(("databases", "\n".join(lines)))
 
 

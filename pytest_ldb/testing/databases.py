@@ -12,6 +12,7 @@ import pytest
 from ..engines.protocol import Engine
 from ..isolation.databases import Databases, databases_on
 from ..isolation.factory import DatabaseFactory
+from ..isolation.loading import load
 from ..lifecycle.lease import Lease
 from ..model.database import Database
 from ..model.database_type import DatabaseType
@@ -208,7 +209,7 @@ class DatabaseTypeContract:
         file = tmp_path / f"it's {self.script[0]}"
         file.write_text(self.script[1])
         database = databases.create_template(name)
-        databases.load(database, file)
+        load(databases.lease, database, file)
         assert self.things(database) == {"filled"}
 
     def test_failing_script_is_an_error(
@@ -219,7 +220,7 @@ class DatabaseTypeContract:
         file = tmp_path / self.script[0]
         file.write_text("this is ( no statement;\n")
         with pytest.raises(CommandFailed):
-            databases.load(databases.create_template(name), file)
+            load(databases.lease, databases.create_template(name), file)
 
     def test_tests_do_not_see_each_others_data(self, databases: Databases, name: str) -> None:
         source = DatabaseFactory(databases, name, None)

@@ -272,7 +272,8 @@ def test_failed_setup_is_explained_once(project: Project) -> None:
     )
     output = project.run().output
     assert len(re.findall(r"^E +ValueError: migration 7 is wrong", output, re.MULTILINE)) == 1
-    assert output.count("redis: its setup, ldb_redis_setup, has failed before.") == 2
+    line = "redis: its setup, ldb_redis_setup, has failed before: ValueError: migration 7 is wrong."
+    assert output.count(line) == 2
     assert "templates.py" not in output
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ import pytest
 from pytest_ldb.isolation import templates
 from pytest_ldb.isolation.databases import databases_on
 from pytest_ldb.isolation.factory import DatabaseFactory
+from pytest_ldb.isolation.setup_call import SetupSkipped
 from pytest_ldb.isolation.templates import Templates
 from pytest_ldb.lifecycle.external import external_lease
 from pytest_ldb.lifecycle.lease import Lease
@@ -345,3 +349,79 @@ def test_dropped_databases_are_not_dropped_again_on_kept_servers(
         lambda: second.database not in things(staying, "."), 5.0, "the database is still there"
     )
     assert first.database in things(staying, ".")
+
+
+THREADS: list[str] = []
+VALUE: ContextVar[str] = ContextVar("VALUE", default="")
+
+
+async def fill_asynchronously(_: Database) -> None:
+    await asyncio.sleep(0)
+    THREADS.append(VALUE.get())
+
+
+def run_a_loop(database: Database) -> None:
+    asyncio.run(fill_asynchronously(database))
+
+
+@pytest.mark.parametrize(
+    "run", [fill_asynchronously, run_a_loop, partial(fill_asynchronously), partial(run_a_loop)]
+)
+def test_setup_is_awaited_and_no_event_loop_disturbs_it(
+    lease: Lease, run: Callable[[Database], object]
+) -> None:
+    async def main() -> None:
+        VALUE.set("seen")
+        obtain(lease, Setup(run=run))
+
+    THREADS.clear()
+    asyncio.run(main())
+    assert THREADS == ["seen"]
+
+
+def generator(_: Database) -> Iterator[None]:
+    yield
+
+
+async def async_generator(_: Database) -> AsyncIterator[None]:
+    yield
+
+
+@pytest.mark.parametrize("run", [generator, async_generator, partial(generator)])
+def test_generator_as_a_setup_is_an_error(lease: Lease, run: Callable[[Database], object]) -> None:
+    with pytest.raises(InvalidRequest, match="is a generator function, which does nothing when"):
+        obtain(lease, Setup(run=run))
+
+
+def leaving(_: Database) -> None:
+    raise SystemExit(3)
+
+
+def test_setup_that_ends_the_process_fails(lease: Lease) -> None:
+    with pytest.raises(SetupFailed, match=r"ldb_fake_setup, called sys.exit\(3\)"):
+        obtain(lease, Setup(run=leaving))
+
+
+def skipping(_: Database) -> None:
+    raise KeyError("no data")
+
+
+def test_skipping_setup_skips_in_all_processes(lease: Lease, colleague: Lease) -> None:
+    for each in (lease, lease, colleague):
+        templates = Templates(databases_on(each), "cafe0123", print, skips=(KeyError,))
+        for _ in range(2):
+            with pytest.raises(SetupSkipped, match="no data"):
+                templates.of(skipping)
+
+
+def test_failed_setup_is_told_in_a_line_afterwards(lease: Lease) -> None:
+    templates = Templates(databases_on(lease), "cafe0123", print)
+    with pytest.raises(ValueError, match="migration 7"):
+        templates.of(failing)
+    for _ in range(2):
+        with pytest.raises(SetupFailed) as caught:
+            templates.of(failing)
+        assert caught.value.fact.startswith(
+            "its setup, ldb_fake_setup, has failed before: ValueError: migration 7 of ldb_t_"
+        )
+        assert not caught.value.evidence
