@@ -66,6 +66,7 @@ MONGODB = DatabaseType(
         clone="clone {template} {database}",
         drop="drop {database}",
         load=(*_SHELL, _CONNECT + _USE + 'load("{file}")'),
+        leaves=r"(?m)^[ \t]*(?:db[ \t]*=(?!=)|use[ \t])[ \t]*(?P<database>[^\n;]+)",
     ),
     reset=Reset(
         inspect="inspect {database}",

@@ -87,6 +87,7 @@ MYSQL = DatabaseType(
             "WHERE db = '{database}' AND id <> CONNECTION_ID();"
         ),
         load=("sh", "-ec", _LOAD, *_PLACE, "{database}", "{file}"),
+        leaves=r"(?mi)(?:^|;)[ \t]*USE[ \t]+(?P<database>`[^`\n]+`|[^\s;`]+)[ \t\r]*(?:;|$)",
         export=(
             *("sh", "-c", script("mysql_export.sh"), *_PLACE, "{database}"),
             *(script("mysql_collation.sql"), script("mysql_rows.sql")),

@@ -82,6 +82,8 @@ POSTGRES = DatabaseType(
         drop='SET client_min_messages = error; DROP DATABASE IF EXISTS "{database}" WITH (FORCE);',
         disconnect=script("postgres_disconnect.sql"),
         load=("psql", "-qXv", "ON_ERROR_STOP=1", "--dbname={database}", "--file={file}"),
+        # `\connect - user` stays. In the data of COPY a backslash is followed by another one.
+        leaves=r"(?m)^[ \t]*\\c(?:onnect)?[ \t]+(?!-\s)(?P<database>\S+)",
         # A database that clients are connected to cannot be copied, and programs connect again.
         seal='ALTER DATABASE "{database}" ALLOW_CONNECTIONS false;',
         unseal='ALTER DATABASE "{database}" ALLOW_CONNECTIONS true;',

@@ -58,6 +58,8 @@ REDIS = DatabaseType(
         clone=f'EVAL "{_COPY}" 0 {{template}} {{database}}',
         drop="EVAL \"redis.call('SELECT', ARGV[1]) redis.call('FLUSHDB')\" 0 {database}",
         load=("sh", "-c", _LOAD, "sh", "{host}", "{port}", "{database}", "{file}"),
+        # In a line, or in the form of the protocol.
+        leaves=r"(?mi)^[ \t]*SELECT(?:[ \t]+|\r\n\$\d+\r\n)(?P<database>\d+)",
     ),
     addresses=Addresses(
         url=_URL,

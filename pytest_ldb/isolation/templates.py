@@ -21,7 +21,7 @@ from ..model.setup import Setup
 from ..shell.shell import Shell
 from ..util.progress import telling
 from .databases import Databases
-from .loading import load
+from .loading import files_in, load
 from .setup_call import SetupSkipped, call_setup, text_of
 
 __tracebackhide__ = hidden
@@ -144,8 +144,8 @@ class Templates:
 
     def _filled(self, key: str, setup: Setup) -> Database:
         database = self.databases.create_template(f"ldb_t_{key}")
-        for file in setup.files:
-            load(self.databases.lease, database, Path(file))
+        for file in files_in(map(Path, setup.files)):
+            load(self.databases.lease, database, file)
         if setup.run is not None:
             call_setup(setup.run, database)
         self.databases.seal(database)

@@ -122,6 +122,8 @@ class Operations:
         disconnect: Ends all connections to ``{database}``. What the client writes is given to it
             as statements in turn.
         load: Runs the statements in ``{file}`` on ``{database}``.
+        leaves: A regular expression of what would make ``load`` go to another database, for files
+            that are therefore refused; its group ``database`` says to which one.
         seal: Prepares ``{database}``, which does not change any more, to be cloned repeatedly.
         unseal: Undoes ``seal`` and ``export``.
         export: Writes the content of ``{database}`` to a file, where ``clone`` reads that; run by
@@ -133,6 +135,7 @@ class Operations:
     drop: Command = ()
     disconnect: Command = ()
     load: Command = ()
+    leaves: str = ""
     seal: Command = ()
     unseal: Command = ()
     export: Command = ()

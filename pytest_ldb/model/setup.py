@@ -25,7 +25,8 @@ class Setup:
 
     Args:
         run: Called with a new, empty database; connects to it with whatever driver it likes.
-        files: Files run by the database's own client, in this order.
+        files: Files run by the database's own client, in this order; those below a directory in
+            the order of their names. They may be compressed with gzip, bzip2 or xz.
         depends_on: Files and directories that ``run`` reads, such as a folder of migrations. On a
             server that is kept the result is used again as long as none of them changes. With it,
             ``run`` may hold values that cannot be compared, such as a connection.
@@ -62,6 +63,12 @@ class Setup:
                 "the setup of a database",
                 f"{given!r} cannot fill a database",
                 remedy="Return a callable that takes a Database, a list of files, or a Setup.",
+            )
+        if setup is not None and setup.run is None and not setup.files:
+            raise InvalidRequest(
+                "the setup of a database",
+                "it has neither a callable nor files, so that databases would stay empty",
+                remedy="Return None for databases without a setup.",
             )
         if setup is not None:  # A missing file is reported here, before a template is made.
             setup.digest()

@@ -172,12 +172,15 @@ def _unknown(path: str, word: str, allowed: Iterable[str]) -> tuple[str, str]:
 
 
 def _in_patterns(database_type: DatabaseType) -> Iterator[tuple[str, str]]:
-    for path in ("log.entry", "log.noise", "ready.ready"):
+    for path in ("log.entry", "log.noise", "ready.ready", "operations.leaves"):
         pattern: str | bytes = attrgetter(path)(database_type)
         try:
-            re.compile(pattern)
+            groups = re.compile(pattern).groupindex
         except re.error as error:
             yield f"{path} is not a regular expression: {error}: {pattern!r}", ""
+        else:
+            if path == "operations.leaves" and pattern and "database" not in groups:
+                yield f"{path} has no group `database`: {pattern!r}", ""
 
 
 def _in_init_scripts(database_type: DatabaseType) -> Iterator[tuple[str, str]]:

@@ -50,11 +50,17 @@ def test_other_setup_values_are_an_error(given: object) -> None:
     assert "a callable that takes a Database" in caught.value.remedy
 
 
+@pytest.mark.parametrize("given", [[], Setup(), Setup(depends_on=[__file__])], ids=range(3))
+def test_setup_that_does_nothing_is_an_error(given: object) -> None:
+    with pytest.raises(InvalidRequest, match="neither a callable nor files, so that databases"):
+        Setup.of(given)
+
+
 @pytest.mark.parametrize("field", ["files", "depends_on"])
 def test_missing_setup_file_is_an_error(tmp_path: Path, field: str) -> None:
     missing = tmp_path / "missing.sql"
     with pytest.raises(InvalidRequest, match=r"missing\.sql: this file cannot be read"):
-        Setup.of(Setup(**{field: [missing]}))  # type: ignore[arg-type]
+        Setup.of(Setup(run=fill, **{field: [missing]}))
 
 
 def test_equal_setups_have_equal_keys(script: Path) -> None:

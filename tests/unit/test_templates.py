@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -240,6 +241,23 @@ def test_slow_setup_is_reported(lease: Lease, monkeypatch: pytest.MonkeyPatch) -
         Setup(run=lambda _: time.sleep(0.4))
     )
     assert said == ["fake: ldb_fake_setup runs, 0 s"]
+
+
+def test_directories_and_compressed_files_are_loaded(lease: Lease, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    for name in ("one", "other.gz"):
+        (tmp_path / "files" / name).write_bytes(gzip.compress(b"text"))
+    template = obtain(lease, Setup(files=[tmp_path / "files"]))
+    assert things(lease, template) == ["one", "other", "sealed"]
+    assert lease.shell.run(["cat", f"{template}/other"]) == "text"
+
+
+def test_failing_file_is_named(servers: Servers, tmp_path: Path) -> None:
+    operations = replace(FOLDERS.operations, load=("false", "{file}"))
+    lease = servers.obtain(replace(FOLDERS, operations=operations))
+    (tmp_path / "wrong.sql").touch()
+    with pytest.raises(CommandFailed, match=r"wrong\.sql could not be loaded, `false` ended with"):
+        obtain(lease, Setup(files=[tmp_path / "wrong.sql"]))
 
 
 @pytest.mark.parametrize("_", range(3))
