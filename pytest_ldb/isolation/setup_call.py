@@ -53,7 +53,8 @@ def _call(run: Fill, database: Database) -> None:
     except SystemExit as error:
         raise SetupFailed(
             subject,
-            f"{setup} called sys.exit({error.code!r})",
+            f"{setup} ended the process",
+            evidence=f"SystemExit: {error.code!r}",
             remedy="Let it raise an exception, or return.",
         ) from error
     if inspect.isgenerator(result) or inspect.isasyncgen(result):

@@ -170,8 +170,10 @@ class Templates:
         """Return the error for the tests after the first, which shows all of it."""
         if isinstance(error, SetupSkipped):
             return error
+        said = error.evidence if isinstance(error, SetupFailed) else text_of(error)
+        cause = said.partition("\n")[0].rstrip(".")
         return SetupFailed(
             self._type_name,
-            f"its setup, ldb_{self._type_name}_setup, has failed before: {text_of(error, lines=1)}",
+            f"its setup, ldb_{self._type_name}_setup, has failed before: {cause}",
             remedy="The first test that used it shows the error.",
         )

@@ -17,6 +17,7 @@ import pytest
 from pytest_ldb.isolation import templates
 from pytest_ldb.isolation.databases import databases_on
 from pytest_ldb.isolation.factory import DatabaseFactory
+from pytest_ldb.isolation.server_databases import ServerDatabases
 from pytest_ldb.isolation.setup_call import SetupSkipped
 from pytest_ldb.isolation.templates import Templates
 from pytest_ldb.lifecycle.external import external_lease
@@ -140,10 +141,13 @@ def test_failing_setup_raises_locally_and_is_explained_in_other_processes(
     with pytest.raises(ValueError, match="migration 7"):
         obtain(lease, Setup(run=failing))
     for other in (colleague, lease):
+        templates = Templates(databases_on(other), "cafe0123", print)
         with pytest.raises(SetupFailed) as caught:
-            obtain(other, Setup(run=failing))
+            templates.of(failing)
         assert caught.value.fact == "its setup, ldb_fake_setup, has failed before in this run"
         assert "ValueError: migration 7 of ldb_t_" in caught.value.evidence
+        with pytest.raises(SetupFailed, match="has failed before: ValueError: migration 7 of"):
+            templates.of(failing)
 
 
 def test_next_run_retries_a_failed_setup(lease: Lease) -> None:
@@ -258,6 +262,44 @@ def test_failing_file_is_named(servers: Servers, tmp_path: Path) -> None:
     (tmp_path / "wrong.sql").touch()
     with pytest.raises(CommandFailed, match=r"wrong\.sql could not be loaded, `false` ended with"):
         obtain(lease, Setup(files=[tmp_path / "wrong.sql"]))
+
+
+@pytest.fixture
+def server(lease: Lease) -> ServerDatabases:
+    return ServerDatabases(databases_on(lease), "cafe0123", "ldb_x", print)
+
+
+def exists(lease: Lease, database: Database) -> bool:
+    return database.database in things(lease, ".")
+
+
+def test_database_of_the_process_is_new_each_time(
+    lease: Lease, server: ServerDatabases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Lease, "keep", lambda _: None)  # The server would outlive the test.
+    setup = adding("thing", lease)
+    first = server.shared(None)
+    second = server.shared(setup)
+    assert (exists(lease, first), things(lease, second.database)) == (False, ["sealed", "thing"])
+    server.keep(second)
+    third = server.shared(setup)
+    assert len({first.database, second.database, third.database}) == 3
+    assert exists(lease, second)
+    assert things(lease, third.database) == ["sealed", "thing"]
+
+
+def test_database_of_the_environment_is_filled_again(lease: Lease, server: ServerDatabases) -> None:
+    def put(name: str) -> None:
+        lease.shell.run(["touch", f"{early.database}/{name}"])
+
+    early, setup = server.make_early(), adding("thing", lease)
+    put("written at import")
+    assert server.shared(None) == early
+    assert things(lease, early.database) == ["written", "at", "import"]
+    for given, left in ((None, []), (setup, ["sealed", "thing"]), (None, [])):
+        put("left")
+        assert server.shared(given) == early
+        assert things(lease, early.database) == left
 
 
 @pytest.mark.parametrize("_", range(3))
@@ -416,8 +458,12 @@ def leaving(_: Database) -> None:
 
 
 def test_setup_that_ends_the_process_fails(lease: Lease) -> None:
-    with pytest.raises(SetupFailed, match=r"ldb_fake_setup, called sys.exit\(3\)"):
-        obtain(lease, Setup(run=leaving))
+    templates = Templates(databases_on(lease), "cafe0123", print)
+    with pytest.raises(SetupFailed, match="ldb_fake_setup, ended the process") as caught:
+        templates.of(leaving)
+    assert caught.value.evidence == "SystemExit: 3"
+    with pytest.raises(SetupFailed, match="ldb_fake_setup, has failed before: SystemExit: 3"):
+        templates.of(leaving)
 
 
 def skipping(_: Database) -> None:
