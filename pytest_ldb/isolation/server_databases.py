@@ -89,6 +89,10 @@ class ServerDatabases:
             self._pools[template] = Pool(source, expected(), self._say)
         return self._pools[template]
 
+    def forget_setups(self) -> None:
+        """Look again at what setups do: a fixture may have changed what the same function reads."""
+        self._templates.forget()
+
     def keep(self, database: Database) -> None:
         """Keep the database of a test that failed, and the server."""
         self._kept.add(database.database)

@@ -78,6 +78,11 @@ class Templates:
                 raise
         return self._names[id(given)][1]
 
+    def forget(self) -> None:
+        """Identify setups again when they are asked for."""
+        self._names.clear()
+        self._failed.clear()
+
     def obtain(self, setup: Setup) -> str:
         """Return the name of the database that ``setup`` has filled, here or elsewhere.
 

@@ -120,7 +120,7 @@ def pytest_fixture_setup(
         return (yield)
     from .setups import prepare, remembering_failures
 
-    prepare(fixturedef, request.config.stash[RUN].names)
+    prepare(fixturedef, request.config.stash[RUN])
     with remembering_failures(request.config, fixturedef):
         return (yield)
 

@@ -17,7 +17,7 @@ import pytest
 from ..isolation.setup_call import text_of
 from ..model.errors import LdbError
 from ..model.identity import plain_form
-from .state import RUN
+from .state import RUN, RunPlugin
 
 
 @dataclass
@@ -51,7 +51,7 @@ def _(request: pytest.FixtureRequest) -> object:
     return [str(request.fixturename), getattr(request, "param", None), request.node.nodeid]
 
 
-def prepare(fixturedef: pytest.FixtureDef[object], names: Collection[str]) -> None:
+def prepare(fixturedef: pytest.FixtureDef[object], run: RunPlugin) -> None:
     """Check an overriding setup fixture, and make pytest compare setups.
 
     ``ldb_<name>`` has session scope, but a folder or a module may override ``ldb_<name>_setup``.
@@ -62,13 +62,18 @@ def prepare(fixturedef: pytest.FixtureDef[object], names: Collection[str]) -> No
     setup = getattr(fixturedef.func, "setup", None)
     if isinstance(setup, str) and fixturedef.scope == "session":
         fixturedef.cache_key = partial(_given, fixture, setup)  # type: ignore[method-assign]
-    is_setup = fixture in {f"ldb_{name}_setup" for name in names}
-    if is_setup and fixturedef.scope == "function":
+    name = next((name for name in run.names if fixture == f"ldb_{name}_setup"), None)
+    if name is None:
+        return
+    # Values of `pytest.mark.parametrize` are in functions of pytest, and have this scope.
+    if fixturedef.scope == "function" and not fixturedef.func.__module__.startswith("_pytest."):
         message = (
             f"{fixture}: it has the scope of a function, but the setup runs once for all tests. "
             'Write @pytest.fixture(scope="session").'
         )
         raise pytest.fail.Exception(message, pytrace=False)
+    if run.begun is not None and name in run.begun.servers:
+        run.begun.servers[name].forget_setups()
 
 
 def _given(fixture: str, setup: str, request: pytest.FixtureRequest) -> object:

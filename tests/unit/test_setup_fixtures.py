@@ -83,9 +83,45 @@ def test_both(ldb_fake, ldb_fake_db, found_in, request):
     assert found_in(ldb_fake) == found_in(ldb_fake_db) == [request.node.name[10]]
 """,
     )
-    order = ("a", "b", "test_module.py", "test_none.py", "test_parameters.py", "a/test_a.py")
+    write(
+        project,
+        "test_marks.py",
+        """
+STATE = {}
+
+@pytest.fixture(scope="session", params=["p", "q"])
+def changed(request):
+    STATE["name"] = request.param
+
+def put_state(database):
+    STATE["put"](database, STATE["name"])
+
+class TestState:
+    @staticmethod
+    @pytest.fixture(scope="session")
+    def ldb_fake_setup(changed, fill):
+        STATE["put"] = fill
+        return put_state
+
+    def test_it(self, ldb_fake_db, found_in, request):
+        assert found_in(ldb_fake_db) == [request.node.name[8]]
+
+@pytest.mark.parametrize("ldb_fake_setup", [None, put_state])
+def test_direct(ldb_fake_db, found_in, ldb_fake_setup):
+    assert found_in(ldb_fake_db) == (["q"] if ldb_fake_setup else [])
+""",
+    )
+    order = (
+        "a",
+        "b",
+        "test_module.py",
+        "test_none.py",
+        "test_parameters.py",
+        "test_marks.py",
+        "a/test_a.py",
+    )
     result = run(project, "--keep-duplicates", *order)
-    result.assert_outcomes(passed=13)
+    result.assert_outcomes(passed=17)
 
 
 def test_failures_are_told_in_full_once(project: pytest.Pytester) -> None:
