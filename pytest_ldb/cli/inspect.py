@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import click
 
-from ..lifecycle.container_spec import client_environment, values_inside
+from ..lifecycle.container_spec import check_password, client_environment, values_inside
 from ..model.database_type import render_all
 from ..model.errors import InvalidRequest
 from .completion import complete_server
@@ -145,6 +145,7 @@ def shell(here: Context, *, name: str, arguments: Sequence[str]) -> int:
     if not database_type.client.terminal:
         raise InvalidRequest(database_type.name, "this database type does not define `terminal`")
     here.database(server).address  # noqa: B018 - raises if the server is not running
+    check_password(server.container, database_type, credentials)
     values = values_inside(database_type, credentials)
     execution = here.engine.execute(
         server.container.id,

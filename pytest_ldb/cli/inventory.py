@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from ..engines.protocol import Container, Engine, Volume
-from ..lifecycle.container_spec import Ownership, found_instance
+from ..lifecycle.container_spec import Ownership, found_instance, those_of_ours
 from ..model.credentials import UserIdentity
 from ..model.errors import AmbiguousName, CommandFailed, EngineFailed, InstanceNotFound, InUse
 from ..model.instance import Instance
@@ -145,7 +145,9 @@ class Inventory:
             return list(found)
         wanted = {server_name(name), name}
         known = (f"{LABEL}name", f"{LABEL}volume")
-        return [volume for volume in found if wanted & {volume.labels[label] for label in known}]
+        return [
+            volume for volume in found if wanted & {volume.labels.get(label) for label in known}
+        ]
 
     def volumes_of(self, server: Server) -> list[Volume]:
         """Return the data volumes of a server."""
@@ -157,9 +159,8 @@ class Inventory:
         return [volume for volume in self.volumes() if volume.name not in used]
 
     def _containers(self) -> Sequence[Container]:
-        return self.engine.containers(
-            {f"{LABEL}schema": SCHEMA, f"{LABEL}user": self.identity.mark}
-        )
+        labels = {f"{LABEL}schema": SCHEMA, f"{LABEL}user": self.identity.mark}
+        return those_of_ours(self.engine.containers(labels))
 
     def _not_found(self, name: str) -> Exception:
         foreign = self.engine.find(container_name(name))

@@ -13,7 +13,7 @@ from ..engines.protocol import Engine
 from ..lifecycle.cache import ServerCache
 from ..lifecycle.cache_expiry import old_entries, unnamed_images
 from ..model.instance import InstanceStatus
-from ..model.request import LABEL
+from ..model.request import BUILDING, LABEL, container_name
 from ..util.locks import alone
 from .inventory import Inventory, Server
 
@@ -79,8 +79,8 @@ class StaleResources:
     def _of_cache(self) -> Iterator[StaleResource]:
         makers = {f"{LABEL}user": self.inventory.identity.mark, f"{LABEL}cached": ""}
         for container in self.engine.containers(makers):
-            # Servers that started from a cached image inherit its labels, but have a schema too.
-            if f"{LABEL}schema" not in container.labels:
+            # Whatever is started from a cached image inherits its labels; names are not inherited.
+            if container.name.startswith(container_name(BUILDING)):
                 remove = partial(self.engine.remove, container.id)
                 why = "its cached server was never finished"
                 yield StaleResource("container", container.name, why, remove)
@@ -88,9 +88,9 @@ class StaleResources:
         for cached, why in old.items():
             forget = partial(self.cache.forget, cached.key)
             yield StaleResource("cached", cached.key, why, forget)
-        used = {container.image_id for container in self.engine.containers({f"{LABEL}schema": ""})}
+        used = {container.image_id for container in self.engine.containers({f"{LABEL}user": ""})}
         for image in unnamed_images(self.engine, self.cache, old):
-            if image.id in used:  # A kept server started from it.
+            if image.id in used:  # A kept server, or the user, has started from it.
                 continue
             remove = partial(self.engine.remove_image, image.id)
             yield StaleResource("image", image.id[7:19], "no cached server uses it", remove)

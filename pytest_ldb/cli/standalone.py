@@ -124,7 +124,7 @@ class StandaloneServers:
                 "pytest-ldb did not create this volume for this user, so its password is unknown",
                 remedy="Choose another one with --volume.",
             )
-        before, now = volume.labels[f"{LABEL}type"], request.database_type.name
+        before, now = volume.labels.get(f"{LABEL}type"), request.database_type.name
         if before != now:
             raise VolumeUnusable(
                 volume.name,

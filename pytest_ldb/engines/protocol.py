@@ -81,6 +81,7 @@ class Container:
         address: Where this process reaches its published port; None while it is not running.
         memory: The paths that it holds in memory.
         volumes: The names of its volumes, by path.
+        configuration: The texts of its command and environment, secrets included.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Container:
     address: Address | None
     memory: tuple[str, ...] = ()
     volumes: Mapping[str, str] = field(default_factory=dict)
+    configuration: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

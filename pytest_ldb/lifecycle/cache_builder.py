@@ -20,7 +20,7 @@ from ..model.errors import (
     LdbError,
     OutOfMemory,
 )
-from ..model.request import LABEL, container_name
+from ..model.request import BUILDING, LABEL, container_name
 from ..util.detached import detached
 from ..util.locks import alone
 from .cache import CachedServer, ServerCache
@@ -134,7 +134,7 @@ class CacheBuilder:
 
     def _image(self, server: ResolvedServer, key: str) -> str:
         """Return an image of the server's initialised data, from which a server has started."""
-        name = container_name(f"cache-{key}")
+        name = container_name(f"{BUILDING}{key}")
         labels = {f"{LABEL}cached": key, f"{LABEL}user": self.cache.user}
         spec = replace(server.spec, name=name, labels=labels, auto_remove=False)
         # Data in memory would be lost when the server stops.

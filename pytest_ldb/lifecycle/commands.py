@@ -14,7 +14,7 @@ from ..model.database_type import DatabaseType
 from ..model.errors import hidden
 from ..model.instance import Instance, InstanceStatus, type_named
 from ..model.request import LABEL, SCHEMA, container_name, server_name
-from .container_spec import found_instance, not_found
+from .container_spec import found_instance, not_found, those_of_ours
 from .owned import OwnedServers
 from .planner import Planner
 
@@ -147,7 +147,7 @@ class Lifecycle:
 
     def list(self) -> tuple[Instance, ...]:
         """Return all servers of this project, shared and kept ones too, oldest first."""
-        found = self._engine.containers(self._ours)
+        found = those_of_ours(self._engine.containers(self._ours))
         instances = [found_instance(container, self._planner.identity) for container in found]
         return tuple(sorted(instances, key=lambda instance: instance.created_at))
 

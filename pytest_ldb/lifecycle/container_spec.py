@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -14,7 +15,7 @@ from ..model.credentials import UserIdentity
 from ..model.database_type import DatabaseType, render_all, render_values
 from ..model.errors import ForeignContainer, InstanceNotFound, hidden
 from ..model.instance import Credentials, Instance, InstanceStatus
-from ..model.request import LABEL, SCHEMA, CreateInstanceRequest, seed_of
+from ..model.request import LABEL, SCHEMA, CreateInstanceRequest, container_name, seed_of
 
 __tracebackhide__ = hidden
 
@@ -44,16 +45,25 @@ class Ownership:
         """Parse the labels.
 
         Raises:
-            ForeignContainer: They are not ours, or of an incompatible version of pytest-ldb.
+            ForeignContainer: They are not ours, or of an incompatible version of pytest-ldb, or
+                were inherited from an image that was made of a container of ours.
         """
         labels = container.labels
-        if labels.get(f"{LABEL}schema") != SCHEMA:
-            raise ForeignContainer(
-                container.name,
-                "a container that this version of pytest-ldb did not create has this name",
-                evidence=f"container {container.id[:12]}, labels {dict(labels) or 'none'}",
-                remedy=f"Remove it if you can: docker rm --force --volumes {container.name}",
-            )
+        named = container_name(labels.get(f"{LABEL}name", "")) == container.name
+        if labels.get(f"{LABEL}schema") == SCHEMA and named:
+            with suppress(KeyError, ValueError, TypeError):
+                return cls._parsed(labels)
+        raise ForeignContainer(
+            container.name,
+            "a container that this version of pytest-ldb did not create has this name",
+            evidence=f"container {container.id[:12]}, labels {dict(labels) or 'none'}",
+            remedy=f"Remove it if you can: docker rm --force --volumes {container.name}",
+        )
+
+    @classmethod
+    def _parsed(cls, labels: Mapping[str, str]) -> Ownership:
+        facts = json.loads(labels[f"{LABEL}facts"])
+        _ = facts["user"]
         return cls(
             id=UUID(labels[f"{LABEL}id"]),
             name=labels[f"{LABEL}name"],
@@ -66,7 +76,44 @@ class Ownership:
             shared=labels[f"{LABEL}shared"] == "true",
             volume=labels.get(f"{LABEL}volume", ""),
             created_at=datetime.fromisoformat(labels[f"{LABEL}created"]),
-            facts=json.loads(labels[f"{LABEL}facts"]),
+            facts=facts,
+        )
+
+
+def those_of_ours(containers: Iterable[Container]) -> list[Container]:
+    """Return the containers that are ours, leaving out those with only some of our labels."""
+    ours = []
+    for container in containers:
+        with suppress(ForeignContainer):
+            Ownership.of(container)
+            ours.append(container)
+    return ours
+
+
+def check_password(
+    container: Container, database_type: DatabaseType, credentials: Credentials
+) -> None:
+    """Check that a server was given its password: only this user can derive it.
+
+    Anyone who may use the engine can create a container with our names and labels. Commands that
+    run there, and the tests, would tell it the password and their data.
+
+    Raises:
+        ForeignContainer: It was given another one.
+    """
+    server = database_type.server
+    declared = (
+        *(*database_type.command, *server.arguments, *server.tuning),
+        *(*server.credential_environment.values(), *database_type.environment.values()),
+    )
+    takes_one = any("{password}" in text for text in declared)
+    if takes_one and not any(credentials.password in text for text in container.configuration):
+        raise ForeignContainer(
+            container.name,
+            "the container with this name does not have the password that only you can derive, "
+            "so another user has created it",
+            evidence=f"container {container.id[:12]}",
+            remedy=f"Remove it if you can: docker rm --force --volumes {container.name}",
         )
 
 

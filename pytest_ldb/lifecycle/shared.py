@@ -33,7 +33,7 @@ from ..util.poll import tries
 from ..util.progress import Progress
 from .attach_cache import AttachCache
 from .cache import ServerCache
-from .container_spec import Ownership, instance_of
+from .container_spec import Ownership, check_password, instance_of, those_of_ours
 from .decision import Action, Seen, Step, decide, is_outdated
 from .hold import PendingServer, StartedServer, hold_started, open_shell
 from .lease import Lease
@@ -150,7 +150,7 @@ class SharedServers:
         container = self.engine.find(server.spec.name) if server.request.kept else None
         if container is None or container.state != "running" or self.recreate:
             return None
-        Ownership.of(container)
+        self._check(server, container)
         exchange, address = server.database_type.ready, container.address
         if address is None or not exchange.proves(ask(address, exchange)):
             return None
@@ -170,6 +170,8 @@ class SharedServers:
         while True:
             container = self.engine.find(server.spec.name)
             identity = container.id if container else ""
+            if container is not None:
+                self._check(server, container)
             if identity != known:
                 known, first_seen = identity, time.monotonic()
             seen = self._seen(server, container, time.monotonic() - first_seen)
@@ -183,6 +185,12 @@ class SharedServers:
             if held is not None:
                 return held
             time.sleep(AGAIN_S)
+
+    @staticmethod
+    def _check(server: ResolvedServer, container: Container) -> None:
+        """Check that a container is ours before anything is sent to it."""
+        Ownership.of(container)
+        check_password(container, server.database_type, server.credentials)
 
     def _seen(self, server: ResolvedServer, container: Container | None, for_s: float) -> Seen:
         outdated = container is not None and is_outdated(
@@ -281,14 +289,13 @@ class SharedServers:
     def _retire_predecessors(self, server: ResolvedServer) -> None:
         """Remove kept servers of this project and type that were made for another request."""
         request = server.request
-        for container in self.engine.containers(
-            {
-                f"{LABEL}schema": SCHEMA,
-                f"{LABEL}project": request.scope.project,
-                f"{LABEL}type": request.database_type.name,
-                f"{LABEL}kept": "true",
-            }
-        ):
+        labels = {
+            f"{LABEL}schema": SCHEMA,
+            f"{LABEL}project": request.scope.project,
+            f"{LABEL}type": request.database_type.name,
+            f"{LABEL}kept": "true",
+        }
+        for container in those_of_ours(self.engine.containers(labels)):
             ours = Ownership.of(container)
             if container.name != request.container and not self._in_use(container):
                 changed = request.difference(ours.facts)

@@ -21,6 +21,9 @@ LABEL = "pytest-ldb."
 PREFIX = "ldb-"
 """What the names of our containers and volumes begin with."""
 
+BUILDING = "cache-"
+"""What the names of servers that are being cached begin with."""
+
 SCHEMA = "1"
 """Raised whenever a container made by an older version must not be used by this one."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -273,3 +274,36 @@ def _plain(fake: FakeEngine) -> ContainerSpec:
         database_type=FAKE, image=FAKE.image, image_id=image.id, scope=Scope.standalone(ME.mark)
     )
     return resolved(request, image, ME).spec
+
+
+NEEDED = ("schema", "id", "name", "type", "project", "fingerprint", "run", "created", "facts")
+
+
+def _labels_without(labels: Mapping[str, str], name: str) -> dict[str, str]:
+    named = {**labels, f"{LABEL}name": f"without-{name}"}
+    return {label: text for label, text in named.items() if label != f"{LABEL}{name}"}
+
+
+def test_containers_with_inherited_or_incomplete_labels_are_left_alone(
+    desk: Desk, fake: FakeEngine
+) -> None:
+    """A user starts containers from our images, or from images made of our containers."""
+    ours = desk.serve(run="1", age_s=120, stopped=True)
+    found = fake.find(ours)
+    assert found is not None
+    complete = found.labels
+    theirs = {
+        "of-a-commit": complete,
+        "of-the-cache": {f"{LABEL}cached": "key", f"{LABEL}user": desk.identity.mark},
+        **{f"ldb-without-{name}": _labels_without(complete, name) for name in NEEDED},
+        "ldb-odd-facts": {**complete, f"{LABEL}name": "odd-facts", f"{LABEL}facts": "[]"},
+        "ldb-odd-id": {**complete, f"{LABEL}name": "odd-id", f"{LABEL}id": "x"},
+    }
+    for name, labels in theirs.items():
+        fake.create(replace(_plain(fake), name=name, labels=labels, auto_remove=False))
+    builder = {f"{LABEL}cached": "key", f"{LABEL}user": desk.identity.mark}
+    fake.create(replace(_plain(fake), name="ldb-cache-key", labels=builder))
+    assert [server.container.name for server in desk.inventory.servers()] == [ours]
+    assert desk.dead() == [("container", ours), ("container", "ldb-cache-key")]
+    desk.prune()
+    assert {container.name for container in fake.containers({})} == set(theirs)

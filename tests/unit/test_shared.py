@@ -628,3 +628,39 @@ def test_databases_are_clones_with_init_scripts(run: Run, tmp_path: Path) -> Non
     lease = run.obtain(database_type)
     databases_on(lease).create("copy")
     assert lease.shell.run(["cat", "copy-of-0"]) == "fill"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_nothing_is_sent_to_a_server_without_our_password(
+    make_run: Callable[..., Run], fake: FakeEngine, kept: bool
+) -> None:
+    """Another user of the engine has created a container with our name and labels."""
+    server = replace(FAKE.server, credential_environment={"PASSWORD": "{password}"})
+    database_type = replace(FAKE, server=server)
+    run = make_run()
+    request = run.request(database_type, kept=kept)
+    run.create(request, environment={"PASSWORD": "theirs"}, auto_remove=False)
+    fake.start(request.container).close()
+    with pytest.raises(ForeignContainer, match="password that only you can derive"):
+        run.obtain(database_type, kept=kept)
+    found = fake.find(request.container)
+    assert found is not None
+    assert found.state == "running", "it is not ours to remove"
+    shells = run_beside(fake, found.id, ["sh", "-c", "ls ../home/leases 2>/dev/null; true"])
+    assert shells == ""
+    fake.remove(found.id)
+    assert run.obtain(database_type, kept=kept).origin == "created"
+    again = make_run()
+    again.id = run.id
+    assert again.obtain(database_type, kept=kept).origin == "attached"
+
+
+def test_kept_server_with_incomplete_labels_does_not_disturb(
+    make_run: Callable[..., Run], fake: FakeEngine
+) -> None:
+    run = make_run()
+    labels = resolved(run.request(kept=True), run.image(FAKE.image), IDENTITY).spec.labels
+    incomplete = {name: text for name, text in labels.items() if name != f"{LABEL}facts"}
+    run.create(run.request(kept=True), name="ldb-other", labels=incomplete)
+    run.obtain(kept=True)
+    assert fake.find("ldb-other")

@@ -74,6 +74,6 @@ def _end(engine: Engine, container: Container) -> None:
     """End a container; a shared server that other processes use is left to the last of them."""
     if container.state != "running" or container.labels.get(f"{LABEL}shared") != "true":
         engine.remove(container.id)
-    elif container.labels[f"{LABEL}kept"] != "true":
+    elif container.labels.get(f"{LABEL}kept") != "true":
         with suppress(ShellLost, EngineFailed):
             engine.shell(container.id, environment={}, ephemeral=True).close()

@@ -124,6 +124,10 @@ def container_of(data: Mapping[str, Any], endpoint: Endpoint, *, networked: bool
             for mount in data.get("Mounts") or ()
             if mount["Type"] == "volume"
         },
+        configuration=(
+            *(data["Config"].get("Cmd") or ()),
+            *(data["Config"].get("Env") or ()),
+        ),
     )
 
 

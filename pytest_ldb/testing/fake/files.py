@@ -50,6 +50,7 @@ class Directory:
             exit_code=int(code) if code else None,
             address=self._address(running["port"]) if running else None,
             volumes=self.spec["volumes"],
+            configuration=(*self.spec["command"], *self.spec["environment"].values()),
         )
 
     def running(self) -> dict[str, int]:
