@@ -7,7 +7,6 @@ there.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import traceback
 from collections.abc import Awaitable
@@ -49,6 +48,8 @@ def _call(run: Fill, database: Database) -> None:
     try:
         result = run(database)
         if inspect.isawaitable(result):
+            import asyncio  # It is large, and few setups need it.
+
             asyncio.run(_awaited(result))
     except SystemExit as error:
         raise SetupFailed(

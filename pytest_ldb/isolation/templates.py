@@ -21,7 +21,6 @@ from ..model.setup import Setup
 from ..shell.shell import Shell
 from ..util.progress import telling
 from .databases import Databases
-from .loading import files_in, load
 from .setup_call import SetupSkipped, call_setup, text_of
 
 __tracebackhide__ = hidden
@@ -149,8 +148,11 @@ class Templates:
 
     def _filled(self, key: str, setup: Setup) -> Database:
         database = self.databases.create_template(f"ldb_t_{key}")
-        for file in files_in(map(Path, setup.files)):
-            load(self.databases.lease, database, file)
+        if setup.files:
+            from .loading import files_in, load
+
+            for file in files_in(map(Path, setup.files)):
+                load(self.databases.lease, database, file)
         if setup.run is not None:
             call_setup(setup.run, database)
         self.databases.seal(database)
