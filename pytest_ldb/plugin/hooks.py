@@ -15,7 +15,7 @@ from ..util.home import surroundings
 from . import hookspecs
 from .fixtures import BEGAN, FAILED, databases_of, failing_in_a_sentence, fixture_module, used_types
 from .options import RUNS_NO_TEST, add_options, environment_is_wanted, read_options
-from .state import HOME, RUN, RunPlugin, count_engine_hooks, types_by_name
+from .state import FAILURES, HOME, RUN, RunPlugin, count_engine_hooks, types_by_name
 
 if TYPE_CHECKING:
     from ..model.database_type import DatabaseType
@@ -120,8 +120,8 @@ def pytest_fixture_setup(
         return (yield)
     from .setups import prepare, remembering_failures
 
-    prepare(fixturedef, request.config.stash[RUN])
     with remembering_failures(request.config, fixturedef):
+        prepare(fixturedef, request.config.stash[RUN])
         return (yield)
 
 
@@ -138,7 +138,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    if call.excinfo is not None:
+    failed = FAILURES in item.config.stash
+    if call.excinfo and (failed or isinstance(call.excinfo.value, pytest.FixtureLookupError)):
         from .setups import shortened
 
         call.excinfo = shortened(item.config, call.excinfo)

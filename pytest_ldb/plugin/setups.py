@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from weakref import WeakSet
@@ -17,23 +16,7 @@ import pytest
 from ..isolation.setup_call import text_of
 from ..model.errors import LdbError
 from ..model.identity import plain_form
-from .state import RUN, RunPlugin
-
-
-@dataclass
-class Failure:
-    """An exception with which a fixture failed; pytest raises it again for each test.
-
-    Args:
-        error: The exception. It is held, so that no other one gets its id.
-        line: What is shown instead from the second time on.
-        was_shown: Whether a report has shown it.
-    """
-
-    error: BaseException
-    line: str
-    was_shown: bool = False
-
+from .state import FAILURES, RUN, Failure, RunPlugin
 
 _CIRCLE = (
     "{setup}: it asks for {asked}, which waits for the setup. Return a callable that takes a "
@@ -41,8 +24,6 @@ _CIRCLE = (
 )
 
 _SHOWN: WeakSet[LdbError] = WeakSet()
-
-FAILURES = pytest.StashKey[dict[int, Failure]]()
 
 
 @plain_form.register
@@ -66,7 +47,8 @@ def prepare(fixturedef: pytest.FixtureDef[object], run: RunPlugin) -> None:
     if name is None:
         return
     # Values of `pytest.mark.parametrize` are in functions of pytest, and have this scope.
-    if fixturedef.scope == "function" and not fixturedef.func.__module__.startswith("_pytest."):
+    is_direct = getattr(fixturedef.func, "__module__", "").startswith("_pytest.")
+    if fixturedef.scope == "function" and not is_direct:
         message = (
             f"{fixture}: it has the scope of a function, but the setup runs once for all tests. "
             'Write @pytest.fixture(scope="session").'

@@ -153,7 +153,23 @@ class RunPlugin:
         self.config.hook.pytest_ldb_instance_ready(config=self.config, instance=instance)
 
 
+class Failure:
+    """An exception with which a fixture failed; pytest raises it again for each test.
+
+    Args:
+        error: The exception. It is held, so that no other one gets its id.
+        line: What is shown instead from the second time on.
+    """
+
+    def __init__(self, error: BaseException, line: str) -> None:
+        self.error = error
+        self.line = line
+        self.was_shown = False
+
+
 RUN = pytest.StashKey[RunPlugin]()
+FAILURES = pytest.StashKey[dict[int, Failure]]()
+"""The failures of our fixtures, by the ids of the exceptions."""
 
 HOME: pytest.StashKey[dict[str, str]] = pytest.StashKey()
 """What :func:`surroundings` returned before conftest files were loaded."""

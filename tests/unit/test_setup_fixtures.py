@@ -169,13 +169,14 @@ class TestHiddenCircle(Uses):
 
 class TestFunction(Uses):
     ldb_fake_setup = setting_up(lambda: skipping, scope="function")
+    def test_5(self, ldb_fake_db): pass
 
 class TestNoFile(Uses):
     ldb_fake_setup = setting_up(lambda: ["nowhere.sql"])
 """,
     )
     result = run(project, "-rs")
-    result.assert_outcomes(errors=32, skipped=8)
+    result.assert_outcomes(errors=33, skipped=8)
     output = result.stdout.str()
     once = {
         r"^E +ValueError: migration 7$": 2,
@@ -188,7 +189,7 @@ class TestNoFile(Uses):
         r"^ldb_fake_setup: it called sys.exit\(3\)\.": 4,
         r"^ldb_fake_setup: it asks for (ldb_fake|find), which waits for the setup": 8,
         r"^ScopeMismatch: .*function scoped fixture ldb_fake_setup": 3,
-        r"^ldb_fake_setup: it has the scope of a function, but the setup runs once": 1,
+        r"^ldb_fake_setup: it has the scope of a function, but the setup runs once": 2,
         r"^nowhere\.sql: this file cannot be read\.$": 1,
         r"^nowhere\.sql: this file cannot be read\. The first test that failed": 2,
     }
