@@ -252,14 +252,15 @@ def ldb_postgres_setup():
             f"{name}/test_{name}.py",
             f"""
 import psycopg, pytest
-@pytest.mark.parametrize("n", range(3))
-def test(ldb_postgres_db, n):
-    with psycopg.connect(ldb_postgres_db.url) as connection:
+@pytest.mark.parametrize("fixture", ["ldb_postgres_db", "ldb_postgres", "ldb_postgres_db"])
+def test(request, fixture):
+    database = request.getfixturevalue(fixture)
+    with psycopg.connect(database.url) as connection:
         query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
         assert connection.execute(query).fetchall() == [("{name}",)]
 """,
         )
-    project.run().passed(6)
+    project.run("--keep-duplicates", "one", "other", "one/test_one.py").passed(9)
 
 
 def test_failed_setup_is_explained_once(project: Project) -> None:
