@@ -11,7 +11,7 @@ from ..model.database_type import (
     Operations,
     ServerProgram,
 )
-from .scripts import script
+from .scripts import line, script
 
 # StartupMessage, protocol 3.0 (PostgreSQL documentation, "Message Formats"): length, version,
 # parameters. The answer is `R` (authentication request) from a server that takes connections, and
@@ -77,9 +77,8 @@ POSTGRES = DatabaseType(
     ),
     operations=Operations(
         create='CREATE DATABASE "{database}";',
-        # Files are copied; the other strategy writes every page to the log (PostgreSQL 15).
-        clone='CREATE DATABASE "{database}" TEMPLATE "{template}" STRATEGY file_copy;',
-        drop='SET client_min_messages = error; DROP DATABASE IF EXISTS "{database}" WITH (FORCE);',
+        clone=script("postgres_clone.sql"),
+        drop=line("postgres_drop.sql"),
         disconnect=script("postgres_disconnect.sql"),
         load=("psql", "-qXv", "ON_ERROR_STOP=1", "--dbname={database}", "--file={file}"),
         # `\connect - user` stays. In the data of COPY a backslash is followed by another one.

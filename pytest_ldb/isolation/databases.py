@@ -41,7 +41,7 @@ class Databases(ABC):
         prefers_used: Whether to drop a used database before another one is made.
     """
 
-    prefers_used: ClassVar[bool]
+    prefers_used: ClassVar[bool] = False
 
     lease: Lease
     _exported: set[str] = field(default_factory=set, repr=False)
@@ -180,8 +180,6 @@ class Databases(ABC):
 class NamedDatabases(Databases):
     """Databases with names, created and dropped."""
 
-    prefers_used = False
-
     def create(self, name: str, template: str | None = None) -> Database:
         """Create a database."""
         self._check(name)
@@ -227,12 +225,22 @@ class NamedDatabases(Databases):
 
     def _create(self, name: str, template: str | None) -> Database:
         if template is None and self._type.init_scripts and self.lease.origin != "external":
-            template = self._type.server.initial_database
+            template = self._closed_initial()
         if template is None:
             self._commands.run(self._operations.create, name)
         else:
             self._clone(template, name)
         return self._database(name)
+
+    def _closed_initial(self) -> str:
+        """Return the name of the initial database, which refuses clients while it is copied."""
+        name, seal = self._type.server.initial_database, self._operations.seal
+        if seal and self.lease.outlives_run and name not in self._exported:
+            self._commands.defer(self._operations.unseal, name)
+        if seal:  # Each time, as a process that ends opens it again.
+            self._commands.run(seal, name)
+            self._commands.disconnect(name)
+        return name
 
     def _drop(self, name: str) -> None:
         super()._drop(name)

@@ -171,6 +171,83 @@ class TestPostgres(DatabaseTypeContract):
         databases.create(name, template.database)
         connection.close()
 
+    def test_copy_has_what_belongs_to_the_whole_database(
+        self, databases: Databases, name: str
+    ) -> None:
+        template = databases.create_template(f"{name}_t")
+        with psycopg.connect(template.url, autocommit=True) as connection:
+            for statement in (
+                f'CREATE ROLE "{name}\'s"',
+                f'ALTER DATABASE {name}_t OWNER TO "{name}\'s"',
+                f"ALTER DATABASE {name}_t CONNECTION LIMIT 50",
+                f"ALTER DATABASE {name}_t SET search_path TO '', \"My Schema\"",
+                f"ALTER ROLE \"{name}'s\" IN DATABASE {name}_t SET app.tenant TO 'it''s'",
+                f"GRANT CREATE ON DATABASE {name}_t TO pg_monitor WITH GRANT OPTION",
+                f"REVOKE TEMPORARY ON DATABASE {name}_t FROM PUBLIC",
+                f"COMMENT ON DATABASE {name}_t IS '%s %L it''s'",
+            ):
+                connection.execute(statement.encode())
+        databases.seal(template)
+        copy = databases.create(name, template.database)
+        query = (
+            "SELECT datdba, datacl, datconnlimit, shobj_description(oid, 'pg_database'),"
+            " ARRAY(SELECT (setrole, setconfig)::text FROM pg_db_role_setting"
+            " WHERE setdatabase = oid ORDER BY setrole) FROM pg_database WHERE datname = %s"
+        )
+        with psycopg.connect(copy.url) as connection:
+            found = [
+                connection.execute(query, [database.database]).fetchone()
+                for database in (template, copy)
+            ]
+            assert found[0] == found[1]
+            assert None not in (found[0] or ())
+            assert connection.execute("SHOW search_path").fetchone() == ('"", "My Schema"',)
+
+    def test_database_is_dropped_with_what_holds_it(self, servers: Servers, name: str) -> None:
+        settings = ("-c", "max_prepared_transactions=5", "-c", "wal_level=logical")
+        other = Servers(servers.engine, servers.directory, run=name.replace("_", "-"))
+        databases = databases_on(other.obtain(replace(POSTGRES, command=settings)))
+        publisher, subscriber = databases.create(name), databases.create(f"{name}_2")
+        with psycopg.connect(publisher.url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE thing (x int)")
+            connection.execute("CREATE PUBLICATION things FOR TABLE thing")
+            connection.execute("SELECT pg_create_logical_replication_slot('slot', 'pgoutput')")
+        with psycopg.connect(subscriber.url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE thing (x int)")
+            source = f"host=localhost user={publisher.user} password={publisher.password}"
+            connection.execute(
+                f"CREATE SUBSCRIPTION \"it's\" CONNECTION '{source} dbname={name}'"
+                " PUBLICATION things WITH"
+                " (create_slot = false, slot_name = slot, copy_data = false)".encode()
+            )
+        with psycopg.connect(publisher.url, autocommit=True) as connection:
+            for statement in (
+                b"BEGIN",
+                b"INSERT INTO thing VALUES (1)",
+                b"PREPARE TRANSACTION 'it''s'",
+            ):
+                connection.execute(statement)
+        # As at the end of a process: without `disconnect`.
+        for database in (subscriber, publisher):
+            databases.lease.commands.run(POSTGRES.operations.drop, database.database)
+        with psycopg.connect(databases.create(f"{name}_3").url) as connection:
+            for left in ("prepared_xacts", "replication_slots", "subscription"):
+                assert connection.execute(f"SELECT * FROM pg_{left}".encode()).fetchall() == []
+        other.close()
+
+    def test_client_on_the_initial_database_does_not_prevent_copies(
+        self, durable: Lease, name: str
+    ) -> None:
+        databases = databases_on(durable)
+        initial = Database(durable.instance, POSTGRES.server.initial_database, POSTGRES)
+        # The second time as if a process that has ended had opened it for clients again.
+        for number in range(2):
+            durable.commands.run(POSTGRES.operations.unseal, initial.database)
+            connection = psycopg.connect(initial.url)
+            assert self.things(databases.create(f"{name}_{number}")) == {"filled"}
+            connection.close()
+        durable.commands.run(POSTGRES.operations.unseal, initial.database)
+
 
 class TestMySQL(DatabaseTypeContract):
     database_type = MYSQL

@@ -156,6 +156,30 @@ def test_copy_that_cannot_be_inspected_is_dropped_after_use(servers: Servers, in
     assert copies.run("ls -d copy* || true").startswith("ls: ")
 
 
+def test_initial_database_is_closed_while_it_is_copied(servers: Servers, tmp_path: Path) -> None:
+    """It is open again when the process has ended, on a server that stays."""
+    operations = replace(
+        OPERATIONS, seal="touch {database}/sealed", unseal='rm "$LDB_HOME/{database}/sealed"'
+    )
+    database_type = replace(FOLDERS, client=CLIENT, operations=operations)
+    staying = servers.obtain(database_type)
+    script = tmp_path / "fill.sh"
+    script.touch()
+    filled = replace(
+        database_type,
+        init_scripts=(script,),
+        server=replace(database_type.server, init_directory="/init", initial_database="first"),
+    )
+    lease = replace(servers.obtain(database_type), database_type=filled, outlives_run=True)
+    folder = 'cd "$LDB_HOME" && '
+    lease.shell.run(["sh", "-c", f"{folder}mkdir first"])
+    databases_on(lease).create("one")
+    assert lease.shell.run(["sh", "-c", f"{folder}ls one"]) == "sealed\n"
+    lease.close()
+    seen = ["sh", "-c", f"{folder}ls first"]
+    wait_until(lambda: staying.shell.run(seen) == "", 5.0, "it is still sealed")
+
+
 @pytest.mark.parametrize(
     ("change", "again"),
     [
