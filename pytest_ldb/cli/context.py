@@ -41,7 +41,7 @@ class Context:
     @cached_property
     def engine(self) -> DockerEngine:
         """The Docker engine."""
-        return DockerEngine()
+        return DockerEngine(patience_s=self.settings.timeout_s)
 
     @cached_property
     def identity(self) -> UserIdentity:

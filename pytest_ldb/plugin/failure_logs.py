@@ -9,13 +9,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import pytest
 
 from ..engines.protocol import Watch
 from ..lifecycle.commands import Server
 from ..model.database_type import DatabaseType
-from ..model.errors import LdbError
+from ..model.errors import EngineUnavailable, LdbError
 from ..model.instance import Instance
 from ..model.request import container_name
 from .fixtures import BEGAN, databases_of
@@ -34,6 +35,12 @@ PATIENCE_S = 2.0
 """Maximum total time for these waits in one process."""
 
 READING_S = 10.0
+
+NOTICED_S = 0.5
+"""How long the end of a server may be noticed after that of its engine."""
+
+_SILENT: WeakKeyDictionary[Session, EngineUnavailable] = WeakKeyDictionary()
+"""The sessions whose engine has stopped responding."""
 
 _WAITED_S = pytest.StashKey[float]()
 
@@ -194,7 +201,8 @@ def _lines(server: _Server, session: Session) -> tuple[list[str], list[str]]:
     except LdbError as error:
         # The log of a container with auto-remove is deleted with it; the watch has the last lines.
         watch = server.watch
-        ended = watch.ended(READING_S) if watch else None
+        silent = isinstance(error, EngineUnavailable)
+        ended = watch.ended(NOTICED_S if silent else READING_S) if watch else None
         if watch is None or ended is None:
             return [], [f"The log is not available. {error}"]
         end = f"The server ended with exit code {ended.code}."
@@ -202,11 +210,19 @@ def _lines(server: _Server, session: Session) -> tuple[list[str], list[str]]:
 
 
 def _read(session: Session, server: _Server) -> list[str]:
-    log = session.log(server.container, tail=LINES_READ, since=server.since)
-    # An engine that stops responding must not block the run.
+    """Read the log; an engine that stops responding must delay one report, not each."""
+    if session in _SILENT:
+        raise _SILENT[session]
+    try:
+        log = session.log(server.container, tail=LINES_READ, since=server.since)
+    except EngineUnavailable as error:
+        _SILENT[session] = error
+        raise
     end = threading.Timer(READING_S, log.close)
     end.start()
     try:
         return list(log)
     finally:
+        if end.finished.is_set():
+            _SILENT[session] = EngineUnavailable("the container engine", "it sent half a log")
         end.cancel()

@@ -145,7 +145,11 @@ class RunPlugin:
             return engine
         from ..engines.docker.engine import DockerEngine
 
-        return DockerEngine(preopened=preopened, surroundings=self.place.home)
+        return DockerEngine(
+            preopened=preopened,
+            surroundings=self.place.home,
+            patience_s=self.settings.timeout_s,
+        )
 
     def on_ready(self, instance: Instance) -> None:
         """Call `pytest_ldb_instance_ready` for a server that this process has obtained."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 import pytest
 
 from pytest_ldb import MONGODB, MYSQL, POSTGRES, REDIS, DatabaseType
+from pytest_ldb.model.errors import EngineUnavailable
+from pytest_ldb.plugin import failure_logs
 from pytest_ldb.plugin.failure_logs import MOST_LINES, _Server, _text, relevant, shortened
 
 NOW = "2026-11-23 14:59:22.380 UTC"
@@ -123,3 +127,55 @@ def test_failing_pattern_loses_the_log_but_not_the_run() -> None:
     object.__setattr__(wrong.log, "entry", "(")  # Bypasses the validation of the type.
     text = _text(_Server("postgres", wrong, "ldb-x", 0.0), Session())  # type: ignore[arg-type]
     assert text.startswith("The log could not be read: ")
+
+
+def test_silent_engine_delays_one_report_only() -> None:
+    class Session:
+        """An engine that has stopped responding."""
+
+        asked = 0
+
+        def log(self, container: str, **_: Any) -> Any:
+            self.asked += 1
+            raise EngineUnavailable(container, "the engine does not answer any more")
+
+    class Watch:
+        """It has not noticed the end."""
+
+        waited_s = 0.0
+
+        def ended(self, timeout_s: float) -> None:
+            self.waited_s += timeout_s
+
+    session, watch = Session(), Watch()
+    server = _Server("postgres", POSTGRES, "ldb-x", 0.0, watch=watch)  # type: ignore[arg-type]
+    for _ in range(3):
+        text = _text(server, session)  # type: ignore[arg-type]
+        assert text.startswith("The log is not available. ldb-x: the engine does not answer")
+    assert session.asked == 1
+    assert watch.waited_s < 2
+
+
+def test_half_a_log_delays_one_report_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failure_logs, "READING_S", 0.01)
+
+    class Session:
+        """An engine that stops in the middle of a log."""
+
+        def log(self, container: str, **_: Any) -> Any:
+            class Log:
+                def __init__(self) -> None:
+                    self._closed = threading.Event()
+
+                def __iter__(self) -> Iterator[str]:
+                    yield OURS[0]
+                    assert self._closed.wait(10)
+
+                def close(self) -> None:
+                    self._closed.set()
+
+            return Log()
+
+    session, server = Session(), _Server("postgres", POSTGRES, "ldb-x", 0.0)
+    assert _text(server, session) == OURS[0]  # type: ignore[arg-type]
+    assert "it sent half a log" in _text(server, session)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,3 +143,25 @@ def test_hijacked_connection_starts_after_the_headers(
 def test_stream_yields_the_whole_body(engine: EngineSocket, transport: Transport) -> None:
     engine.rules.append(b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 200_000)
     assert b"".join(transport.stream("GET", "/x")) == b"x" * 200_000
+
+
+def test_first_answer_has_a_shorter_timeout(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(f"{tmp_path}/silent")
+        silent.listen()
+        transport = unix_transport(f"unix://{tmp_path}/silent", 0.05)
+        began = time.monotonic()
+        for send in (transport.request, transport.stream):
+            with pytest.raises(TimeoutError):
+                send("GET", "/_ping")
+        with pytest.raises(TimeoutError):
+            transport.hijack("/exec/x/start")
+        assert time.monotonic() - began < 5
+
+
+def test_later_answers_may_take_longer(engine: EngineSocket) -> None:
+    engine.rules = [("GET /x", 200, 1)]
+    transport = unix_transport(engine.url, 5.0)
+    assert transport._patience_s == 5.0
+    transport.request("GET", "/x")
+    assert transport._patience_s > 60

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -466,6 +468,7 @@ def test_kept_server_is_used_by_the_next_run(
 
 NOTICE = """
 import sys
+import time
 
 def pytest_unconfigure():
     heavy = {"docker", "filelock", "pytest_ldb.plugin.session", "pytest_ldb.engines.protocol"}
@@ -744,3 +747,19 @@ def test_path_need_not_be_utf_8(project: pytest.Pytester, monkeypatch: pytest.Mo
     engine = FakeEngine(odd / "fake")
     for container in engine.containers({}):
         engine.remove(container.id)
+
+
+def test_silent_engine_is_reported_within_the_timeout(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.makeconftest("")
+    project.makepyfile("\n".join(f"def test_{n}(ldb_redis_db): pass" for n in range(20)))
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(f"{project.path}/silent")
+        silent.listen()
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{project.path}/silent")
+        began = time.monotonic()
+        result = run(project, "--ldb-timeout=1")
+        assert time.monotonic() - began < 15
+    result.assert_outcomes(errors=20)
+    result.stdout.fnmatch_lines(["*silent: the container engine does not answer*"])

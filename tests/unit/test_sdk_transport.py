@@ -245,7 +245,7 @@ def ssh(tmp_path: Path, engine: EngineSocket, monkeypatch: pytest.MonkeyPatch) -
 def test_ssh_requests_use_a_process(ssh: Callable[[], str]) -> None:
     assert sdk_transport("ssh://me@build.example.com:2222").request("GET", "/x") == "answer"
     host = "-l me -p 2222 -- build.example.com"
-    assert ssh() == f"-T -o ConnectTimeout=30 {host} docker system dial-stdio"
+    assert ssh() == f"-T -o ConnectTimeout=10 {host} docker system dial-stdio"
 
 
 @pytest.mark.usefixtures("ssh")

@@ -33,7 +33,7 @@ from .preopened import PreopenedShells
 from .pull import Heard, PullProgress, pulled, repository_and_tag
 from .transport.contexts import engine_address
 from .transport.endpoint import Endpoint, own_container
-from .transport.http import UNIX_SCHEMES, Refused, Transport, unix_transport
+from .transport.http import PATIENCE_S, UNIX_SCHEMES, Refused, Transport, unix_transport
 from .transport.streams import FramedLog, MultiplexedStream
 from .watch import LogWatch, watched
 
@@ -54,6 +54,7 @@ class DockerEngine:
             names.
         preopened: Shells that are being opened already.
         surroundings: The variables that say where the user's directories are.
+        patience_s: How long it may take to answer for the first time; a second to ten seconds.
     """
 
     def __init__(
@@ -61,10 +62,12 @@ class DockerEngine:
         url: str = "",
         preopened: PreopenedShells | None = None,
         surroundings: Mapping[str, str] = os.environ,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self.url = url or _address(surroundings)
         self.endpoint = Endpoint(self.url)
         self._preopened = preopened
+        self._patience_s = max(1.0, min(patience_s, PATIENCE_S))
 
     def __reduce__(self) -> tuple[type[DockerEngine], tuple[str]]:
         return type(self), (self.url,)
@@ -251,10 +254,10 @@ class DockerEngine:
     @cached_property
     def _transport(self) -> Transport:
         if self.url.startswith(UNIX_SCHEMES):
-            return unix_transport(self.url)
+            return unix_transport(self.url, self._patience_s)
         from .transport.sdk import sdk_transport
 
-        return sdk_transport(self.url)
+        return sdk_transport(self.url, self._patience_s)
 
     @cached_property
     def _own(self) -> OwnContainer:
@@ -290,7 +293,7 @@ class DockerEngine:
     def _log(self, container: str, **wanted: object) -> FramedLog:
         query = urlencode({"stdout": 1, "stderr": 1, **wanted})
         target = f"/containers/{quote(container)}/logs?{query}"
-        return FramedLog(self._transport.stream("GET", target))
+        return FramedLog(self._transport.stream("GET", target, timeout_s=PATIENCE_S))
 
     def _wait_until_gone(self, container: str) -> None:
         """Wait until the name is free again; removal goes on after the engine has answered."""

@@ -12,9 +12,13 @@ from http import HTTPStatus
 from typing import Any, BinaryIO
 
 from ....util.pipes import CHUNK_BYTES
-from .connection import Connection, connect_to_path
+from .connection import LONG_S, Connection, connect_to_path
 
 TIMEOUT_S = 60.0
+
+PATIENCE_S = 10.0
+"""How long an engine that has not answered yet may take to be connected to, and to answer."""
+
 HEAD_ENDS = b"\r\n\r\n"
 UNIX_SCHEMES = ("unix://", "http+unix://")
 
@@ -43,13 +47,18 @@ class Transport:
     Args:
         dial: Opens a connection to the engine.
         headers: Sent with every request.
+        patience_s: The most time for the first answer.
     """
 
     def __init__(
-        self, dial: Callable[[], Connection], headers: Mapping[str, str] | None = None
+        self,
+        dial: Callable[[], Connection],
+        headers: Mapping[str, str] | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._dial = dial
         self._headers = {"Host": "engine", **(headers or {})}
+        self._patience_s = patience_s
 
     def request(
         self, method: str, target: str, content: object = None, *, timeout_s: float = TIMEOUT_S
@@ -66,11 +75,13 @@ class Transport:
         try:
             # For HTTP/1.0 the engine sends no chunks, and closes the connection at the end.
             _send(connection, f"{method} {target} HTTP/1.0", self._headers, content)
-            head, _, body = connection.receive_all(timeout_s).partition(HEAD_ENDS)
+            answer = connection.receive_all(min(timeout_s, self._patience_s))
         finally:
             connection.close()
+        head, _, body = answer.partition(HEAD_ENDS)
         if not head:
             raise ConnectionResetError("the engine closed the connection")
+        self._patience_s = LONG_S
         status = _status(head)
         if status >= HTTPStatus.BAD_REQUEST:
             raise _refusal(status, body)
@@ -99,8 +110,8 @@ class Transport:
         connection = self._dial()
         try:
             _send(connection, start, {**self._headers, **headers}, content)
-            head = _head(connection, timeout_s)
-            status = _status(head)
+            head = _head(connection, min(timeout_s, self._patience_s))
+            self._patience_s, status = LONG_S, _status(head)
             if status < HTTPStatus.BAD_REQUEST:
                 return connection
             raise _refusal(status, _body(connection, head, timeout_s))
@@ -109,7 +120,7 @@ class Transport:
             raise
 
 
-def unix_transport(url: str) -> Transport:
+def unix_transport(url: str, patience_s: float = PATIENCE_S) -> Transport:
     """Return requests to the engine at ``unix://PATH``.
 
     They do not need the Docker SDK: importing it takes half as long as starting a server from
@@ -117,7 +128,7 @@ def unix_transport(url: str) -> Transport:
     """
     # Like the SDK, take `unix://run/docker.sock` for the same as `unix:///run/docker.sock`.
     path = "/" + url.partition("://")[2].lstrip("/")
-    return Transport(partial(connect_to_path, path, TIMEOUT_S))
+    return Transport(partial(connect_to_path, path, patience_s), patience_s=patience_s)
 
 
 def _send(connection: Connection, start: str, headers: Mapping[str, str], content: object) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from .connection import Connection, ProcessConnection, SocketConnection
-from .http import TIMEOUT_S, Transport
+from .http import PATIENCE_S, TIMEOUT_S, Transport
 from .tls import TlsConnection
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ _SOCKS = "urllib3.contrib.socks"
 PORT, TLS_PORT = 2375, 2376
 """The Docker client's defaults, where an address names no port."""
 
-SSH_OPTIONS = ("-T", "-o", "ConnectTimeout=30")
+SSH_OPTIONS = ("-T", "-o", "ConnectTimeout=10")
 
 
-def sdk_transport(url: str) -> Transport:
+def sdk_transport(url: str, patience_s: float = PATIENCE_S) -> Transport:
     """Return requests to the engine at ``tcp://``, ``https://``, ``ssh://`` or ``npipe://``.
 
     Raises:
@@ -42,9 +42,10 @@ def sdk_transport(url: str) -> Transport:
         configuration = docker.utils.config.load_general_config()
         headers = configuration.get("HttpHeaders") or {}
         if url.startswith("npipe:"):
-            return Transport(partial(_dial_pipe, url.partition("://")[2]), headers)
+            return Transport(partial(_dial_pipe, url.partition("://")[2]), headers, patience_s)
         if url.startswith("ssh:"):
-            return Transport(partial(ProcessConnection, _ssh(urlsplit(url))), headers)
+            # Logging in may take a while.
+            return Transport(partial(ProcessConnection, _ssh(urlsplit(url))), headers, TIMEOUT_S)
         parts = urlsplit(url if "://" in url else f"tcp://{url}")
         if parts.scheme not in ("tcp", "http", "https") or not parts.hostname:
             raise OSError(f"not the address of an engine: {url}")
@@ -52,7 +53,8 @@ def sdk_transport(url: str) -> Transport:
     encrypted = parts.scheme == "https" or (config is not None and parts.scheme == "tcp")
     port = parts.port or (TLS_PORT if encrypted else PORT)
     context = _tls_context(config) if encrypted else None
-    return Transport(partial(_dial, parts.hostname, port, context), headers)
+    dial = partial(_dial, parts.hostname, port, context, patience_s)
+    return Transport(dial, headers, patience_s)
 
 
 def registry_headers(repository: str) -> dict[str, str]:
@@ -88,16 +90,16 @@ def _tls_context(config: TLSConfig | None) -> ssl.SSLContext:
     return context
 
 
-def _dial(host: str, port: int, context: ssl.SSLContext | None) -> Connection:
+def _dial(host: str, port: int, context: ssl.SSLContext | None, timeout_s: float) -> Connection:
     try:
-        connected = socket.create_connection((host, port), TIMEOUT_S)
+        connected = socket.create_connection((host, port), timeout_s)
     except TimeoutError as error:  # TimeoutError is for an engine that accepted the connection.
         raise ConnectionError(f"{host}:{port}: {error}") from error
     try:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if context is None:
             return SocketConnection(connected)
-        return TlsConnection(connected, context, host, TIMEOUT_S)
+        return TlsConnection(connected, context, host, timeout_s)
     except BaseException:
         connected.close()
         raise
