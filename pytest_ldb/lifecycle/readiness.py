@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import socket
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 
 from ..engines.protocol import Exit, Watch
 from ..model.database_type import Exchange
 from ..model.errors import DiskFull, InstanceDied, NotReady, OutOfMemory, StartFailed, hidden
 from ..model.instance import MASK, Address
+from ..util.sockets import connect_to_host
 
 __tracebackhide__ = hidden
 
@@ -29,7 +30,7 @@ def ask(address: Address, exchange: Exchange, timeout_s: float = EXCHANGE_TIMEOU
     """
     answer, deadline = b"", time.monotonic() + timeout_s
     try:
-        with socket.create_connection((address.host, address.port), timeout_s) as connection:
+        with closing(connect_to_host(address.host, address.port, timeout_s)) as connection:
             connection.sendall(exchange.send)
             while not exchange.proves(answer) and len(answer) < LONGEST_ANSWER_BYTES:
                 # A server that keeps sending something else must not extend the deadline.

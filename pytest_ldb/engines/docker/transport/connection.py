@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from ....util.pipes import CHUNK_BYTES, Pipes
+from ....util.sockets import Socket
 
 LONG_S = 3600.0
 
@@ -84,7 +85,7 @@ class Connection(ABC):
 class SocketConnection(Connection):
     """A socket that is connected to the engine."""
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connected: Socket) -> None:
         self._socket = connected
 
     def send(self, data: bytes, timeout_s: float) -> None:
@@ -104,18 +105,6 @@ class SocketConnection(Connection):
 
     def close(self) -> None:
         self._socket.close()
-
-
-def connect_to_path(path: str, timeout_s: float) -> SocketConnection:
-    """Return a connection to the Unix socket at a path."""
-    connected = socket.socket(socket.AF_UNIX)
-    try:
-        connected.settimeout(timeout_s)
-        connected.connect(path)
-    except BaseException:
-        connected.close()
-        raise
-    return SocketConnection(connected)
 
 
 class ProcessConnection(Connection):

@@ -7,12 +7,12 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from http import HTTPStatus
 from typing import Any, BinaryIO
 
 from ....util.pipes import CHUNK_BYTES
-from .connection import LONG_S, Connection, connect_to_path
+from ....util.sockets import connect_to_path
+from .connection import LONG_S, Connection, SocketConnection
 
 TIMEOUT_S = 60.0
 
@@ -128,7 +128,11 @@ def unix_transport(url: str, patience_s: float = PATIENCE_S) -> Transport:
     """
     # Like the SDK, take `unix://run/docker.sock` for the same as `unix:///run/docker.sock`.
     path = "/" + url.partition("://")[2].lstrip("/")
-    return Transport(partial(connect_to_path, path, patience_s), patience_s=patience_s)
+
+    def dial() -> Connection:
+        return SocketConnection(connect_to_path(path, patience_s))
+
+    return Transport(dial, patience_s=patience_s)
 
 
 def _send(connection: Connection, start: str, headers: Mapping[str, str], content: object) -> None:

@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
+from ....util.sockets import connect_to_host
 from .connection import Connection, ProcessConnection, SocketConnection
 from .http import PATIENCE_S, TIMEOUT_S, Transport
 from .tls import TlsConnection
@@ -92,7 +93,7 @@ def _tls_context(config: TLSConfig | None) -> ssl.SSLContext:
 
 def _dial(host: str, port: int, context: ssl.SSLContext | None, timeout_s: float) -> Connection:
     try:
-        connected = socket.create_connection((host, port), timeout_s)
+        connected = connect_to_host(host, port, timeout_s)
     except TimeoutError as error:  # TimeoutError is for an engine that accepted the connection.
         raise ConnectionError(f"{host}:{port}: {error}") from error
     try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import threading
 from contextlib import suppress
 
 from ....util.pipes import CHUNK_BYTES
+from ....util.sockets import Socket
 from .connection import SocketConnection
 
 CLOSING_S = 30.0
@@ -27,7 +27,7 @@ class TlsConnection(SocketConnection):
     """
 
     def __init__(
-        self, connected: socket.socket, context: ssl.SSLContext, host: str | None, timeout_s: float
+        self, connected: Socket, context: ssl.SSLContext, host: str | None, timeout_s: float
     ) -> None:
         super().__init__(connected)
         self._arrived, self._leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
