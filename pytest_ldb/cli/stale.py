@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from ..lifecycle.cache import ServerCache
 from ..lifecycle.cache_expiry import old_entries, unnamed_images
 from ..model.instance import InstanceStatus
 from ..model.request import BUILDING, LABEL, container_name
+from ..util import clock
 from ..util.locks import alone
 from .inventory import Inventory, Server
 
@@ -98,7 +98,7 @@ class StaleResources:
 
 def _why_dead(server: Server) -> str:
     """Return why a server is stale; empty if it may still be used."""
-    seconds = (datetime.now(timezone.utc) - server.instance.created_at).total_seconds()
+    seconds = (clock.now() - server.instance.created_at).total_seconds()
     runs = server.instance.status is InstanceStatus.RUNNING
     if server.purpose == "kept" and server.in_memory and not runs and seconds > YOUNG_S:
         return "kept server has stopped; its data was in memory"

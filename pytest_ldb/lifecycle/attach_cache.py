@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..model.credentials import UserIdentity
+from ..util import clock
 from ..util.files import write_atomically
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class AttachCache:
     def _forget_old(self) -> None:
         """Remove entries that were written long ago: their checkouts may be deleted."""
         for file in (self._state / "kept").iterdir():
-            if time.time() - file.stat().st_mtime > FORGOTTEN_AFTER_S:
+            if clock.since_1970() - file.stat().st_mtime > FORGOTTEN_AFTER_S:
                 file.unlink()
 
     def _file(self, type_name: str) -> Path:

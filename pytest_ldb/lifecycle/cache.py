@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -18,6 +17,7 @@ from typing import Any
 
 from ..model.errors import hidden
 from ..model.request import CreateInstanceRequest
+from ..util import clock
 from ..util.files import write_atomically
 from .planner import ResolvedServer
 
@@ -156,7 +156,7 @@ class ServerCache:
             entry = self.read(file.stem)
             if entry is not None and entry.engine == self.engine:
                 with suppress(OSError):
-                    yield entry, time.time() - file.stat().st_mtime
+                    yield entry, clock.since_1970() - file.stat().st_mtime
 
     def need_work(self) -> bool:
         """Whether entries are wanted, or a day has passed since old ones were looked for.
@@ -168,7 +168,7 @@ class ServerCache:
     def _is_time_to_look(self) -> bool:
         mark = self.directory / "looked"
         try:
-            due = time.time() - mark.stat().st_mtime > DAY_S
+            due = clock.since_1970() - mark.stat().st_mtime > DAY_S
         except FileNotFoundError:
             due = self.directory.exists()
         if due:

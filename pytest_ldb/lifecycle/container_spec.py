@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from ..model.database_type import DatabaseType, render_all, render_values
 from ..model.errors import ForeignContainer, InstanceNotFound, hidden
 from ..model.instance import Credentials, Instance, InstanceStatus
 from ..model.request import LABEL, SCHEMA, CreateInstanceRequest, container_name, seed_of
+from ..util import clock
 
 __tracebackhide__ = hidden
 
@@ -148,7 +149,7 @@ def container_spec(
 
 def identified(spec: ContainerSpec, identity: UUID) -> ContainerSpec:
     """Return the container with the id of its instance and the present time as its creation."""
-    created = datetime.now(timezone.utc).isoformat()
+    created = clock.now().isoformat()
     labels = {f"{LABEL}id": str(identity), f"{LABEL}created": created}
     return replace(spec, labels={**spec.labels, **labels})
 

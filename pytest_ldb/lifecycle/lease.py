@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +12,7 @@ from ..model.errors import CommandFailed, hidden
 from ..model.instance import Instance
 from ..shell.client_commands import DatabaseCommands
 from ..shell.shell import Shell
+from ..util import clock
 
 __tracebackhide__ = hidden
 
@@ -52,7 +52,7 @@ class Lease:
     start_s: float = 0.0
     ready_s: float = 0.0
     watch: Watch | None = field(default=None, repr=False)
-    since: float = field(default_factory=time.time)
+    since: float = field(default_factory=clock.since_1970)
 
     @cached_property
     def commands(self) -> DatabaseCommands:

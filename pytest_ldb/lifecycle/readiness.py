@@ -11,6 +11,7 @@ from ..engines.protocol import Exit, Watch
 from ..model.database_type import Exchange
 from ..model.errors import DiskFull, InstanceDied, NotReady, OutOfMemory, StartFailed, hidden
 from ..model.instance import MASK, Address
+from ..util import clock
 from ..util.sockets import connect_to_host
 
 __tracebackhide__ = hidden
@@ -28,15 +29,15 @@ def ask(address: Address, exchange: Exchange, timeout_s: float = EXCHANGE_TIMEOU
 
     An accepted connection proves nothing: the engine's proxy accepts before the server listens.
     """
-    answer, deadline = b"", time.monotonic() + timeout_s
+    answer, deadline = b"", clock.monotonic() + timeout_s
     try:
         with closing(connect_to_host(address.host, address.port, timeout_s)) as connection:
             connection.sendall(exchange.send)
             while not exchange.proves(answer) and len(answer) < LONGEST_ANSWER_BYTES:
                 # A server that keeps sending something else must not extend the deadline.
-                connection.settimeout(max(deadline - time.monotonic(), 0.001))
+                connection.settimeout(max(deadline - clock.monotonic(), 0.001))
                 chunk = connection.recv(4096)
-                if not chunk or time.monotonic() > deadline:
+                if not chunk or clock.monotonic() > deadline:
                     break
                 answer += chunk
     except OSError:

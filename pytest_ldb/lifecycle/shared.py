@@ -28,6 +28,7 @@ from ..model.errors import (
     hidden,
 )
 from ..model.request import LABEL, SCHEMA
+from ..util import clock
 from ..util.locks import alone
 from ..util.poll import tries
 from ..util.progress import Progress
@@ -98,12 +99,12 @@ class SharedServers:
         return lease
 
     def _obtain(self, server: ResolvedServer, cached: str | None, why_not: str) -> Lease:
-        began = time.monotonic()
+        began = clock.monotonic()
         held = self._attach_at_once(server)
         if held is None:
             with alone(self.directory, server.request.family):
                 held = self._hold(server, cached)
-        started = time.monotonic()
+        started = clock.monotonic()
         with self._beginning(server, held, started - began):
             watch = self._wait(server, held, initialises=cached is None)
         return Lease(
@@ -118,7 +119,7 @@ class SharedServers:
             fingerprint=server.request.fingerprint,
             data_paths=server.spec.memory_volumes,
             start_s=started - began,
-            ready_s=time.monotonic() - started,
+            ready_s=clock.monotonic() - started,
             watch=watch,
         )
 
@@ -165,7 +166,7 @@ class SharedServers:
 
         This is repeated until it succeeds, as other processes may create or remove the server.
         """
-        began = first_seen = time.monotonic()
+        began = first_seen = clock.monotonic()
         known = ""
         while True:
             container = self.engine.find(server.spec.name)
@@ -173,13 +174,13 @@ class SharedServers:
             if container is not None:
                 self._check(server, container)
             if identity != known:
-                known, first_seen = identity, time.monotonic()
-            seen = self._seen(server, container, time.monotonic() - first_seen)
+                known, first_seen = identity, clock.monotonic()
+            seen = self._seen(server, container, clock.monotonic() - first_seen)
             step = decide(seen, server.request, recreate=self.recreate)
             try:
                 held = self._carry_out(step, server, container, cached)
             except (NameTaken, ShellLost):
-                if time.monotonic() - began > self.timeout_s:
+                if clock.monotonic() - began > self.timeout_s:
                     raise
                 held = None
             if held is not None:

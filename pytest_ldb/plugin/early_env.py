@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -19,6 +18,7 @@ from ..model.database import Database
 from ..model.database_type import DatabaseType
 from ..model.errors import InvalidRequest, LdbError
 from ..model.instance import Address, Credentials, Instance, type_named
+from ..util import clock
 from .fixtures import skips
 from .options import RUNS_NO_TEST, read_environment, read_options
 from .state import RUN, RunPlugin, count_engine_hooks, types_by_name
@@ -190,7 +190,7 @@ def absent(database_type: DatabaseType) -> Database:
         database_type=database_type.name,
         image=database_type.image,
         credentials=Credentials(database_type.server.user, NOT_STARTED),
-        created_at=datetime.now(timezone.utc),
+        created_at=clock.now(),
         address=UNREACHABLE,
     )
     return Database(instance, database_type.server.initial_database, database_type)

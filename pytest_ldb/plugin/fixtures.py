@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from inspect import Parameter, Signature
@@ -138,6 +138,16 @@ def used_types(items: Iterable[pytest.Item], names: Iterable[str]) -> list[str]:
         if wanted.keys() - used.keys() and not _is_skipped(item):
             used |= wanted
     return list(used)
+
+
+def uses_databases(item: pytest.Item) -> bool:
+    """Whether a test names a fixture of ours, or one that does."""
+    return any(name == "ldb" or name.startswith("ldb_") for name in _fixtures(item))
+
+
+def _fixtures(item: pytest.Item) -> Sequence[str]:
+    names: Sequence[str] = getattr(item, "fixturenames", ())
+    return names
 
 
 def _is_skipped(item: pytest.Item) -> bool:

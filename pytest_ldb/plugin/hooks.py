@@ -5,21 +5,34 @@ Modules that only runs with a database need are imported inside functions, to ke
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ..util import clock  # noqa: F401 - its clocks must be the real ones
 from ..util.home import surroundings
 from . import hookspecs
-from .fixtures import BEGAN, FAILED, databases_of, failing_in_a_sentence, fixture_module, used_types
+from .fixtures import (
+    BEGAN,
+    FAILED,
+    databases_of,
+    failing_in_a_sentence,
+    fixture_module,
+    used_types,
+    uses_databases,
+)
 from .options import RUNS_NO_TEST, add_options, environment_is_wanted, read_options
 from .state import FAILURES, HOME, RUN, RunPlugin, count_engine_hooks, types_by_name
 
 if TYPE_CHECKING:
     from ..model.database_type import DatabaseType
     from .early_env import GivenVariables
+
+FILES = "pyfakefs.fake_filesystem_unittest"
+"""A module that replaces the file system for tests."""
 
 GIVEN: pytest.StashKey[GivenVariables] = pytest.StashKey()
 """The environment variables of ``--ldb-env``."""
@@ -91,6 +104,10 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     run = session.config.stash[RUN]
+    if FILES in sys.modules and any(map(uses_databases, session.items)):
+        from .fakes import keep_files
+
+        keep_files()
     used = used_types(session.items, run.names) if _runs_tests(session) else ()
     if used:
         from .xdist import share_of

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,6 +19,7 @@ import pytest
 from ..lifecycle.attach_cache import AttachCache
 from ..model.credentials import UserIdentity, state_directory
 from ..model.errors import ImageUnavailable, LdbError, StartFailed, hidden
+from ..util import clock
 from ..util.background import BackgroundTasks
 from ..util.poll import tries
 
@@ -280,12 +280,12 @@ class Session:
         if settings.pull == "missing":
             with suppress(ImageUnavailable):
                 return planner.shared(database_type, pull="never")
-        began = time.monotonic()
+        began = clock.monotonic()
         # With the lock one process pulls the image; the others wait and find it.
         with alone(services.locks, f"{services.scope.project}-{database_type.name}-image"):
             server = planner.shared(database_type)
         if settings.pull != "never":
-            self.pulls_s[database_type.name] = time.monotonic() - began
+            self.pulls_s[database_type.name] = clock.monotonic() - began
         return server
 
     def _open_local_shell(self, subject: str, environment: Mapping[str, str]) -> Shell:

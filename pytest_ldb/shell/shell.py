@@ -12,12 +12,12 @@ import os
 import secrets
 import shlex
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from ..model.errors import CommandFailed, EngineFailed, LdbError, ShellLost, hidden
+from ..util import clock
 from ..util.forks import close_in_children
 from .script_files import commands_script
 
@@ -190,7 +190,7 @@ class Shell:
     def _greeting(self) -> tuple[int, int, int]:
         """Read the first line; anything else is an error message of the engine."""
         text = b""
-        deadline = time.monotonic() + 30.0
+        deadline = clock.monotonic() + 30.0
         while b"\n" not in text:
             try:
                 chunk = self._receive(deadline)
@@ -227,7 +227,7 @@ class Shell:
             self._is_in_step = False
             mark = self._new_mark()
             self._send(f"run {mark} {shlex.join(argv)}\n")
-            output, status = self._answer(name, mark, time.monotonic() + timeout_s)
+            output, status = self._answer(name, mark, clock.monotonic() + timeout_s)
             self._is_in_step = True
         if status:
             raise CommandFailed(
@@ -243,7 +243,7 @@ class Shell:
         """Skip the rest of the output of a command that was interrupted here."""
         mark, text = self._new_mark(), b""
         self._send(f"echo {mark}\n")
-        deadline = time.monotonic() + timeout_s
+        deadline = clock.monotonic() + timeout_s
         while f"{mark}\n".encode() not in text:
             fact = f"`{name}` was not run, as a command that was interrupted has not ended"
             text += self._chunk(deadline, fact, name, text)
@@ -289,7 +289,7 @@ class Shell:
 
     def _receive(self, deadline: float) -> bytes:
         try:
-            return self._stream.receive(max(0.0, deadline - time.monotonic()))
+            return self._stream.receive(max(0.0, deadline - clock.monotonic()))
         except TimeoutError:
             raise
         except OSError:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Generic, TypeVar
+
+from . import clock
 
 PATIENCE_S = 1.0
 """A wait that takes longer than this is worth a line to the user."""
@@ -25,7 +26,7 @@ class BackgroundTasks(Generic[T]):
 
     def is_awaited(self) -> bool:
         """Whether :meth:`result` has been waiting for a task for at least `PATIENCE_S`."""
-        return time.monotonic() - self._waits_since >= PATIENCE_S
+        return clock.monotonic() - self._waits_since >= PATIENCE_S
 
     def begin(self, name: str, work: Callable[[], T]) -> None:
         """Begin a task, unless one of this name has been begun."""
@@ -51,7 +52,7 @@ class BackgroundTasks(Generic[T]):
         """
         self.begin(name, work)
         future = self._futures[name]
-        self._waits_since = time.monotonic()
+        self._waits_since = clock.monotonic()
         try:
             error = future.exception()
         finally:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from . import clock
+
 
 def tries(timeout_s: float, *, pause_s: float) -> Iterator[None]:
     """Yield at once, and after every pause until the time is over.
@@ -19,8 +21,8 @@ def tries(timeout_s: float, *, pause_s: float) -> Iterator[None]:
         timeout_s: When to give up, counted from the first look.
         pause_s: Time between two looks.
     """
-    deadline = time.monotonic() + timeout_s
+    deadline = clock.monotonic() + timeout_s
     yield
-    while time.monotonic() < deadline:
+    while clock.monotonic() < deadline:
         time.sleep(pause_s)
         yield
