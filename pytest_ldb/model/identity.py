@@ -28,6 +28,7 @@ from types import (
 from typing import Any
 
 from .introspection import (
+    is_a,
     is_foreign,
     is_ours,
     is_variable,
@@ -83,7 +84,7 @@ def _(value: BuiltinFunctionType) -> object:
     return [
         "builtin",
         value.__qualname__,
-        owner.__name__ if isinstance(owner, ModuleType) else owner,
+        getattr(owner, "__name__", "") if is_a(owner, ModuleType) else owner,
     ]
 
 
@@ -136,13 +137,13 @@ class _Description:
     def finish(self) -> None:
         while self._pending:
             thing, lenient = self._pending.popleft()
-            describe = self._function if isinstance(thing, FunctionType) else self._class
+            describe = self._function if is_a(thing, FunctionType) else self._class
             describe(thing, lenient=lenient)
 
     def value(self, value: Any, place: str, *, lenient: bool) -> None:
         if type(value) in ATOMS:
             self._tell(type(value).__name__, repr(value))
-        elif isinstance(value, (FunctionType, type)):
+        elif is_a(value, FunctionType, type):
             if self._is_new(value):
                 self._pending.append((value, lenient))
         elif id(value) in self._open:
@@ -153,7 +154,7 @@ class _Description:
             self._open.discard(id(value))
 
     def _compound(self, value: Any, place: str, *, lenient: bool) -> None:
-        if (form := plain_form(value)) is not value:
+        if (form := _simplified(value)) is not value:
             self.value(form, place, lenient=lenient)
         elif type(value) in (list, tuple):
             self._all(type(value).__name__, value, place, lenient=lenient)
@@ -162,9 +163,9 @@ class _Description:
             self._tell(type(value).__name__, *digests)
         elif type(value) is dict:
             self._mapping(value, place, lenient=lenient)
-        elif isinstance(value, CodeType):
+        elif is_a(value, CodeType):
             self._code(value)
-        elif isinstance(value, ModuleType):
+        elif is_a(value, ModuleType):
             self._module(value, ())
         else:
             self._instance(value, place, lenient=lenient)
@@ -178,7 +179,7 @@ class _Description:
         self._tell("dict", str(len(mapping)))
         for key, value in mapping.items():
             self.value(key, place, lenient=lenient)
-            where = f"`{key}` of {place}" if isinstance(key, str) else place
+            where = f"`{key}` of {place}" if is_a(key, str) else place
             self.value(value, where, lenient=lenient)
 
     def _instance(self, value: object, place: str, *, lenient: bool) -> None:
@@ -223,12 +224,12 @@ class _Description:
             self._tell("global", name)
             self._global(values[name], mentioned)
 
-    def _global(self, value: object, mentioned: Iterable[str]) -> None:
+    def _global(self, value: Any, mentioned: Iterable[str]) -> None:
         """Describe a global; of one with a state of its own only what the code mentions."""
-        value = plain_form(value)
-        if isinstance(value, ModuleType):
+        value = _simplified(value)
+        if is_a(value, ModuleType):
             self._module(value, mentioned)
-        elif not isinstance(value, type) and is_ours(type(value)) and is_variable(value):
+        elif not is_a(value, type) and is_ours(type(value)) and is_variable(value):
             self.value(type(value), "", lenient=True)
             self._attributes(getattr(value, "__dict__", {}), mentioned)
         else:
@@ -253,7 +254,7 @@ class _Description:
         if is_ours(cls):
             self._all("bases", cls.__bases__, "its bases", lenient=True)
             for name, value in sorted(vars(cls).items()):
-                is_method = isinstance(value, (FunctionType, property, staticmethod, classmethod))
+                is_method = is_a(value, FunctionType, property, staticmethod, classmethod)
                 if is_method or not name.startswith("__"):
                     self._tell("member", name)
                     self.value(value, "", lenient=lenient if is_method else True)
@@ -274,6 +275,10 @@ class _Description:
             self._hash.update(b"%d:%b" % (len(data), data))
 
 
+def _simplified(value: Any) -> Any:
+    return plain_form.dispatch(type(value))(value)
+
+
 def _digest(value: object, place: str, *, lenient: bool) -> str:
     description = _Description()
     description.value(value, place, lenient=lenient)
@@ -288,7 +293,7 @@ def _is_plain(value: object, *, lenient: bool) -> bool:
         return True
     if lenient:
         return is_ours(cls) and not is_variable(value)
-    return is_ours(cls) or is_dataclass(value)
+    return is_ours(cls) or is_dataclass(cls)
 
 
 def _written(code: CodeType, values: Mapping[str, object]) -> set[str]:
@@ -297,7 +302,7 @@ def _written(code: CodeType, values: Mapping[str, object]) -> set[str]:
     A list in which a function notes that it has run says nothing about what it does.
     """
     changed = names_changed(code) & values.keys()
-    filled = {name for name in changed if isinstance(values[name], _COLLECTIONS)}
+    filled = {name for name in changed if is_a(values[name], *_COLLECTIONS)}
     return names_assigned(code) | filled
 
 

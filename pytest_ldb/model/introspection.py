@@ -65,11 +65,16 @@ def is_foreign(file: str) -> bool:
     return any(path.is_relative_to(library) for library in (*libraries, Path(__file__).parents[1]))
 
 
+def is_a(value: object, *classes: type) -> bool:
+    """Whether a value is an instance; `isinstance` asks lazy objects what they stand for."""
+    return issubclass(type(value), classes)
+
+
 def is_variable(value: object) -> bool:
     """Whether an instance can change."""
-    parameters = getattr(value, "__dataclass_params__", None)
+    parameters = getattr(type(value), "__dataclass_params__", None)
     is_frozen = getattr(parameters, "frozen", False)
-    return not (is_frozen or isinstance(value, (tuple, Enum)))
+    return not (is_frozen or is_a(value, tuple, Enum))
 
 
 def state_of(value: Any) -> list[object] | None:
@@ -77,11 +82,12 @@ def state_of(value: Any) -> list[object] | None:
 
     None if it cannot be pickled.
     """
-    if is_dataclass(value):
-        names = [field.name for field in fields(value) if field.compare]
-        return [type(value), {name: getattr(value, name, None) for name in names}]
+    cls = type(value)
     try:
-        reduce: Callable[[Any], Any] = copyreg.dispatch_table.get(type(value), _reduced)
+        if is_dataclass(cls):
+            names = [field.name for field in fields(cls) if field.compare]
+            return [cls, {name: getattr(value, name, None) for name in names}]
+        reduce: Callable[[Any], Any] = copyreg.dispatch_table.get(cls, _reduced)
         reduced = reduce(value)
     except Exception:  # noqa: BLE001 - it is the project's code
         return None

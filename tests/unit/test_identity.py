@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -87,6 +88,27 @@ class Data:
         return fill(database, self.table)
 
 
+class Base:
+    table: object
+
+    def __call__(self, database: object) -> object:
+        return fill(database, self.table)
+
+
+class Kind(Enum):
+    ONE = 1
+    OTHER = 2
+
+    def __call__(self, database: object) -> object:
+        return fill(database, self.value)
+
+
+def attributed(table: object) -> Run:
+    run = filling(None)
+    run.table = table  # type: ignore[attr-defined]
+    return run
+
+
 MAKERS: list[Callable[[object], Run]] = [
     filling,
     filling_by_default,
@@ -99,6 +121,8 @@ MAKERS: list[Callable[[object], Run]] = [
     lambda table: operator.methodcaller("fill", table),
     lambda table: noting(filling(table)),
     lambda table: functools.lru_cache(filling(table)),
+    lambda table: type("Made", (Base,), {"table": table})(),
+    attributed,
 ]
 PAIRS: list[tuple[object, object]] = [
     ("a", "b"),
@@ -112,6 +136,7 @@ PAIRS: list[tuple[object, object]] = [
     (fill, filling("a")),
     (os, sys),
     (Filler, Data),
+    (Kind.ONE, Kind.OTHER),
 ]
 
 
@@ -232,6 +257,28 @@ def test_cycles_are_described() -> None:
         return recurse(database), nested
 
     assert digest(recurse) == digest(recurse)
+
+
+class Proxy:
+    """Stands for something that is not there yet, like Flask's `current_app`."""
+
+    def _refuse(self, *_: object) -> Any:
+        raise RuntimeError("working outside of application context")
+
+    __class__ = property(_refuse)
+    __getattr__ = __eq__ = __hash__ = __bool__ = __len__ = __iter__ = __reduce_ex__ = _refuse
+
+
+PROXY = Proxy()
+
+
+def test_lazy_objects_are_not_asked() -> None:
+    def run(_: object) -> object:
+        return PROXY.name  # type: ignore[attr-defined]
+
+    assert digest(run) == digest(run)
+    with pytest.raises(InvalidRequest, match="`table` of its closure, of the type"):
+        Setup.of(filling(PROXY))
 
 
 LOCK = threading.Lock()
