@@ -20,12 +20,22 @@ class Image:
         volumes: The paths that it declares as volumes: where its data goes.
         labels: Its labels; ours say which cache entry it belongs to.
         size_bytes: Its size, including the layers that it shares with other images.
+        command: What follows its entrypoint in containers that name no command.
     """
 
     id: str
     volumes: tuple[str, ...]
     labels: Mapping[str, str] = field(default_factory=dict)
     size_bytes: int = 0
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class File:
+    """The content of a file to place in a container, and whether it is a program."""
+
+    content: bytes = field(repr=False)
+    executable: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +54,9 @@ class ContainerSpec:
         memory_mib: The most memory that it may use.
         shm_mib: The size of ``/dev/shm``.
         auto_remove: Whether it disappears, with its anonymous volumes, when it ends.
-        files: Contents to place before it starts, by absolute path.
+        files: Files to place before it starts, by absolute path.
         host_port: The port of ``bind`` to publish on, instead of one that the engine chooses.
-        volumes: The names of volumes to mount, by path. Missing ones are created, with the
-            container's labels.
+        volumes: The names of volumes to mount, by path; missing ones get the container's labels.
     """
 
     name: str
@@ -62,7 +71,7 @@ class ContainerSpec:
     memory_mib: int | None
     shm_mib: int
     auto_remove: bool
-    files: Mapping[str, bytes]
+    files: Mapping[str, File]
     host_port: int | None = None
     volumes: Mapping[str, str] = field(default_factory=dict)
 

@@ -74,11 +74,7 @@ class Databases(ABC):
 
     @abstractmethod
     def also_drop(self, names: Sequence[str]) -> Sequence[str]:
-        """Drop databases that other programs make, too, when this process ends.
-
-        Returns:
-            The names that are going to be dropped.
-        """
+        """Drop what other programs make, too, when this process ends; return those names."""
 
     @abstractmethod
     def create_template(self, name: str) -> Database:
@@ -193,7 +189,7 @@ class NamedDatabases(Databases):
         renewal = self._commands.renewal(name)
         # After a restart of a kept server on disk, the lock on its initial database is lost.
         forgetful = lease.outlives_run and not lease.data_paths
-        if self._type.init_scripts or lease.origin == "external" or forgetful or not renewal:
+        if lease.origin == "external" or forgetful or not renewal or lease.is_filled:
             return None
         taken = lease.shell.take_initial(renewal if lease.outlives_run else ())
         return self._database(name) if taken else None
@@ -218,13 +214,13 @@ class NamedDatabases(Databases):
         if self.lease.origin == "external":
             self._commands.defer(self._operations.drop, name)
         self._commands.run(self._operations.drop, name)
-        return self._create(name, None)
+        return self._create(name)
 
     def _fill_anew(self, name: str) -> None:
-        self._create(name, None)
+        self._create(name)
 
-    def _create(self, name: str, template: str | None) -> Database:
-        if template is None and self._type.init_scripts and self.lease.origin != "external":
+    def _create(self, name: str, template: str | None = None) -> Database:
+        if template is None and self.lease.is_filled:
             template = self._closed_initial()
         if template is None:
             self._commands.run(self._operations.create, name)
@@ -252,8 +248,7 @@ class NamedDatabases(Databases):
         if size > longest:
             raise InvalidRequest(
                 name,
-                f"this database name is {size} bytes long; "
-                f"the limit for {self._type.name} is {longest}",
+                f"this name is {size} bytes long; the limit for {self._type.name} is {longest}",
                 remedy="Give the xdist workers shorter ids (--tx ID).",
             )
 

@@ -10,12 +10,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ..engines.protocol import Container, ContainerSpec, Image
+from ..engines.protocol import Container, ContainerSpec, File, Image
 from ..model.credentials import UserIdentity
 from ..model.database_type import DatabaseType, render_all, render_values
 from ..model.errors import ForeignContainer, InstanceNotFound, hidden
 from ..model.instance import Credentials, Instance, InstanceStatus
-from ..model.request import LABEL, SCHEMA, CreateInstanceRequest, container_name, seed_of
+from ..model.request import (
+    LABEL,
+    SCHEMA,
+    CreateInstanceRequest,
+    container_name,
+    is_executable,
+    seed_of,
+)
 from ..util import clock
 
 __tracebackhide__ = hidden
@@ -141,7 +148,9 @@ def container_spec(
         shm_mib=database_type.shm_mib,
         auto_remove=request.shared and not request.kept,
         files={
-            f"{database_type.server.init_directory}/{p.name}": p.read_bytes()
+            f"{database_type.server.init_directory}/{p.name}": File(
+                p.read_bytes(), executable=is_executable(p)
+            )
             for p in database_type.init_scripts
         },
     )

@@ -16,6 +16,8 @@ from ..util import clock
 
 __tracebackhide__ = hidden
 
+_LIST = 'ls -A "$1" 2>/dev/null || :'
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
@@ -58,6 +60,16 @@ class Lease:
     def commands(self) -> DatabaseCommands:
         """Runs the commands of the type beside this server."""
         return DatabaseCommands(self.database_type, self.shell, self.values)
+
+    @cached_property
+    def is_filled(self) -> bool:
+        """Whether init scripts filled the initial database: the declared ones, or the image's."""
+        directory = self.database_type.server.init_directory
+        if self.origin == "external":
+            return False
+        if self.database_type.init_scripts or not directory:
+            return bool(self.database_type.init_scripts)
+        return bool(self.shell.run(["sh", "-c", _LIST, "sh", directory]).strip())
 
     def keep(self) -> None:
         """Keep the server running after its last lease has ended."""

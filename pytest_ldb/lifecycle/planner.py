@@ -149,6 +149,7 @@ class Planner:
             database_type=database_type,
             image=reference,
             image_id=found.id,
+            image_command=found.command,
             scope=self.scope,
             kept=kept,
             shared=shared,

@@ -65,6 +65,7 @@ class CreateInstanceRequest:
         database_type: What to run.
         image: The reference to run, prefix and overrides applied.
         image_id: The id that the reference had on the engine.
+        image_command: The command that the image declares.
         scope: Whose it is.
         kept: Whether it outlives the run.
         shared: Whether other processes of the run use it too. A server that is not shared keeps its
@@ -89,6 +90,7 @@ class CreateInstanceRequest:
     own_name: str = ""
     host_port: int | None = None
     volume: str = ""
+    image_command: tuple[str, ...] = ()
 
     @property
     def family(self) -> str:
@@ -123,12 +125,14 @@ class CreateInstanceRequest:
         """What follows the image's entrypoint (template)."""
         command, server = self.database_type.command, self.database_type.server
         ours = (*server.arguments, *(server.tuning if self.in_memory else ()))
-        if not ours:
-            return command
-        # As in `docker run IMAGE …`: a first word that is not an option names the program.
+        # As in `docker run IMAGE …`: a first word that is not an option names the program, and
+        # replaces the command of the image.
         if command and not command[0].startswith("-"):
             return (command[0], *ours, *command[1:])
-        return (*filter(None, (server.program,)), *ours, *command)
+        declared = self.image_command
+        if server.program and declared[:1] == (server.program,):
+            return (*declared, *ours, *command)
+        return (*filter(None, (server.program,)), *ours, *command) if ours else command
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -142,7 +146,7 @@ class CreateInstanceRequest:
             "command": list(self.arguments),
             "environment": {**server.credential_environment, **database_type.environment},
             "init scripts": {
-                f"{server.init_directory}/{path.name}": _digest(path)
+                f"{server.init_directory}/{path.name}": _digest(path) + "+x" * is_executable(path)
                 for path in database_type.init_scripts
             },
             "durable": self.durable,
@@ -202,6 +206,11 @@ def _change(name: str, before: Any, now: Any) -> str:
     gained = [part for part in now if part not in before]
     parts = ("lost", lost), ("gained", gained)
     return f"{name} " + ", ".join(f"{word} {some}" for word, some in parts if some)
+
+
+def is_executable(script: Path) -> bool:
+    """Whether an init script is run as a program; images source other scripts of the shell."""
+    return os.access(script, os.X_OK)
 
 
 def _digest(path: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ..databases import REDIS
-from ..engines.protocol import Container, Engine, Exit
+from ..engines.protocol import Container, Engine, Exit, File
 from ..lifecycle.readiness import ask
 from ..model.errors import EngineFailed, ImageUnavailable, NameTaken
 from ..model.instance import Address, InstanceStatus
@@ -257,7 +257,7 @@ class EngineContract(
         _, watch = containers.run(
             'echo "$WORD"; cat "$WHERE"; "$WHERE" | tail -n 1',
             environment={"WORD": "it's {a} $word", "WHERE": f"{self.root}{path}"},
-            files={path: b"#!/bin/sh\necho executed\n"},
+            files={path: File(b"#!/bin/sh\necho executed\n", executable=True)},
         )
         assert watch.ended(ENDS_S) is not None
         lines = ["it's {a} $word", "#!/bin/sh", "echo executed", "executed"]

@@ -14,6 +14,7 @@ import pytest
 from pytest_ldb import REDIS
 from pytest_ldb.engines.docker.engine import DockerEngine
 from pytest_ldb.engines.docker.transport.contexts import engine_address
+from pytest_ldb.engines.protocol import File
 from pytest_ldb.testing import EngineContract
 from pytest_ldb.testing.clients import ClientContract
 from pytest_ldb.testing.containers import Containers
@@ -89,7 +90,9 @@ class TestSdkTransport(ShellContract, ClientContract, LogContract):
     )
 
     def test_files_are_placed(self, containers: Containers) -> None:
-        identity, watch = containers.run("cat /deep/file", files={"/deep/file": b"x" * 100_000})
+        identity, watch = containers.run(
+            "cat /deep/file", files={"/deep/file": File(b"x" * 100_000)}
+        )
         assert watch.ended(10.0)
         watch.close()
         assert sum(map(len, containers.engine.log(identity))) == 100_000

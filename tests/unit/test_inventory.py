@@ -16,7 +16,7 @@ import pytest
 from pytest_ldb.cli.inventory import Inventory, refuse_if_used, run_beside
 from pytest_ldb.cli.stale import StaleResources
 from pytest_ldb.cli.standalone import StandaloneServers
-from pytest_ldb.engines.protocol import ContainerSpec
+from pytest_ldb.engines.protocol import ContainerSpec, File
 from pytest_ldb.lifecycle.cache import DAY_S, CachedServer, ServerCache
 from pytest_ldb.lifecycle.container_spec import identified, volumes_for
 from pytest_ldb.lifecycle.owned import OwnedServers
@@ -241,7 +241,7 @@ def test_only_dead_resources_are_stale(desk: Desk, fake: FakeEngine) -> None:
 def test_old_cache_records_and_unrecorded_images_are_stale(desk: Desk, fake: FakeEngine) -> None:
     image = fake.image(FAKE.image, pull="missing", say=print)
     spec = _plain(fake)
-    container = fake.create(replace(spec, labels={}, files={"/data/x": b""}))
+    container = fake.create(replace(spec, labels={}, files={"/data/x": File(b"")}))
     labels = {f"{LABEL}user": desk.cache.user}
     unnamed = fake.remember(container, ["/data"], labels, "unnamed:1")
     fake.remember(container, ["/data"], {f"{LABEL}user": "other"}, "others:1")

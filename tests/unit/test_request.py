@@ -223,6 +223,34 @@ def test_arguments_follow_the_program_with_user_arguments_last(
     assert request(database_type, durable=durable).arguments == arguments
 
 
+@pytest.mark.parametrize(
+    ("declared", "command", "arguments"),
+    [
+        (("mongod",), (), ("mongod", "--always")),
+        (("mongod", "--theirs"), (), ("mongod", "--theirs", "--always")),
+        (("mongod", "--theirs"), ("--user",), ("mongod", "--theirs", "--always", "--user")),
+        (("mongod", "--theirs"), ("mongos", "-x"), ("mongos", "--always", "-x")),
+        (("sh", "-c", "exec mongod"), (), ("mongod", "--always")),
+        ((), ("--user",), ("mongod", "--always", "--user")),
+    ],
+)
+def test_arguments_of_the_image_come_before_ours(
+    declared: tuple[str, ...], command: tuple[str, ...], arguments: tuple[str, ...]
+) -> None:
+    server = replace(MONGODB.server, tuning=(), arguments=("--always",))
+    database_type = replace(MONGODB, command=command, server=server)
+    assert request(database_type, image_command=declared).arguments == arguments
+
+
+def test_script_that_becomes_executable_changes_the_fingerprint(tmp_path: Path) -> None:
+    script = tmp_path / "fill.sh"
+    script.write_text("")
+    script.chmod(0o644)
+    before = request(replace(POSTGRES, init_scripts=(script,))).fingerprint
+    script.chmod(0o755)
+    assert request(replace(POSTGRES, init_scripts=(script,))).fingerprint != before
+
+
 @pytest.mark.parametrize("command", [(), ("--mine",), ("mysqld", "--mine")])
 def test_command_without_extra_arguments_is_unchanged(
     command: tuple[str, ...],

@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode
 
+from ..protocol import File
 from .inspect import image_id
 from .transport.http import Refused, Transport
 
@@ -23,7 +24,7 @@ PLACE = "/.ldb-cached"
 """Where an image has copies of data; not below a volume, whose content a commit leaves out."""
 
 
-def archive(files: Mapping[str, bytes], folders: Iterable[str] = ()) -> BinaryIO:
+def archive(files: Mapping[str, File], folders: Iterable[str] = ()) -> BinaryIO:
     """Return a tar archive of files and folders, by absolute path."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
@@ -31,10 +32,10 @@ def archive(files: Mapping[str, bytes], folders: Iterable[str] = ()) -> BinaryIO
             entry = tarfile.TarInfo(path.lstrip("/"))
             entry.type, entry.mode = tarfile.DIRTYPE, 0o755
             tar.addfile(entry)
-        for path, content in files.items():
+        for path, file in files.items():
             entry = tarfile.TarInfo(path.lstrip("/"))
-            entry.size, entry.mode = len(content), 0o755
-            tar.addfile(entry, io.BytesIO(content))
+            entry.size, entry.mode = len(file.content), 0o755 if file.executable else 0o644
+            tar.addfile(entry, io.BytesIO(file.content))
     return buffer
 
 

@@ -139,6 +139,7 @@ def image_of(data: Mapping[str, Any]) -> Image:
         volumes=tuple(sorted(config.get("Volumes") or ())),
         labels=config.get("Labels") or {},
         size_bytes=data.get("Size", 0),
+        command=tuple(config.get("Cmd") or ()),
     )
 
 

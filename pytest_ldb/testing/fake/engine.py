@@ -137,11 +137,11 @@ class FakeEngine:
         remembered = self._image_path(image.id) / "root"
         if remembered.exists():
             shutil.copytree(remembered, draft / "root", dirs_exist_ok=True)
-        for path, content in spec.files.items():
+        for path, file in spec.files.items():
             inside = draft / "root" / path.lstrip("/")
             inside.parent.mkdir(parents=True, exist_ok=True)
-            inside.write_bytes(content)
-            inside.chmod(0o755)
+            inside.write_bytes(file.content)
+            inside.chmod(0o755 if file.executable else 0o644)
         self._volumes.mount(spec, draft / "root")
         labels = {**image.labels, **spec.labels}
         facts = {

@@ -117,16 +117,17 @@ stop_temporary_server() {
     PGUSER=${PGUSER:-postgres} pg_ctl -D "$PGDATA" -m fast -w stop
 }
 
-sql() {
+# Scripts that are sourced call this by the name that it has in the official image.
+docker_process_sql() {
     PGHOST='' PGHOSTADDR='' psql -v ON_ERROR_STOP=1 --no-psqlrc --no-password \
-        --username "$POSTGRES_USER" "$@"
+        --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" "$@"
 }
 
 create_database() {
     local exists
     set -- --dbname postgres --set db="$POSTGRES_DB" --tuples-only
-    exists=$(sql "$@" <<< "SELECT 1 FROM pg_database WHERE datname = :'db';")
-    [ "$exists" ] || sql "$@" <<< 'CREATE DATABASE :"db";'
+    exists=$(docker_process_sql "$@" <<< "SELECT 1 FROM pg_database WHERE datname = :'db';")
+    [ "$exists" ] || docker_process_sql "$@" <<< 'CREATE DATABASE :"db";'
 }
 
 say() {
@@ -145,10 +146,10 @@ run_scripts() {
                     say "sourcing $script"
                     . "$script"
                 fi ;;
-            *.sql) say "running $script"; sql --dbname "$POSTGRES_DB" -f "$script" ;;
-            *.sql.gz) say "running $script"; gunzip -c "$script" | sql --dbname "$POSTGRES_DB" ;;
-            *.sql.xz) say "running $script"; xzcat "$script" | sql --dbname "$POSTGRES_DB" ;;
-            *.sql.zst) say "running $script"; zstd -dc "$script" | sql --dbname "$POSTGRES_DB" ;;
+            *.sql) say "running $script"; docker_process_sql -f "$script" ;;
+            *.sql.gz) say "running $script"; gunzip -c "$script" | docker_process_sql ;;
+            *.sql.xz) say "running $script"; xzcat "$script" | docker_process_sql ;;
+            *.sql.zst) say "running $script"; zstd -dc "$script" | docker_process_sql ;;
             '/docker-entrypoint-initdb.d/*') ;;
             *) say "ignoring $script" ;;
         esac
