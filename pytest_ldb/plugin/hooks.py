@@ -105,7 +105,7 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     run = session.config.stash[RUN]
     if FILES in sys.modules and any(map(uses_databases, session.items)):
-        from .fakes import keep_files
+        from ..util.fake_files import keep_files
 
         keep_files()
     used = used_types(session.items, run.names) if _runs_tests(session) else ()

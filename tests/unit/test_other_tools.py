@@ -15,8 +15,8 @@ import pytest
 from pytest_ldb.databases import REDIS
 from pytest_ldb.lifecycle.readiness import ask
 from pytest_ldb.model.instance import Address
-from pytest_ldb.plugin.fakes import keep_files
 from pytest_ldb.util import clock
+from pytest_ldb.util.fake_files import keep_files
 from pytest_ldb.util.poll import tries
 from pytest_ldb.util.sockets import connect_to_host
 
