@@ -115,24 +115,21 @@ class Databases(ABC):
         self.seal(copy)
         return copy.database
 
-    def restore(self, database: Database, snapshot: str) -> None:
+    def restore(self, database: Database, snapshot: str | None) -> None:
         """Replace the content of a database by that of a snapshot; ends all connections to it.
+
+        Without a snapshot it gets the content of a new one.
 
         Raises:
             CommandFailed: The server refused.
         """
-        self._commands.disconnect(database.database)
-        self._commands.run(self._operations.drop, database.database)
-        self._clone(snapshot, database.database)
-
-    def renew(self, database: Database, template: str | None) -> None:
-        """Replace the content of a database by that of a template, or by that of a new one."""
-        if template is not None:
-            self.restore(database, template)
-            return
-        self._commands.disconnect(database.database)
-        self._commands.run(self._operations.drop, database.database)
-        self._fill_anew(database.database)
+        name = database.database
+        self._commands.disconnect(name)
+        self._commands.run(self._operations.drop, name)
+        if snapshot is None:
+            self._fill_anew(name)
+        else:
+            self._clone(snapshot, name)
 
     @abstractmethod
     def _fill_anew(self, name: str) -> None:

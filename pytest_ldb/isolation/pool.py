@@ -163,6 +163,14 @@ class Pool(Generic[D]):
             self._failed.append(database)
             self._changed.notify_all()
 
+    def release(self, database: D) -> None:
+        """Do not keep a database of a failed test any longer, as the test is run again."""
+        with self._changed:
+            if database in self._failed:
+                self._failed.remove(database)
+                self._used.append(database)
+                self._changed.notify_all()
+
     def expect_no_more(self) -> None:
         """Make no databases in advance from now on."""
         with self._changed:

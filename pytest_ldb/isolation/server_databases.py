@@ -69,7 +69,7 @@ class ServerDatabases:
             self._current = self._new(template)
         else:
             if previous is not None or template is not None:
-                self.databases.renew(self.early, template)
+                self.databases.restore(self.early, template)
             self._current = self.early
         return self._current
 

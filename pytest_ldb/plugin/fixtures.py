@@ -45,6 +45,9 @@ It runs once per run, for all workers, on a template; all databases are copies o
 FAILED: pytest.StashKey[dict[str, Database]] = pytest.StashKey()
 """The databases of this attempt to run a test by their names, if a phase of it has failed."""
 
+RELEASES = pytest.StashKey[list[Callable[[], None]]]()
+"""Release the databases that were kept for this test, if it is run again."""
+
 BEGAN = pytest.StashKey[float]()
 """Start time of the setup of this test, in seconds since 1970."""
 
@@ -85,7 +88,11 @@ def _fresh_fixture(name: str, begin: Callable[[], Session]) -> object:
             pool = session.fresh(name, next(iter(setup.values())), users)
             database = _handed_out(request, pool.take())
         yield database
-        (pool.keep if FAILED in request.node.stash else pool.give_back)(database)
+        if FAILED in request.node.stash:
+            pool.keep(database)
+            request.node.stash.setdefault(RELEASES, []).append(partial(pool.release, database))
+        else:
+            pool.give_back(database)
 
     fresh.__doc__ = _FRESH_MANUAL.format(name=name)
     _take(f"ldb_{name}_setup", fresh)

@@ -18,6 +18,7 @@ from . import hookspecs
 from .fixtures import (
     BEGAN,
     FAILED,
+    RELEASES,
     databases_of,
     failing_in_a_sentence,
     fixture_module,
@@ -165,6 +166,8 @@ def pytest_runtest_makereport(
         item.stash[BEGAN] = call.start
         if FAILED in item.stash:  # An earlier attempt failed.
             del item.stash[FAILED]
+            for release in item.stash.get(RELEASES, []):
+                release()
     session = item.config.stash[RUN].begun
     if session is None:
         return report

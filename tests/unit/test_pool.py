@@ -295,6 +295,17 @@ def test_databases_of_failed_tests_are_kept(pools: Pools) -> None:
     assert failed not in maker.dropped
 
 
+def test_database_of_an_earlier_attempt_is_dropped(pools: Pools) -> None:
+    maker = Numbers()
+    pool = pools(maker)
+    failed, other = pool.take(), pool.take()
+    pool.keep(failed)
+    for released in (failed, failed, other):
+        pool.release(released)
+    wait_until(lambda: failed in maker.dropped, 5.0, "the database is not dropped")
+    assert maker.dropped == [failed]
+
+
 def test_few_databases_exist_when_space_is_short(pools: Pools) -> None:
     maker = Numbers(short=True)
     pool = pools(maker)
