@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ..engines.protocol import Engine
 from ..lifecycle.cache import ServerCache
-from ..lifecycle.cache_expiry import old_entries, unnamed_images
+from ..lifecycle.cache_expiry import old_entries, unfinished, unnamed_images
 from ..model.instance import InstanceStatus
-from ..model.request import BUILDING, LABEL, container_name
+from ..model.request import LABEL
 from ..util import clock
 from ..util.locks import alone
 from .inventory import Inventory, Server
@@ -77,13 +77,10 @@ class StaleResources:
             yield from self._of_cache()
 
     def _of_cache(self) -> Iterator[StaleResource]:
-        makers = {f"{LABEL}user": self.inventory.identity.mark, f"{LABEL}cached": ""}
-        for container in self.engine.containers(makers):
-            # Whatever is started from a cached image inherits its labels; names are not inherited.
-            if container.name.startswith(container_name(BUILDING)):
-                remove = partial(self.engine.remove, container.id)
-                why = "its cached server was never finished"
-                yield StaleResource("container", container.name, why, remove)
+        for container in unfinished(self.engine, self.cache):
+            remove = partial(self.engine.remove, container.id)
+            why = "its cached server was never finished"
+            yield StaleResource("container", container.name, why, remove)
         old = dict(old_entries(self.engine, self.cache))
         for cached, why in old.items():
             forget = partial(self.cache.forget, cached.key)

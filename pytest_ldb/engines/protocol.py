@@ -57,6 +57,8 @@ class ContainerSpec:
         files: Files to place before it starts, by absolute path.
         host_port: The port of ``bind`` to publish on, instead of one that the engine chooses.
         volumes: The names of volumes to mount, by path; missing ones get the container's labels.
+        lingers: Whether it stays when :meth:`Shell.stop_server` has stopped its server, until its
+            last ephemeral shell ends, so that its files can be read.
     """
 
     name: str
@@ -74,6 +76,7 @@ class ContainerSpec:
     files: Mapping[str, File]
     host_port: int | None = None
     volumes: Mapping[str, str] = field(default_factory=dict)
+    lingers: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,7 +286,7 @@ class Engine(Protocol):
         those paths when their command starts, even if the paths are held in memory.
 
         Args:
-            container: A stopped one, which held none of the paths in memory.
+            container: One whose server has ended, which held none of the paths in memory.
             paths: Directories.
             labels: For the image.
             tag: Its name.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,12 @@ from ..model.errors import (
     OutOfMemory,
 )
 from ..model.request import BUILDING, LABEL, container_name
+from ..shell.shell import Shell
 from ..util.detached import detached
 from ..util.locks import alone
 from .cache import CachedServer, ServerCache
-from .cache_expiry import old_entries, remove_unnamed_images
+from .cache_expiry import old_entries, remove_unnamed_images, unfinished
+from .hold import hold_started
 from .planner import ResolvedServer
 from .starter import Starter
 
@@ -127,7 +129,13 @@ class CacheBuilder:
         )
 
     def remove_old(self) -> None:
-        """Remove entries that are old or whose base has changed, and images without an entry."""
+        """Remove old entries, images without an entry, and what a killed builder has left.
+
+        A container that was created and not started yet cannot end by itself.
+        """
+        for container in unfinished(self.engine, self.cache):
+            with suppress(EngineFailed):
+                self.engine.remove(container.id)
         for entry, _why in list(old_entries(self.engine, self.cache)):
             self.cache.forget(entry.key)
         remove_unnamed_images(self.engine, self.cache)
@@ -136,30 +144,33 @@ class CacheBuilder:
         """Return an image of the server's initialised data, from which a server has started."""
         name = container_name(f"{BUILDING}{key}")
         labels = {f"{LABEL}cached": key, f"{LABEL}user": self.cache.user}
-        spec = replace(server.spec, name=name, labels=labels, auto_remove=False)
-        # Data in memory would be lost when the server stops.
-        on_disk = replace(spec, memory_volumes=())
-        commit = partial(self._commit, server.spec.memory_volumes, labels, key)
+        spec = replace(server.spec, name=name, labels=labels, auto_remove=True)
+        # Data in memory could not be read, and would be lost when the server stops.
+        on_disk = replace(spec, memory_volumes=(), lingers=True)
+        commit = partial(self._commit, name, server.spec.memory_volumes, labels, key)
         image = self._with_server(server, on_disk, commit)
         return self._with_server(server, replace(spec, image=image), lambda _: image)
 
     def _with_server(
-        self, server: ResolvedServer, spec: ContainerSpec, use: Callable[[str], str]
+        self, server: ResolvedServer, spec: ContainerSpec, use: Callable[[Shell], str]
     ) -> str:
-        """Use a server that is ready; it is removed afterwards, even if this process is killed."""
+        """Use a server that is ready; it goes with this process, even if all of ours are killed."""
         with suppress(EngineFailed):
             self.engine.remove(spec.name)  # left by a power cut
         starter, identity = Starter(self.engine, self.timeout_s), uuid4()
 
         def work(watch: Watch) -> str:
-            try:
-                found = self.engine.find(spec.name)
+            server_named = replace(server, spec=spec)
+            held = hold_started(self.engine, server_named, "created", watch, ephemeral=True)
+            with closing(held.shell), closing(watch):
                 starter.wait(
-                    server.database_type, server.credentials, found, watch, subject=spec.name
+                    server.database_type,
+                    server.credentials,
+                    held.container,
+                    watch,
+                    subject=spec.name,
                 )
-            finally:
-                watch.close()
-            return use(spec.name)
+                return use(held.shell)
 
         result, guard = starter.start_new(spec, identity, work)
         starter.remove(identity)
@@ -167,12 +178,15 @@ class CacheBuilder:
         return result
 
     def _commit(
-        self, paths: Sequence[str], labels: Mapping[str, str], key: str, container: str
+        self,
+        container: str,
+        paths: Sequence[str],
+        labels: Mapping[str, str],
+        key: str,
+        shell: Shell,
     ) -> str:
-        self.engine.stop(container)
-        stopped = self.engine.find(container)
-        if stopped is None or stopped.exit_code != 0:
-            code = stopped.exit_code if stopped else None
+        code = shell.stop_server()
+        if code:
             raise InstanceDied(
                 container, f"the server did not stop cleanly (exit code {code})", code=code
             )

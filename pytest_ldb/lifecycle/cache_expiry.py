@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from ..engines.protocol import Engine, Image
+from ..engines.protocol import Container, Engine, Image
 from ..model.errors import EngineFailed, ImageUnavailable
-from ..model.request import LABEL
+from ..model.request import BUILDING, LABEL, container_name
 from .cache import DAY_S, CachedServer, ServerCache
 
 UNUSED_S = 30 * DAY_S
@@ -37,6 +37,16 @@ def unnamed_images(
     named = {entry.image for entry, _ in cache.known() if entry.key not in left_out}
     images = engine.images({f"{LABEL}user": cache.user})
     return [image for image in images if image.id not in named]
+
+
+def unfinished(engine: Engine, cache: ServerCache) -> list[Container]:
+    """Return the containers of this user's builders, which are stale unless one is running.
+
+    Whatever is started from a cached image inherits its labels; names are not inherited.
+    """
+    labels = {f"{LABEL}user": cache.user, f"{LABEL}cached": ""}
+    named = container_name(BUILDING)
+    return [found for found in engine.containers(labels) if found.name.startswith(named)]
 
 
 def remove_unnamed_images(engine: Engine, cache: ServerCache) -> None:

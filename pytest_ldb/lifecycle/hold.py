@@ -55,13 +55,16 @@ class PendingServer:
     not_cached: str = ""
 
 
-def open_shell(engine: Engine, server: ResolvedServer, container: str = "") -> Shell:
+def open_shell(
+    engine: Engine, server: ResolvedServer, container: str = "", *, ephemeral: bool | None = None
+) -> Shell:
     """Take hold of a server whose container runs.
 
     Args:
         engine: Where it runs.
         server: The server.
         container: The id of its container, where that is known.
+        ephemeral: Whether the server ends with its last shell; by default unless it is kept.
 
     Raises:
         ShellLost: The server is ending.
@@ -69,12 +72,17 @@ def open_shell(engine: Engine, server: ResolvedServer, container: str = "") -> S
     return engine.shell(
         container or server.spec.name,
         environment=server.client_environment,
-        ephemeral=not server.request.kept,
+        ephemeral=not server.request.kept if ephemeral is None else ephemeral,
     )
 
 
 def hold_started(
-    engine: Engine, server: ResolvedServer, origin: str, watch: Watch
+    engine: Engine,
+    server: ResolvedServer,
+    origin: str,
+    watch: Watch,
+    *,
+    ephemeral: bool | None = None,
 ) -> StartedServer:
     """Take hold of a server that this process has just started.
 
@@ -82,7 +90,7 @@ def hold_started(
         StartFailed: The server has ended.
     """
     try:
-        shell = open_shell(engine, server)
+        shell = open_shell(engine, server, ephemeral=ephemeral)
     except (ShellLost, EngineFailed):
         ended = watch.ended(ENDS_WITHIN_S)
         if ended is None:

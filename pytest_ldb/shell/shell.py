@@ -170,6 +170,10 @@ class Shell:
         """Whether this is the first call with an occasion, of all shells of the server."""
         return self.run(["be_first", occasion]).strip() == "first"
 
+    def stop_server(self) -> int:
+        """Stop the server of a container that lingers, and return its exit status."""
+        return int(self.run(["stop_server"]))
+
     def keep(self) -> None:
         """Do not switch the server off when the last shell leaves."""
         self.run(["keep"])

@@ -527,3 +527,47 @@ def test_cache_that_goes_with_its_container_is_not_filled(machine: Machine, mode
     assert not cache.wanted
     assert "goes with this container" in cache.why_not(machine.server())
     assert machine.remembering(cache).to_bytes(), "it is not sent to the builder"
+
+
+def test_builder_and_guard_can_be_killed_together(machine: Machine) -> None:
+    slow = replace(FAKE_TYPE, command=("sh", "-c", "sleep 20"))
+    cache = machine.cache()
+    cache.want(machine.server(slow))
+    program = """
+import os, signal, sys, time
+from threading import Timer
+from pytest_ldb.engines.docker import guard
+from pytest_ldb.lifecycle.cache_builder import CacheBuilder
+started, guards = guard.detached, []
+guard.detached = lambda *a, **k: guards.append(started(*a, **k)) or guards[-1]
+builder = CacheBuilder.from_bytes(sys.stdin.buffer.read())
+holding = builder.engine.shell
+def shell(*a, **k):
+    opened = holding(*a, **k)
+    os.kill(guards[0].pid, signal.SIGKILL)
+    print("held", flush=True)
+    return opened
+type(builder.engine).shell = staticmethod(shell)
+builder.build()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(machine.remembering(cache).to_bytes())
+        process.stdin.close()
+        assert process.stdout.readline() == b"held\n"
+        assert machine.fake.containers({"pytest-ldb.cached": ""})
+        process.kill()
+    wait_until(lambda: not machine.fake.containers({}), 20.0, "the container still exists")
+
+
+def test_next_builder_removes_what_a_killed_one_has_created(machine: Machine) -> None:
+    spec = machine.server().spec
+    labels = {"pytest-ldb.user": ME.mark, "pytest-ldb.cached": "key"}
+    for name, whose in (("ldb-cache-key", labels), ("mine", labels), ("ldb-cache-theirs", {})):
+        machine.fake.create(replace(spec, name=name, labels=whose))
+    machine.remembering(machine.cache()).build()
+    left = {container.name for container in machine.fake.containers({})}
+    assert left == {"mine", "ldb-cache-theirs"}

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode
 
 from ..protocol import File
+from .errors import if_there
 from .inspect import image_id
 from .transport.http import Refused, Transport
 
@@ -51,19 +52,21 @@ def remember(
         Refused: The engine refused.
         OSError: The engine cannot be reached.
     """
-    base = transport.request("GET", f"/containers/{quote(container)}/json")["Image"]
+    source = transport.request("GET", f"/containers/{quote(container)}/json")
+    base, name = source["Image"], f"{source['Name'].lstrip('/')}-draft"
     content = {"Image": base, "Labels": dict(labels)}
     programs = ("/bin/tar", "/usr/bin/tar")
     packed = any(_is_there(transport, container, program) for program in programs)
     copies = [_Copy(number, path, packed) for number, path in enumerate(paths)]
-    draft = transport.request("POST", "/containers/create", content)["Id"]
+    if_there(transport, "DELETE", f"/containers/{quote(name)}?force=1&v=1")  # of a killed process
+    draft = transport.request("POST", f"/containers/create?name={quote(name)}", content)["Id"]
     try:
         put(transport, draft, archive({}, [PLACE, *(copy.place for copy in copies)]))
         for copy in copies:
             with _taken(transport, container, copy) as data:
                 put(transport, draft, data, copy.place)
-        repository, _, name = tag.rpartition(":")
-        query = {"container": draft, "repo": repository, "tag": name}
+        repository, _, version = tag.rpartition(":")
+        query = {"container": draft, "repo": repository, "tag": version}
         config = transport.request("GET", f"/images/{quote(base)}/json")["Config"]
         target = f"/commit?{urlencode({**query, 'changes': _changes(config, copies)}, doseq=True)}"
         return image_id(transport.request("POST", target, {})["Id"])

@@ -28,7 +28,7 @@ from .exec import EngineExecution
 from .guard import ProcessGuard
 from .inspect import About, OwnContainer, about, container_of, image_id, image_of, is_on_root, short
 from .log_lines import LogLines
-from .payloads import HOME, Command, begin, creation, shell_command
+from .payloads import HOME, Command, begin, creation, lingering, shell_command
 from .preopened import PreopenedShells
 from .pull import Heard, PullProgress, pulled, repository_and_tag
 from .transport.contexts import engine_address
@@ -136,6 +136,9 @@ class DockerEngine:
                 self._post("/volumes/create", {"Name": name, "Labels": dict(spec.labels)})
             try:
                 content = creation(spec, self._own.network)
+                if spec.lingers:
+                    image = self._get(f"/images/{quote(image_id(spec.image))}/json")
+                    content = lingering(content, image["Config"])
                 made = self._post(f"/containers/create?name={quote(spec.name)}", content)
             except Refused as refused:
                 if not is_without_image(refused):

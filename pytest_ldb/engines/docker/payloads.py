@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ...shell.script_files import lease_script
+from ...shell.script_files import lease_script, script
 from .transport.connection import Connection
 from .transport.http import Transport
 
@@ -74,6 +74,18 @@ def creation(spec: ContainerSpec, network: str | None = None) -> dict[str, Any]:
         "Labels": dict(spec.labels),
         "ExposedPorts": {port: {}},
         "HostConfig": host,
+    }
+
+
+def lingering(content: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what to send for a container that lingers, given the configuration of its image."""
+    signal = config.get("StopSignal") or "TERM"
+    command = [*(config.get("Entrypoint") or ()), *(content["Cmd"] or config.get("Cmd") or ())]
+    return {
+        **content,
+        "Env": [*content["Env"], f"LDB_HOME={HOME}"],
+        "Entrypoint": ["sh", "-c", script("linger"), "sh", signal.removeprefix("SIG"), *command],
+        "Cmd": [],
     }
 
 

@@ -43,3 +43,11 @@ mark_ready() { : >"$home/ready"; }
 keep() { : >"$home/keep"; }
 
 be_first() { ! mkdir "$home/first-$1" 2>/dev/null || echo first; }
+
+# Stops the server of a container that lingers, and prints its exit status (linger.sh).
+stop_server() {
+  read -r process signal <"$home/lingers" || return
+  kill -s "$signal" "$process" || return
+  until [ -e "$home/ended" ]; do sleep 0.1 || sleep 1; done
+  cat "$home/ended"
+}

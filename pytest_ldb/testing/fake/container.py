@@ -81,10 +81,14 @@ def _start(directory: Path, news: int, log: FileIO) -> subprocess.Popen[bytes] |
     except OSError:
         os.write(news, str(PORT_TAKEN).encode())
         return None
+    command = spec["command"] or ["redis-server"]
+    if spec["lingers"]:
+        command = ["sh", "-c", spec["linger_script"], "sh", "TERM", *command]
+        os.environ["LDB_HOME"] = "../home"
     with port:
         try:
             process = subprocess.Popen(
-                spec["command"] or ["redis-server"],
+                command,
                 cwd=directory / "root",
                 env={**os.environ, **spec["environment"], LISTENER: str(port.fileno())},
                 stdin=subprocess.DEVNULL,

@@ -38,7 +38,7 @@ from ...engines.protocol import Container, ContainerSpec, Image, Volume
 from ...model import errors
 from ...shell import shell
 from ...shell.local import ProcessStream
-from ...shell.script_files import lease_script
+from ...shell.script_files import lease_script, script
 from . import container as fake_container
 from .files import Directory, FakeLog, FakeWatch
 from .volumes import ProcessExecution, Volumes
@@ -148,6 +148,7 @@ class FakeEngine:
             **asdict(spec),
             "labels": labels,
             "files": [*spec.files],
+            "linger_script": script("linger") if spec.lingers else "",
             "id": identity,
             "image_id": image.id,
         }
