@@ -10,7 +10,7 @@ from uuid import UUID
 
 from ..engines.protocol import Container, ContainerSpec, Engine, Guard, Watch
 from ..model.database_type import DatabaseType
-from ..model.errors import LdbError, hidden
+from ..model.errors import LdbError, PortTaken, hidden
 from ..model.instance import Credentials
 from ..model.request import LABEL
 from .container_spec import identified
@@ -19,6 +19,12 @@ from .readiness import wait_until_ready
 __tracebackhide__ = hidden
 
 T = TypeVar("T")
+
+MOST_PORTS = 3
+"""How often a container is started if other programs take the ports that the engine chooses.
+
+A rootless engine does not see all ports that are in use.
+"""
 
 _INTERRUPTED: list[Guard] = []
 """Guards of servers whose start was interrupted, held until the process ends.
@@ -58,8 +64,7 @@ class Starter:
         """
         guard = self.engine.guard(str(identity))
         try:
-            self.engine.create(identified(spec, identity))
-            return use(self.engine.start(spec.name)), guard
+            return use(self._started(identified(spec, identity))), guard
         except LdbError:
             self.remove(identity)
             guard.release()
@@ -68,6 +73,19 @@ class Starter:
             _INTERRUPTED.append(guard)
             self.remove(identity)
             raise
+
+    def _started(self, spec: ContainerSpec) -> Watch:
+        """Create a container and start it, again if the port that the engine chose is taken."""
+        for _ in range(MOST_PORTS - 1):
+            self.engine.create(spec)
+            try:
+                return self.engine.start(spec.name)
+            except PortTaken:
+                if spec.host_port is not None:
+                    raise
+                self.engine.remove(spec.name)
+        self.engine.create(spec)
+        return self.engine.start(spec.name)
 
     def wait(
         self,

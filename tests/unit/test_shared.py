@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 from pytest_ldb.cli.inventory import run_beside
-from pytest_ldb.engines.protocol import Container, ContainerSpec, Image
+from pytest_ldb.engines.protocol import Container, ContainerSpec, Image, Watch
 from pytest_ldb.isolation.databases import databases_on
 from pytest_ldb.lifecycle import decision, shared, starter
 from pytest_ldb.lifecycle.cache import ServerCache
@@ -34,6 +34,7 @@ from pytest_ldb.model.errors import (
     InstanceDied,
     InvalidRequest,
     NotReady,
+    PortTaken,
     ShellLost,
 )
 from pytest_ldb.model.instance import InstanceStatus
@@ -150,6 +151,23 @@ def test_first_process_creates_and_others_attach(run: Run) -> None:
     assert first.start_s > 0
     assert run.said == []
     assert only(run.fake).state == "running"
+
+
+@pytest.mark.parametrize(("port", "tries"), [(None, 3), (15432, 1)])
+def test_start_is_repeated_if_the_port_that_the_engine_chose_is_taken(
+    run: Run, monkeypatch: pytest.MonkeyPatch, port: int | None, tries: int
+) -> None:
+    started: list[str] = []
+
+    def start(name: str) -> Watch:
+        started.append(name)
+        raise PortTaken(name, "port 34026 is already in use", port=34026)
+
+    monkeypatch.setattr(run.fake, "start", start)
+    with pytest.raises(PortTaken):
+        run.obtain(host_port=port)
+    assert len(started) == tries
+    assert not run.fake.containers({})
 
 
 def test_server_labels_identify_owner_and_request(run: Run) -> None:
