@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Generic, TypeVar
 
 from . import clock
+from .forks import THREADS, fork_between_imports
 
 PATIENCE_S = 1.0
 """A wait that takes longer than this is worth a line to the user."""
@@ -40,7 +41,8 @@ class BackgroundTasks(Generic[T]):
             except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
                 future.set_exception(error)
 
-        threading.Thread(target=run, name=f"ldb-{name}", daemon=True).start()
+        fork_between_imports()
+        threading.Thread(target=run, name=f"{THREADS}{name}", daemon=True).start()
 
     def result(self, name: str, work: Callable[[], T]) -> T:
         """Return the result of a task, which is begun if it has not been.

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import sys
+import threading
 import weakref
 from typing import Protocol
+
+from .poll import tries
+
+THREADS = "ldb-"
+"""What the names of this package's threads begin with."""
+
+IMPORTED_WITHIN_S = 2.0
 
 
 class Closable(Protocol):
@@ -29,3 +39,25 @@ def close_in_children(inherited: Closable) -> None:
                 copy.close()
 
         os.register_at_fork(after_in_child=close)
+
+
+@functools.cache
+def fork_between_imports() -> None:
+    """Have forks of this process wait until its threads of ours import nothing.
+
+    A thread is not forked. What it was importing would be incomplete in the child, for good.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_wait_for_imports)
+
+
+def _wait_for_imports() -> None:
+    for _ in tries(IMPORTED_WITHIN_S, pause_s=0.001):
+        threads = (thread.name for thread in threading.enumerate())
+        if not any(name.startswith(THREADS) for name in threads) or not _is_importing():
+            return
+
+
+def _is_importing() -> bool:
+    specs = (getattr(module, "__spec__", None) for module in list(sys.modules.values()))
+    return any(getattr(spec, "_initializing", False) for spec in specs)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+import sys
 import threading
 import time
 import traceback
+from pathlib import Path
 
 import pytest
 
@@ -112,3 +116,18 @@ def test_all_results_are_released_even_late_ones(tasks: BackgroundTasks[int]) ->
     gate.set()
     wait_until(lambda: sorted(released) == [1, 2, 3], 5.0, "a result is still held")
     assert tasks.result("one", lambda: 4) == 4
+
+
+@pytest.mark.process
+def test_fork_waits_for_what_a_task_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ldb_slow_module.py").write_text("import time\ntime.sleep(0.3)\nVALUE = 7\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    tasks = BackgroundTasks[object]()
+    tasks.begin("slow", lambda: importlib.import_module("ldb_slow_module"))
+    wait_until(lambda: "ldb_slow_module" in sys.modules, 5.0, "the import has not begun")
+    child = os.fork()
+    if not child:
+        os._exit(getattr(sys.modules["ldb_slow_module"], "VALUE", 0))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

@@ -141,6 +141,9 @@ def _sdk() -> Iterator[Any]:
     finally:
         if hidden:
             sys.modules.pop(_SOCKS, None)  # Another thread may have removed it.
+    if not hasattr(docker, "DockerClient"):
+        place = docker.__file__ or next(iter(docker.__path__))
+        raise OSError(f"{place} hides the Docker SDK, which is also imported as `docker`")
     try:
         yield docker
     except (docker.errors.DockerException, Warning) as error:  # Warnings may be errors.
