@@ -110,7 +110,7 @@ class ServerCache:
             return "its image declares no volume, so it is not known what to cache"
         entry, hindrance = self.read(self.key(server.request)), self._hindrance()
         if entry is None:
-            return hindrance or "it is not in the cache yet"
+            return hindrance or "no copy of it is cached yet"
         again = "the next run tries again" if entry.passing else "it is tried again after a day"
         return f"it could not be cached: {first_line(entry.failure)} ({again})"
 

@@ -505,7 +505,7 @@ def test_created_server_says_why_it_was_not_restored(
     monkeypatch.setenv("CI", "true")
     assert reason() == "CI is set; --ldb-cache=always caches servers nevertheless"
     monkeypatch.delenv("CI")
-    assert reason() == "it is not in the cache yet"
+    assert reason() == "no copy of it is cached yet"
     assert reason() == ""
     (image,) = machine.images()
     machine.fake.remove_image(image)

@@ -53,10 +53,10 @@ KEPT_AS = "as ldb-shop-1-fake-2, `docker rm -fv ldb-shop-1-fake-2` ends it"
     [
         (use(), ["fake: fake:1 created in 2.00 s (start 0.50 s, ready 1.50 s)"]),
         (
-            use(not_cached="it is not in the cache yet"),
+            use(not_cached="no copy of it is cached yet"),
             [
                 "fake: fake:1 created in 2.00 s (start 0.50 s, ready 1.50 s)",
-                "  initialised: it is not in the cache yet",
+                "  initialised: no copy of it is cached yet",
             ],
         ),
         (use(ready_s=None), ["fake: fake:1 created in 0.50 s, not ready by the end of the run"]),
