@@ -20,8 +20,6 @@ import redis
 import sqlalchemy
 import sqlalchemy.exc
 from bson import Code, Decimal128, Int64, Regex
-from bson.codec_options import CodecOptions
-from bson.raw_bson import RawBSONDocument
 
 from pytest_ldb import MONGODB, MYSQL, POSTGRES, REDIS, Database
 from pytest_ldb.isolation.databases import Databases, databases_on
@@ -30,6 +28,15 @@ from pytest_ldb.lifecycle.lease import Lease
 from pytest_ldb.model.errors import CommandFailed
 from pytest_ldb.testing import DatabaseTypeContract
 from pytest_ldb.testing.servers import Servers
+
+from .contents import (
+    MongoContent,
+    MySqlContent,
+    PostgresContent,
+    RedisContent,
+    mongodb_reading,
+    mysql_reading,
+)
 
 GOODS = """
 CREATE TABLE goods (
@@ -74,7 +81,7 @@ CREATE EVENT never ON SCHEDULE EVERY 1 YEAR STARTS '2040-01-01 00:00:00' DO SELE
 """
 
 
-class TestPostgres(DatabaseTypeContract):
+class TestPostgres(PostgresContent, DatabaseTypeContract):
     database_type = POSTGRES
     script = ("fill.sql", "CREATE TABLE filled (x int)")
     refused = psycopg.OperationalError
@@ -249,7 +256,7 @@ class TestPostgres(DatabaseTypeContract):
         durable.commands.run(POSTGRES.operations.unseal, initial.database)
 
 
-class TestMySQL(DatabaseTypeContract):
+class TestMySQL(MySqlContent, DatabaseTypeContract):
     database_type = MYSQL
     script = ("fill.sql", "CREATE TABLE filled (x int);")
     refused = pymysql.err.OperationalError
@@ -400,7 +407,7 @@ class TestMySQL(DatabaseTypeContract):
         """Every digit and byte, names that need quotes, and what belongs to the whole database."""
         database = odd.make()
         template = replace(database, database=odd.template or "")
-        assert _readings(database) == _readings(template)
+        assert mysql_reading(database) == mysql_reading(template)
 
     @pytest.mark.parametrize(
         ("statements", "again"),
@@ -429,19 +436,19 @@ class TestMySQL(DatabaseTypeContract):
         self, odd: DatabaseFactory, statements: str, again: bool
     ) -> None:
         database = odd.make()
-        before = _readings(database)
+        before = mysql_reading(database)
         _change(database, statements)
         assert odd.put_back(database) is again
         if again:
-            assert _readings(database) == before
+            assert mysql_reading(database) == before
             odd.databases.drop(database)
 
     def test_restore_keeps_the_collation(self, databases: Databases, name: str) -> None:
         database = databases.create(name)
         _change(database, "ALTER DATABASE COLLATE latin1_german1_ci")
-        before = _readings(database)
+        before = mysql_reading(database)
         database.restore(database.snapshot())
-        assert _readings(database) == before
+        assert mysql_reading(database) == before
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -462,7 +469,7 @@ class TestMySQL(DatabaseTypeContract):
         return DatabaseFactory(databases, f"ldb_{uuid.uuid4().hex[:8]}", template.database)
 
 
-class TestMongoDB(DatabaseTypeContract):
+class TestMongoDB(MongoContent, DatabaseTypeContract):
     database_type = MONGODB
     script = ("fill.js", "db.filled.insertOne({ x: 1 }); db.filled.createIndex({ x: 1 })")
     refused = pymongo.errors.OperationFailure
@@ -527,8 +534,8 @@ class TestMongoDB(DatabaseTypeContract):
         databases.seal(template)
         copy = databases.create(name, template.database)
         with _mongodb(copy.url) as client:
-            before = _documents(client, template)
-            assert _documents(client, copy) == before
+            before = mongodb_reading(template)
+            assert mongodb_reading(copy) == before
             database = client[copy.database]
             assert database.capped.options() == client[template.database].capped.options()
             assert database.odd.options() == client[template.database].odd.options()
@@ -536,7 +543,7 @@ class TestMongoDB(DatabaseTypeContract):
             for collection in ("odd", "name with spaces.and é", "capped"):
                 database[collection].drop()
             copy.restore(snapshot)
-            assert _documents(client, copy) == before
+            assert mongodb_reading(copy) == before
 
     @pytest.mark.parametrize(
         "change",
@@ -558,13 +565,13 @@ class TestMongoDB(DatabaseTypeContract):
             source = DatabaseFactory(databases, name, template.database)
             database = source.make()
             odd = client[database.database].odd
-            before = _documents(client, database)
+            before = mongodb_reading(database)
             client[database.database].command("collMod", "odd", validator={})
             change(odd)
             client[database.database].command("collMod", "odd", validator=NEVER)
-            assert _documents(client, database) != before
+            assert mongodb_reading(database) != before
             assert source.put_back(database)
-            assert _documents(client, database) == before
+            assert mongodb_reading(database) == before
 
     @pytest.mark.parametrize(
         ("change", "again"),
@@ -616,7 +623,7 @@ class TestMongoDB(DatabaseTypeContract):
         return DatabaseFactory(databases, f"ldb_{uuid.uuid4().hex[:8]}", template.database)
 
 
-class TestRedis(DatabaseTypeContract):
+class TestRedis(RedisContent, DatabaseTypeContract):
     database_type = REDIS
     script = ("fill.redis", "SET filled 1\n")
     refused = (redis.AuthenticationError, redis.ResponseError)
@@ -697,57 +704,10 @@ def _fill_with_odd_documents(database: Any) -> None:
     database["system.js"].insert_one({"_id": "one", "value": Code("function() { return 1.0 }")})
 
 
-def _documents(client: Any, database: Database) -> dict[str, list[bytes]]:
-    """Return the documents of each collection, byte by byte."""
-    options: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
-    named = client[database.database]
-    return {
-        name: [found.raw for found in named.get_collection(name, codec_options=options).find()]
-        for name in named.list_collection_names()
-        if name != "system.views"
-    }
-
-
 def _change(database: Database, statements: str) -> None:
     with _mysql(**database.connect_args("pymysql"), autocommit=True) as connection:
         for statement in statements.split(";"):
             connection.cursor().execute(statement)
-
-
-def _readings(database: Database) -> dict[str, Any]:
-    """Return all that a MySQL client can see in a database, by query."""
-    with _mysql(**database.connect_args("pymysql")) as connection:
-        cursor = connection.cursor()
-
-        def rows(query: str) -> list[dict[str, str]]:
-            cursor.execute(query)
-            names = [description[0] for description in cursor.description]
-            made = {"CREATED", "LAST_ALTERED", "STARTS"}
-            found = [zip(names, row, strict=True) for row in cursor]
-            return [{unnamed(n): unnamed(x) for n, x in row if n not in made} for row in found]
-
-        def unnamed(text: object) -> str:
-            return str(text).replace(database.database, "")
-
-        queries = [
-            *("SHOW FULL TABLES", f"SHOW CREATE DATABASE `{database.database}`"),
-            "SELECT * FROM information_schema.triggers WHERE trigger_schema = DATABASE()",
-            "SELECT * FROM information_schema.routines WHERE routine_schema = DATABASE()",
-            "SELECT * FROM information_schema.events WHERE event_schema = DATABASE()",
-            (
-                "SELECT * FROM information_schema.columns WHERE table_schema = DATABASE()"
-                " ORDER BY table_name, ordinal_position"
-            ),
-            "SELECT * FROM information_schema.views WHERE table_schema = DATABASE()",
-        ]
-        cursor.execute("SHOW TABLES")
-        for (name,) in cursor.fetchall():
-            queries.append("SELECT * FROM `" + name.replace("`", "``") + "`")
-            if name == "numbers":
-                queries.append("SELECT f * 1e0, d * 1e0, r * 1e0 FROM numbers")
-            if name == "made":
-                queries.append("SELECT a, b, c, d FROM made")
-        return {unnamed(query): rows(query) for query in queries}
 
 
 def _mysql(**keywords: Any) -> Any:
