@@ -443,6 +443,19 @@ class TestMySQL(MySqlContent, DatabaseTypeContract):
             assert mysql_reading(database) == before
             odd.databases.drop(database)
 
+    def test_database_that_a_prepared_transaction_holds_is_not_handed_on(
+        self, goods: DatabaseFactory
+    ) -> None:
+        database = goods.make()
+        assert goods.resetter
+        _change(
+            database, "XA START 'x'; INSERT INTO nothing VALUES (7); XA END 'x'; XA PREPARE 'x'"
+        )
+        assert not goods.resetter.put_back(database)
+        _change(database, "XA ROLLBACK 'x'")
+        assert goods.resetter.put_back(database)
+        goods.databases.drop(database)
+
     def test_restore_keeps_the_collation(self, databases: Databases, name: str) -> None:
         database = databases.create(name)
         _change(database, "ALTER DATABASE COLLATE latin1_german1_ci")
