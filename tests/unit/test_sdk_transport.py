@@ -11,14 +11,16 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 from pytest_ldb.engines.docker.engine import DockerEngine
 from pytest_ldb.engines.docker.transport.connection import Connection, ProcessConnection
-from pytest_ldb.engines.docker.transport.sdk import sdk_transport
+from pytest_ldb.engines.docker.transport.sdk import registry_headers, sdk_transport
 from pytest_ldb.engines.docker.transport.tls import TlsConnection
-from pytest_ldb.model.errors import EngineUnavailable
+from pytest_ldb.model.errors import EngineUnavailable, InvalidRequest
 
 from .engine_socket import EngineSocket
 
@@ -286,9 +288,24 @@ def test_sdk_import_ignores_warning_filters() -> None:
 import sys, warnings
 warnings.simplefilter("error")
 warnings.simplefilter = lambda *_, **__: None  # As if a test had set its own since.
-from pytest_ldb.engines.docker.transport.sdk import sdk_transport
+from pytest_ldb.engines.docker.transport.sdk import registry_headers, sdk_transport
 sdk_transport("tcp://127.0.0.1:1")
 print(*sorted(sys.modules.keys() & {"docker", "urllib3.contrib.socks"}))
 """
     answer = subprocess.check_output([sys.executable, "-c", program], text=True, env={})
     assert answer == "docker\n"
+
+
+@pytest.mark.parametrize("has_package", [True, False], ids=["another package", "none"])
+def test_module_of_the_project_instead_of_the_sdk_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_package: bool
+) -> None:
+    package: Any = None
+    if has_package:
+        package = ModuleType("docker")
+        package.__path__ = [str(tmp_path / "docker")]
+    monkeypatch.setitem(sys.modules, "docker", package)
+    for use in (lambda: registry_headers("redis"), lambda: sdk_transport("tcp://localhost:1")):
+        with pytest.raises(InvalidRequest, match="Docker SDK cannot be imported") as caught:
+            use()
+        assert (str(tmp_path) in caught.value.evidence) == has_package

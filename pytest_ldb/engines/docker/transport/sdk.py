@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
+from ....model.errors import InvalidRequest
 from ....util.sockets import connect_to_host
 from .connection import Connection, ProcessConnection, SocketConnection
 from .http import PATIENCE_S, TIMEOUT_S, Transport
@@ -124,9 +125,24 @@ def _ssh(parts: SplitResult) -> list[str]:
     return ["ssh", *SSH_OPTIONS, *user, *port, "--", host, "docker system dial-stdio"]
 
 
+def _shadowed(error: Exception) -> InvalidRequest:
+    found = list(getattr(sys.modules.get("docker"), "__path__", ()))
+    evidence = f"`docker` is imported from {found[0]}" if found else str(error)
+    return InvalidRequest(
+        "docker",
+        "the Docker SDK cannot be imported, perhaps as the project has a module of this name",
+        evidence=evidence,
+        remedy="Rename that module, or keep its folder out of `sys.path`. Images that the engine "
+        "has already, on this machine, need no SDK.",
+    )
+
+
 @contextmanager
 def _sdk() -> Iterator[Any]:
     """Import the SDK, and turn what it raises into OSError.
+
+    Raises:
+        InvalidRequest: A module of the project has its name, or that of a package that it needs.
 
     The import may run in a thread while a test runs. The SDK imports requests, which imports
     urllib3's support of SOCKS, which warns if PySocks is missing. requests hides that warning by a
@@ -138,12 +154,13 @@ def _sdk() -> Iterator[Any]:
         sys.modules[_SOCKS] = None  # type: ignore[assignment]
     try:
         import docker
+
+        _ = docker.ContextAPI
+    except (ImportError, AttributeError) as error:
+        raise _shadowed(error) from error
     finally:
         if hidden:
             sys.modules.pop(_SOCKS, None)  # Another thread may have removed it.
-    if not hasattr(docker, "DockerClient"):
-        place = docker.__file__ or next(iter(docker.__path__))
-        raise OSError(f"{place} hides the Docker SDK, which is also imported as `docker`")
     try:
         yield docker
     except (docker.errors.DockerException, Warning) as error:  # Warnings may be errors.
