@@ -1,13 +1,13 @@
 """Calls the setup of a database.
 
-It is called in a thread of its own, where no event loop is running: code of a test, or of a library
-such as Playwright, may run one in the main thread. Context variables have the values that they have
-there.
+Where an event loop is running already, as with Playwright's synchronous interface, a setup could
+not run one of its own. There it is called in another thread, with the same context variables.
 """
 
 from __future__ import annotations
 
 import inspect
+import sys
 import traceback
 from collections.abc import Awaitable
 from contextvars import copy_context
@@ -31,15 +31,21 @@ class SetupSkipped(LdbError):
 def call_setup(run: Fill, database: Database) -> None:
     """Call a setup, and await what it returns if that can be awaited.
 
-    If the wait is interrupted, for example by Ctrl-C or a timeout of the test, the thread goes on.
-
     Raises:
         SetupFailed: It ended the process.
         InvalidRequest: It is a generator function, of which nothing has run.
         BaseException: What the setup raised.
     """
-    call = partial(copy_context().run, _call, run, database)
-    BackgroundTasks[None]().result("setup", call)
+    if _runs_event_loop():
+        call = partial(copy_context().run, _call, run, database)
+        BackgroundTasks[None]().result("setup", call)
+    else:
+        _call(run, database)
+
+
+def _runs_event_loop() -> bool:
+    asyncio = sys.modules.get("asyncio")  # Where it was not imported, none is running.
+    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001
 
 
 def _call(run: Fill, database: Database) -> None:
