@@ -184,7 +184,14 @@ class Shell:
         # Arguments can hold neither NUL nor arbitrary bytes, hence Base64.
         for start in range(0, len(content), CHUNK_BYTES):
             chunk = content[start : start + CHUNK_BYTES]
-            self.run(["put", path, base64.b64encode(chunk).decode()])
+            try:
+                self.run(["put", path, base64.b64encode(chunk).decode()])
+            except CommandFailed as error:
+                fact = f"there is no place for {name}, {len(content) >> 20} MiB, beside the server"
+                remedy = "The size of /dev/shm in a container is `shm_mib` of the DatabaseType."
+                raise CommandFailed(
+                    self.subject, fact, evidence=error.evidence, remedy=remedy
+                ) from None
         return path
 
     def close(self) -> None:

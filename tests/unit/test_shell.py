@@ -259,6 +259,16 @@ def test_raising_signal_handler_loses_one_command(tmp_path: Path) -> None:
     shell.close()
 
 
+def test_file_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
+    shell = local(tmp_path)
+    shell.run(["ulimit", "-f", "64"])
+    with pytest.raises(CommandFailed, match=r"there is no place for dump\.sql, 2 MiB") as caught:
+        shell.put("dump.sql", bytes(2 << 20))
+    assert "Filesystem" in caught.value.evidence
+    assert "shm_mib" in caught.value.remedy
+    shell.close()
+
+
 def test_home_directory_is_private(tmp_path: Path) -> None:
     shell = local(tmp_path)
     shell.later(["secret"])

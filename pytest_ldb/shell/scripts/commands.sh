@@ -36,7 +36,12 @@ file_for() {
   echo "$folder/$1"
 }
 
-put() { printf %s "$2" | base64 -d >>"$1"; }
+# put FILE BASE64: appends to the file; if there is no space, the output says where.
+put() {
+  printf %s "$2" | base64 -d >>"$1" && return
+  df -k "$home"
+  return 1
+}
 
 mark_ready() { : >"$home/ready"; }
 
