@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ldb.shell.local import ProcessStream
+from pytest_ldb.shell.local import ProcessStream, local_shell
+from pytest_ldb.shell.shell import Client
 from pytest_ldb.testing.processes import wait_until
 
 
@@ -70,3 +71,15 @@ def test_works_with_many_open_files() -> None:
         for descriptor in opened:
             os.close(descriptor)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_shell_waits_for_its_client(tmp_path: Path) -> None:
+    """Otherwise the client would be a zombie of process 1 of the container, a server."""
+    home, ended = tmp_path / "home", tmp_path / "ended"
+    script = 'while read -r line; do echo "$line"; done; sleep 0.3; mkdir "$0"'
+    shell = local_shell("x", home=str(home), environment={})
+    answer = shell.feed(Client(("sh", "-c", script, str(ended)), "{mark}"), "hello")
+    assert answer.strip() == "hello"
+    shell.close()
+    wait_until(lambda: not list((home / "busy").iterdir()), 10.0, "the shell has not ended")
+    assert ended.exists()

@@ -22,6 +22,8 @@ open_client() {
   channel=$(mktemp -d "$home/client.XXXXXX") && mkfifo "$channel/in" "$channel/out" || return
   exec 8<>"$channel/in"
   (cd "$home" && exec "$@") <"$channel/in" >"$channel/out" 2>&1 8>&- &
+  # Process 1 of a container is a server, which need not reap what this shell leaves behind.
+  trap 'exec 8>&- 9<&-; wait' EXIT
   exec 9<"$channel/out"
   rm -r "$channel"
   printf '%s\n' "$mark_statement" >&8
