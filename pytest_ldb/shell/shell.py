@@ -129,7 +129,8 @@ class Shell:
     def feed_later(self, client: Client, statements: str) -> None:
         """Send statements to a new client when this shell ends."""
         if not self._client_comes_later:
-            self.run(["later", f'{shlex.join(client.argv)} <"$home/farewell/$me.client"'])
+            left = '"$home/farewell/$me.client"'
+            self.run(["later", f"[ ! -s {left} ] || {shlex.join(client.argv)} <{left}"])
             self._client_comes_later = True
         self.run(["later", statements, ".client"])
 

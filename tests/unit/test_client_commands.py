@@ -165,6 +165,21 @@ def test_deferred_statement_runs_at_the_end_unless_cancelled(
     wait_until(lambda: things(home) == {"one"}, 5.0, "the database still exists")
 
 
+@pytest.mark.parametrize("is_open", [True, False])
+def test_deferred_statements_are_run_once_by_the_client_that_is_open(
+    commands: DatabaseCommands, tmp_path: Path, is_open: bool
+) -> None:
+    who = tmp_path / "who"
+    pid = commands._statement("echo $$").ask() if is_open else ""
+    commands.defer(f"echo $$ >>{who}", "one")
+    commands.shell.close()
+    wait_until(who.exists, 5.0, "the statement was not run")
+    farewell = tmp_path / "home" / "farewell"
+    wait_until(lambda: not list(farewell.iterdir()), 5.0, "the shell has not ended")
+    assert len(who.read_text().split()) == 1
+    assert (who.read_text() == pid) is is_open
+
+
 def test_empty_command_does_nothing(commands: DatabaseCommands) -> None:
     commands.run((), "one")
     commands.defer((), "one")

@@ -23,7 +23,7 @@ open_client() {
   exec 8<>"$channel/in"
   (cd "$home" && exec "$@") <"$channel/in" >"$channel/out" 2>&1 8>&- &
   # Process 1 of a container is a server, which need not reap what this shell leaves behind.
-  trap 'exec 8>&- 9<&-; wait' EXIT
+  trap 'finish; exec 8>&- 9<&-; wait' EXIT
   exec 9<"$channel/out"
   rm -r "$channel"
   printf '%s\n' "$mark_statement" >&8
@@ -39,4 +39,13 @@ answer() {
   done
   client=
   return 69
+}
+
+# When the shell ends, the client that is open runs what was left for it, as starting another one
+# takes longer. If that does not succeed, the list is left for another one.
+finish() {
+  list=$home/farewell/$me.client
+  if [ "$client" ] && [ -s "$list" ]; then
+    feed "$(cat "$list")" "$mark_statement" "$mark" >/dev/null && : >"$list"
+  fi
 }
