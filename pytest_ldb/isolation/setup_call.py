@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 import traceback
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from functools import partial
 
@@ -36,11 +36,15 @@ def call_setup(run: Fill, database: Database) -> None:
         InvalidRequest: It is a generator function, of which nothing has run.
         BaseException: What the setup raised.
     """
+    call = partial(_call, run, database)
     if _runs_event_loop():
-        call = partial(copy_context().run, _call, run, database)
-        BackgroundTasks[None]().result("setup", call)
+        _in_another_thread(call)
     else:
-        _call(run, database)
+        call()
+
+
+def _in_another_thread(call: Callable[[], None]) -> None:
+    BackgroundTasks[None]().result("setup", partial(copy_context().run, call))
 
 
 def _runs_event_loop() -> bool:
@@ -56,7 +60,8 @@ def _call(run: Fill, database: Database) -> None:
         if inspect.isawaitable(result):
             import asyncio  # It is large, and few setups need it.
 
-            asyncio.run(_awaited(result))
+            # This thread would be left without its own event loop, which a plugin may have set.
+            _in_another_thread(partial(asyncio.run, _awaited(result)))
     except SystemExit as error:
         raise SetupFailed(
             subject,

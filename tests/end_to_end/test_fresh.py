@@ -297,10 +297,10 @@ def ldb_postgres_setup():
     )
     project.write("test_a.py", "def test(ldb_postgres_db): pass\n")
     project.write("test_b.py", "def test(ldb_postgres_db): pass\ndef test_other(): pass\n")
-    run = project.run("-n2", "--timeout=13")
+    run = project.run("-n2", "--timeout=16")
     for line in ("ldb_postgres_setup runs, 1 s", "ldb_postgres_setup runs, 5 s", "waiting for the"):
         assert run.output.count(f"ldb: postgres: {line}") == 1, run.output
-    assert "Timeout (>13.0s)" in run.output
+    assert "Timeout (>16.0s)" in run.output
     assert "1 passed, 2 errors" in run.output
     project.wait_until_gone()
 
