@@ -28,6 +28,13 @@ _LOGIN = {
 _LIBPQ = {**_LOGIN, "dbname": "{database}"}
 _OTHERS = {**_LOGIN, "database": "{database}"}
 
+# Several processes close the database that they copy. Without the lock, the server answers "tuple
+# concurrently updated" to all but one of them. Its number is arbitrary.
+_ALLOW_CONNECTIONS = (
+    "DO $$ BEGIN PERFORM pg_advisory_xact_lock(5432); "
+    'ALTER DATABASE "{{database}}" ALLOW_CONNECTIONS {word}; END $$;'
+)
+
 POSTGRES = DatabaseType(
     name="postgres",
     aliases=("postgresql", "pg"),
@@ -84,8 +91,8 @@ POSTGRES = DatabaseType(
         # `\connect - user` stays. In the data of COPY a backslash is followed by another one.
         leaves=r"(?m)^[ \t]*\\c(?:onnect)?[ \t]+(?!-\s)(?P<database>\S+)",
         # A database that clients are connected to cannot be copied, and programs connect again.
-        seal='ALTER DATABASE "{database}" ALLOW_CONNECTIONS false;',
-        unseal='ALTER DATABASE "{database}" ALLOW_CONNECTIONS true;',
+        seal=_ALLOW_CONNECTIONS.format(word="false"),
+        unseal=_ALLOW_CONNECTIONS.format(word="true"),
     ),
     log=LogFormat(
         entry=r"(?P<time>\S+ \S+) UTC \[\d+\] (?:\[(?P<database>.*?)\] )?",

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -25,6 +26,7 @@ from pytest_ldb import MONGODB, MYSQL, POSTGRES, REDIS, Database
 from pytest_ldb.isolation.databases import Databases, databases_on
 from pytest_ldb.isolation.factory import DatabaseFactory
 from pytest_ldb.lifecycle.lease import Lease
+from pytest_ldb.model.database_type import render
 from pytest_ldb.model.errors import CommandFailed
 from pytest_ldb.testing import DatabaseTypeContract
 from pytest_ldb.testing.servers import Servers
@@ -254,6 +256,20 @@ class TestPostgres(PostgresContent, DatabaseTypeContract):
             assert self.things(databases.create(f"{name}_{number}")) == {"filled"}
             connection.close()
         durable.commands.run(POSTGRES.operations.unseal, initial.database)
+
+    def test_processes_may_close_a_database_at_the_same_time(
+        self, databases: Databases, name: str
+    ) -> None:
+        url = replace(databases.create(name), database="postgres").url
+        seal = render(str(POSTGRES.operations.seal), {"database": name}).encode()
+
+        def close(_: int) -> None:
+            with psycopg.connect(url, autocommit=True) as connection:
+                for _ in range(50):
+                    connection.execute(seal)
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(close, range(4)))
 
 
 class TestMySQL(MySqlContent, DatabaseTypeContract):

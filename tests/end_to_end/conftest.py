@@ -21,7 +21,7 @@ from pytest_ldb.model.request import Scope
 if TYPE_CHECKING:
     from .command import User
 
-GONE_WITHIN_S = 2.0
+GONE_WITHIN_S = 5.0
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Project:
         return set(docker("inspect", "--format", form, *self.containers()).split())
 
     def wait_until_gone(self) -> None:
-        """Fail if a container of this project is still there after two seconds."""
+        """Fail if a container of this project is still there after `GONE_WITHIN_S`."""
         deadline = time.monotonic() + GONE_WITHIN_S
         while (left := self.containers()) and time.monotonic() < deadline:
             time.sleep(0.02)
