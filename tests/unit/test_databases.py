@@ -20,6 +20,8 @@ from pytest_ldb.testing.servers import Servers
 
 from .conftest import FAKE
 
+pytestmark = pytest.mark.process
+
 FOLDERS = replace(
     FAKE,
     server=replace(FAKE.server, numbered_databases=0),
