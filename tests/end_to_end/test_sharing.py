@@ -8,7 +8,7 @@ import pytest
 
 from .conftest import MakeProject, Project, docker
 
-ROUNDS = 3
+ROUNDS = 2
 """Number of repetitions of the runs of several projects."""
 
 ALL_FOUR = """
