@@ -26,6 +26,9 @@ __tracebackhide__ = hidden
 SCHEMA = "1"
 """Raised whenever an entry made by an older version must not be used by this one."""
 
+REPOSITORY = "pytest-ldb-cache"
+"""What the cached images are called; the tag is the key of the entry."""
+
 DAY_S = 24 * 3600.0
 
 CI = ("CI", "BUILD_NUMBER", "TF_BUILD")

@@ -24,7 +24,7 @@ from ..model.request import BUILDING, LABEL, container_name
 from ..shell.shell import Shell
 from ..util.detached import detached
 from ..util.locks import alone
-from .cache import CachedServer, ServerCache
+from .cache import REPOSITORY, CachedServer, ServerCache
 from .cache_expiry import old_entries, remove_unnamed_images, unfinished
 from .hold import hold_started
 from .planner import ResolvedServer
@@ -190,7 +190,7 @@ class CacheBuilder:
             raise InstanceDied(
                 container, f"the server did not stop cleanly (exit code {code})", code=code
             )
-        return self.engine.remember(container, paths, labels, f"pytest-ldb-cache:{key}")
+        return self.engine.remember(container, paths, labels, f"{REPOSITORY}:{key}")
 
 
 def is_verdict(error: Exception) -> bool:

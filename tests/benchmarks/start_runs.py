@@ -18,7 +18,8 @@ from start_marks import MARKS, Marks, read
 from start_projects import OURS, REMEMBERED, UNLABELLED, Starter
 from workshop import Failed, Run, Workshop, docker, plugins, say
 
-REPOSITORY = "pytest-ldb-cached"
+from pytest_ldb.lifecycle.cache import REPOSITORY
+
 SNAPSHOT_WITHIN_S = 60.0
 QUIET_S = 0.3
 """Pause after a removal, because the engine is still busy."""

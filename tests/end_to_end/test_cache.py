@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_ldb.lifecycle.cache import CachedServer
+from pytest_ldb.lifecycle.cache import REPOSITORY, CachedServer
 from pytest_ldb.model.credentials import UserIdentity
 from pytest_ldb.testing.processes import wait_until
 
@@ -183,12 +183,12 @@ def test_foreign_image_with_the_cache_name_is_not_used(user: User) -> None:
     user.project.write("test_all.py", POSTGRES)
     user.run(passed=2)
     (cached,) = user.wait_for(1).values()
-    docker("tag", os.environ["LDB_REDIS_IMAGE"], f"pytest-ldb-cached:{cached.key}")
+    docker("tag", os.environ["LDB_REDIS_IMAGE"], f"{REPOSITORY}:{cached.key}")
     try:
         (line,) = user.run(passed=2)
         assert "restored" in line
     finally:
-        docker("rmi", f"pytest-ldb-cached:{cached.key}")
+        docker("rmi", f"{REPOSITORY}:{cached.key}")
 
 
 def test_durable_and_cache_never_bypass_the_cache(user: User) -> None:
