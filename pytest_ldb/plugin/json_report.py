@@ -6,10 +6,10 @@ import errno
 import json
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..util.files import write_atomically
 from .usage import Use
 
 SCHEMA = 1
@@ -31,14 +31,7 @@ def _replace(path: Path, text: str) -> None:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is not a file")  # `replace` would overwrite a device.
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    except OSError:
-        with suppress(OSError):
-            draft.unlink()
-        raise
+    write_atomically(path, text, mode=0o666)  # As other files of the user.
 
 
 def _server(use: Use) -> dict[str, Any]:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from contextlib import suppress
 from pathlib import Path
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str, *, mode: int = 0o600) -> None:
     """Write a file so that readers find either the old content or all of the new one.
 
-    Its folder must exist; the file can be read by its owner only.
+    Args:
+        path: The file; its folder must exist.
+        text: The content.
+        mode: The permissions, of which the umask takes some away.
 
     Raises:
         OSError: It cannot be written; what was there is unchanged.
     """
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        Path(draft).replace(path)
+        draft.replace(path)
     except BaseException:
         with suppress(OSError):
-            Path(draft).unlink()
+            draft.unlink()
         raise
