@@ -74,18 +74,16 @@ class Starter:
             self.remove(identity)
             raise
 
-    def _started(self, spec: ContainerSpec) -> Watch:
+    def _started(self, spec: ContainerSpec, ports: int = MOST_PORTS) -> Watch:
         """Create a container and start it, again if the port that the engine chose is taken."""
-        for _ in range(MOST_PORTS - 1):
-            self.engine.create(spec)
-            try:
-                return self.engine.start(spec.name)
-            except PortTaken:
-                if spec.host_port is not None:
-                    raise
-                self.engine.remove(spec.name)
         self.engine.create(spec)
-        return self.engine.start(spec.name)
+        try:
+            return self.engine.start(spec.name)
+        except PortTaken:
+            if spec.host_port is not None or ports == 1:
+                raise
+        self.engine.remove(spec.name)
+        return self._started(spec, ports - 1)
 
     def wait(
         self,
