@@ -16,8 +16,6 @@ from ..util import clock
 
 __tracebackhide__ = hidden
 
-_LIST = 'ls -A "$1" 2>/dev/null || :'
-
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
@@ -65,11 +63,9 @@ class Lease:
     def is_filled(self) -> bool:
         """Whether init scripts filled the initial database: the declared ones, or the image's."""
         directory = self.database_type.server.init_directory
-        if self.origin == "external":
+        if self.origin == "external" or not directory:
             return False
-        if self.database_type.init_scripts or not directory:
-            return bool(self.database_type.init_scripts)
-        return bool(self.shell.run(["sh", "-c", _LIST, "sh", directory]).strip())
+        return bool(self.database_type.init_scripts) or self.shell.holds_files(directory)
 
     def keep(self) -> None:
         """Keep the server running after its last lease has ended."""

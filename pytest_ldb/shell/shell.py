@@ -171,6 +171,10 @@ class Shell:
         """Whether this is the first call with an occasion, of all shells of the server."""
         return self.run(["be_first", occasion]).strip() == "first"
 
+    def holds_files(self, folder: str) -> bool:
+        """Whether a folder beside the server holds files that are not hidden."""
+        return self.run(["holds_files", folder]).strip() == "yes"
+
     def stop_server(self) -> int:
         """Stop the server of a container that lingers, and return its exit status."""
         return int(self.run(["stop_server"]))
