@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -66,6 +67,14 @@ def test_each_dependency_has_one_importer() -> None:
         assert folder in {"plugin", "testing"} or not theirs & {"pytest", "_pytest"}, file
         assert "pytest_ldb" not in theirs, file
         assert ("workerinput" in (ROOT / file).read_text()) <= (file == "plugin/xdist.py"), file
+
+
+def test_clocks_are_read_in_one_module() -> None:
+    """Others would stand still while freezegun has stopped the clock."""
+    for file in FILES:
+        if file != "util/clock.py" and not file.startswith("testing/"):
+            text = (ROOT / file).read_text()
+            assert not re.search(r"\btime\.(monotonic|time)\(|\bdatetime\.now\(", text), file
 
 
 def test_files_and_folders_are_small() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from ..databases import BUILTIN
 from ..engines.protocol import Volume
 from ..model.errors import InstanceNotFound, LdbError
 from ..model.instance import Instance, type_named
+from ..util import clock
 from .completion import complete_server, complete_type
 from .context import Context, pass_context
 from .inventory import Server, refuse_if_used
@@ -52,7 +52,7 @@ def create(
     data is in a volume, which is kept when the server is deleted. An existing volume is used with
     its data.
     """
-    began = time.monotonic()
+    began = clock.monotonic()
     database_type = type_named(type_name, BUILTIN)
     with (
         naming_the_listener(here.engine, name or database_type.name),
@@ -62,7 +62,7 @@ def create(
             database_type, image=image, name=name, port=port, volume=volume
         )
     click.echo(instance.name)
-    took = f"{time.monotonic() - began:.1f} s"
+    took = f"{clock.monotonic() - began:.1f} s"
     say(f"created from {instance.image} in {took}; `pytest-ldb url {instance.name}` prints its URL")
 
 

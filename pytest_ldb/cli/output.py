@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 import click
@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..model.errors import LdbError
+from ..util import clock
 
 COLOURS = {"running": "green", "stopped": "yellow", "creating": "cyan", "error": "red"}
 COLOURS |= {"ok": "green", "note": "yellow", "problem": "red"}
@@ -106,7 +107,7 @@ def write_facts(facts: Mapping[str, str]) -> None:
 
 def age(since: datetime) -> str:
     """Return the time since a moment, in the largest unit that fits."""
-    seconds = max(0, int((datetime.now(timezone.utc) - since).total_seconds()))
+    seconds = max(0, int((clock.now() - since).total_seconds()))
     for unit, size in _UNITS:
         if seconds >= size:
             return f"{seconds // size} {unit}"

@@ -8,7 +8,6 @@ if space is short, or where used ones can be reset.
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from enum import Enum, auto
 from typing import Generic, Protocol, TypeVar
 
 from ..model.errors import LdbError, ShellLost, hidden
+from ..util import clock
 
 __tracebackhide__ = hidden
 
@@ -141,13 +141,13 @@ class Pool(Generic[D]):
         Raises:
             Exception: Making one failed.
         """
-        began = time.monotonic()
+        began = clock.monotonic()
         try:
             with self._changed:
                 database = self._take()
         finally:
             self._show_lines()
-        self.waits[float(f"{time.monotonic() - began:.1e}")] += 1
+        self.waits[float(f"{clock.monotonic() - began:.1e}")] += 1
         return database
 
     def give_back(self, database: D) -> None:

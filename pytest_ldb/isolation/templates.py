@@ -19,6 +19,7 @@ from ..model.database_type import DatabaseType
 from ..model.errors import LdbError, SetupFailed, hidden
 from ..model.setup import Setup
 from ..shell.shell import Shell
+from ..util import clock
 from ..util.progress import telling
 from .databases import Databases
 from .setup_call import SetupSkipped, call_setup, text_of
@@ -91,7 +92,7 @@ class Templates:
             Exception: The setup failed here, with this exception.
         """
         key = self._key(setup)
-        patience = time.monotonic() + PATIENCE_S
+        patience = clock.monotonic() + PATIENCE_S
         while True:
             word, _, rest = self._shell.run(["template_claim", key, self.run]).partition("\n")
             if word == "ready":
@@ -100,7 +101,7 @@ class Templates:
                 raise self._failed_elsewhere(rest)
             if word == "mine":
                 return self._fill(key, setup)
-            if time.monotonic() > patience:
+            if clock.monotonic() > patience:
                 if self._shell.is_first(f"{self.run}-{key}"):
                     self.say(f"{self._type_name}: waiting for the setup in another worker")
                 patience = float("inf")
@@ -125,7 +126,7 @@ class Templates:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
     def _fill(self, key: str, setup: Setup) -> str:
-        began = time.monotonic()
+        began = clock.monotonic()
         try:
             # The line shows the user what hangs, if a migration waits for a lock.
             with telling(f"{self._type_name}: ldb_{self._type_name}_setup runs", self.say):
@@ -142,7 +143,7 @@ class Templates:
         if self.databases.lease.origin == "external":
             self._shell.run(["later", f'rm -f "$home/templates/{key}.ready"'])
         self._shell.run(["template_ready", key, database.database])
-        self.took_s.append(time.monotonic() - began)
+        self.took_s.append(clock.monotonic() - began)
         self._retire_others(key)
         return database.database
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timezone
 from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import NAMESPACE_URL, uuid5
 
@@ -12,6 +11,7 @@ from ..model.database_type import DatabaseType, render_values
 from ..model.errors import CommandFailed, InvalidRequest
 from ..model.instance import Address, Credentials, Instance, InstanceStatus
 from ..shell.shell import Shell
+from ..util import clock
 from ..util.env import variable_for
 from .lease import Lease
 
@@ -98,7 +98,7 @@ def _instance(database_type: DatabaseType, parts: SplitResult) -> Instance:
             unquote(parts.username or "") or database_type.server.user,
             unquote(parts.password or ""),
         ),
-        created_at=datetime.now(timezone.utc),
+        created_at=clock.now(),
         address=Address(host, port),
         status=InstanceStatus.RUNNING,
     )
