@@ -188,7 +188,7 @@ class CacheBuilder:
         code = shell.stop_server()
         if code:
             raise InstanceDied(
-                container, f"the server did not stop cleanly (exit code {code})", code=code
+                container, f"the server did not stop cleanly (exit code {code})", status=code
             )
         return self.engine.remember(container, paths, labels, f"{REPOSITORY}:{key}")
 
@@ -201,5 +201,5 @@ def is_verdict(error: Exception) -> bool:
     """
     if isinstance(error, DiskFull | EngineUnavailable | ImageUnavailable | OSError):
         return False
-    ended_from_outside = isinstance(error, InstanceDied) and error.code in FROM_OUTSIDE
+    ended_from_outside = isinstance(error, InstanceDied) and error.status in FROM_OUTSIDE
     return isinstance(error, OutOfMemory) or not ended_from_outside

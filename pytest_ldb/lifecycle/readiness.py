@@ -96,7 +96,7 @@ def died(subject: str, ended: Exit, log: str) -> StartFailed:
             subject,
             f"the server ended with exit code {ended.code}, its disk is full",
             evidence=evidence,
-            code=ended.code,
+            status=ended.code,
             remedy="Data in memory: raise data_mib of the DatabaseType. Data on disk "
             "(--ldb-durable): free space on the engine, `docker system df` shows what takes it.",
         )
@@ -105,7 +105,7 @@ def died(subject: str, ended: Exit, log: str) -> StartFailed:
             subject,
             f"the server ended with exit code {ended.code}, out of memory",
             evidence=evidence,
-            code=ended.code,
+            status=ended.code,
             remedy="Raise memory_mib of the DatabaseType (data in memory counts), "
             "or give the engine more memory.",
         )
@@ -114,7 +114,7 @@ def died(subject: str, ended: Exit, log: str) -> StartFailed:
         subject,
         f"the server ended with exit code {ended.code}{hint}",
         evidence=evidence,
-        code=ended.code,
+        status=ended.code,
         remedy="Its last log lines, above, say why; check the image, its command and environment.",
     )
 

@@ -40,14 +40,24 @@ class LdbError(Exception):
         fact: What happened, one sentence without a full stop.
         evidence: Output of the server or the engine, shown indented; empty if there is none.
         remedy: What to do about it, in full sentences; empty if that is not known.
+        status: The exit status of the program that failed; None if none did, or it is not known.
     """
 
-    def __init__(self, subject: str, fact: str, *, evidence: str = "", remedy: str = "") -> None:
+    def __init__(
+        self,
+        subject: str,
+        fact: str,
+        *,
+        evidence: str = "",
+        remedy: str = "",
+        status: int | None = None,
+    ) -> None:
         super().__init__(subject, fact)
         self.subject = subject
         self.fact = fact
         self.evidence = evidence
         self.remedy = remedy
+        self.status = status
 
     def __str__(self) -> str:
         lines = [f"{self.subject}: {self.fact}."]
@@ -128,20 +138,8 @@ class InstanceDied(StartFailed):
     """Raised when a server ended by itself; the evidence is the end of its log.
 
     Attributes:
-        code: Its exit code; None if it is not known.
+        status: Its exit status; None if it is not known.
     """
-
-    def __init__(
-        self,
-        subject: str,
-        fact: str,
-        *,
-        evidence: str = "",
-        remedy: str = "",
-        code: int | None = None,
-    ) -> None:
-        super().__init__(subject, fact, evidence=evidence, remedy=remedy)
-        self.code = code
 
 
 class OutOfMemory(InstanceDied):
@@ -180,18 +178,6 @@ class CommandFailed(LdbError):
     Attributes:
         status: Its exit status; None if it did not end in time.
     """
-
-    def __init__(
-        self,
-        subject: str,
-        fact: str,
-        *,
-        evidence: str = "",
-        remedy: str = "",
-        status: int | None = None,
-    ) -> None:
-        super().__init__(subject, fact, evidence=evidence, remedy=remedy)
-        self.status = status
 
 
 class ShellLost(LdbError):
